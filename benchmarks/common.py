@@ -1,0 +1,219 @@
+"""What the benchmarks share: documents of a corpus, timing, peak memory and facts about the machine."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import importlib.util
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from vocab.corpus.counting import is_held_out
+from vocab.corpus.documents import read_documents
+
+T = TypeVar("T")
+MB = 1_000_000
+THROUGHPUT_COLUMNS = ["MB/s", "ratio", "MB/CPU second"]
+
+_WIDTH = 110  # for output into a file
+_PACKAGES = ("vocabkit", "numpy", "numba", "regex", "tiktoken", "tokenizers", "rustbpe", "bpe-openai", "rs-bpe")
+
+
+def places(corpus: Path) -> list[str]:
+    """The files of a corpus, one a domain, sorted."""
+    found = sorted(str(path) for path in corpus.glob("*.jsonl.zst"))
+    if not found:
+        sys.exit(f"{corpus} holds no .jsonl.zst files: make it with benchmarks/build_corpus.py")
+    return found
+
+
+def documents(corpus: Path, *, held_out: bool) -> Iterator[str]:
+    """Texts of the training or of the held-out part."""
+    for place in places(corpus):
+        yield from _one_side(place, held_out)
+
+
+def _one_side(place: str, held_out: bool) -> Iterator[str]:
+    for document in read_documents(place):
+        if is_held_out(document.text.encode()) == held_out:
+            yield document.text
+
+
+def sample(corpus: Path, n_bytes: int, *, held_out: bool) -> list[str]:
+    """About `n_bytes` of one part, of each domain its share: the first documents, as files are in hash order."""
+    rows = json.loads((corpus / "manifest.json").read_text("utf-8"))["files"]
+    total = sum(row["text_bytes"] for row in rows.values())
+    texts: list[str] = []
+    for place in places(corpus):
+        share = n_bytes * rows[Path(place).name]["text_bytes"] // total
+        texts += _prefix(_one_side(place, held_out), share)
+    return texts
+
+
+def _prefix(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
+    used = 0
+    for text in texts:
+        used += len(text.encode())
+        if used > n_bytes:
+            return
+        yield text
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One call: what it returned, wall seconds, processor seconds of all threads, and peak resident memory in MB."""
+
+    result: Any
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def timed(call: Callable[[], Any]) -> Timed:
+    """Run `call` once; the peak counts from here on, where the system can start it anew (Linux)."""
+    gc.collect()
+    _reset_peak()
+    started, cpu_started = time.perf_counter(), time.process_time()
+    result = call()
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    return Timed(result, seconds, cpu_seconds, _peak_mb())
+
+
+def _reset_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+    except OSError:
+        return
+
+
+def _peak_mb() -> float:
+    """VmHWM, which begins anew with each program; ru_maxrss would start from the parent's."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text("ascii").split("VmHWM:")[1].split()[0]) * 1024 / MB
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / MB
+
+
+def in_child(function: Callable[..., T], *arguments: object) -> T:
+    """Run a function of a module in a fresh process, so that its peak memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+class Laps(NamedTuple):
+    """Repeats of one call: wall seconds, and processor seconds of all threads, which other work disturbs less."""
+
+    seconds: list[float]
+    cpu_seconds: list[float]
+
+
+def interleaved(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Laps]:
+    """Time the calls, one of each in turn, so that a busy machine is busy for all of them."""
+    laps = {name: Laps([], []) for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            gc.collect()
+            started, cpu_started = time.perf_counter(), time.process_time()
+            call()
+            laps[name].seconds.append(time.perf_counter() - started)
+            laps[name].cpu_seconds.append(time.process_time() - cpu_started)
+    return laps
+
+
+def throughput(laps: Mapping[str, Laps], base: str, n_bytes: int) -> dict[str, dict[str, Any]]:
+    """MB a second, by the clock and by the processor, and how many times as fast as the base, by the clock."""
+    return {
+        name: {
+            "mb_per_second": [n_bytes / MB / one for one in lap.seconds],
+            "mb_per_cpu_second": [n_bytes / MB / one for one in lap.cpu_seconds],
+            "ratio": statistics.median(b / a for a, b in zip(lap.seconds, laps[base].seconds, strict=True)),
+        }
+        for name, lap in laps.items()
+    }
+
+
+def throughput_cells(row: Mapping[str, Any]) -> list[str]:
+    """The cells of a row of `throughput` in a table with THROUGHPUT_COLUMNS."""
+    return [spread(row["mb_per_second"]), f"{row['ratio']:.2f}", spread(row["mb_per_cpu_second"])]
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """The median, and the least and greatest beside it when there are several."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def installed(module: str) -> bool:
+    """Whether a peer can be imported."""
+    return importlib.util.find_spec(module) is not None
+
+
+def machine() -> dict[str, object]:
+    """What timings depend on: processor, cores, system and versions."""
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load_1_minute": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+    }
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def show(title: str, columns: list[str], rows: list[list[str]], facts: Mapping[str, object]) -> None:
+    """Print a table, its first column to the left, and the machine below it."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(table)
+    console.print(machine_line(facts))
+
+
+def machine_line(facts: Mapping[str, Any]) -> str:
+    """What `machine` found, in a sentence."""
+    known = {name: version for name, version in facts["versions"].items() if version != "not installed"}
+    versions = ", ".join(f"{name} {version}" for name, version in known.items())
+    load = f"load {facts['load_1_minute']} before the run"
+    return f"{facts['cpu']}, {facts['cores']} cores, {load}, {facts['system']}; {versions}."
+
+
+def write_json(path: Path | None, content: Mapping[str, object]) -> None:
+    """Write results where asked to, replacing the file only when it is whole."""
+    if path is None:
+        return
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    temporary.replace(path)

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Writes docs/benchmarks.md from the results of the benchmarks.
+
+    python benchmarks/write_docs.py --results DIR --out docs/benchmarks.md
+
+DIR holds corpus.json (the manifest of the corpus), count.json, encode.json and prune.json, as --json wrote them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import bench_count
+import bench_encode
+import bench_prune
+from common import MB, machine_line
+
+HEAD = """# Benchmarks
+
+Written by `benchmarks/write_docs.py`; [benchmarks/README.md](../benchmarks/README.md) says how to run each. Calls were
+timed one of each in turn, after a first one that compiles and warms up; medians, with the least and greatest in
+brackets. {busy}
+"""
+BUSY = (
+    "**The machine was busy with other work in these runs (see the load), so seconds are too high and scatter; "
+    "CPU seconds and ratios are better guides.**"
+)
+PRUNE = """
+Pruning starts from the counts of the corpus, training from its text; "with counting" adds the seconds of counting to
+pruning's, and the ratio is of these, to distilling for merges. Pruning's time includes its report, for which the whole
+source and three baselines are encoded. Bytes a token are on held-out documents, each vocabulary run with the encoder it
+is made for: `merges` and `least-tokens` of `vocab`, tokenizers for its own, tiktoken for rustbpe's. "Against cl100k" is
+how many more tokens that is than whole cl100k_base needs. Training from scratch may choose any byte string, pruning
+only tokens of cl100k_base: what it compresses less is the price of ids that map to the old ones.
+"""
+ENCODE = """
+Each document is a call, but for "all documents at once"; the ratio is to tiktoken, or to tokenizers for an inference
+method that tiktoken does not have. "Same ids" compares all documents with the first row before anything is timed.
+"""
+COUNT = """
+Documents are in memory. `vocab` also tells the training from the held-out part and sorts what it counted. The ratio is
+to `regex` + Counter; "same counts" compares every distinct pre-token.
+"""
+
+
+def markdown(columns: list[str], rows: list[list[str]]) -> str:
+    """A table, its first column to the left."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in [columns, rule, *rows])
+
+
+def section(title: str, command: str, text: str, tables: list[str], facts: dict[str, Any]) -> str:
+    """One benchmark: command, what it means, tables, machine."""
+    body = "\n".join(tables)
+    return f"\n## {title}\n\n    {command}\n{text}\n{body}\n{machine_line(facts)}\n"
+
+
+def corpus_section(manifest: dict[str, Any]) -> str:
+    """The domains of the corpus."""
+    rows = [
+        [name.removesuffix(".jsonl.zst"), f"{row['documents']:,}", f"{row['text_bytes'] / MB:.1f}"]
+        for name, row in manifest["files"].items()
+    ]
+    total = sum(row["documents"] for row in manifest["files"].values())
+    rows.append(["all", f"{total:,}", f"{manifest['text_bytes'] / MB:.1f}"])
+    table = markdown(["domain", "documents", "MB"], rows)
+    text = f"From {len(manifest['sources'])} packages, pinned by sha256; a tenth of the documents is held out by hash."
+    return f"\n## Corpus\n\n    python benchmarks/build_corpus.py --out CORPUS\n\n{text}\n\n{table}"
+
+
+def prune_section(content: dict[str, Any]) -> str:
+    """Pruning beside training."""
+    settings = content["settings"]
+    command = f"python benchmarks/bench_prune.py --corpus CORPUS --repeats {settings['repeats']}"
+    tables = [markdown(bench_prune.COLUMNS, bench_prune.rows(content))]
+    tables.append("Seconds by stage:\n\n" + markdown(*bench_prune.stage_rows(content)))
+    title = f"A vocabulary of {settings['target']:,} tokens, {settings['threads']} threads"
+    return section(title, command, PRUNE, tables, content["machine"])
+
+
+def encode_section(content: dict[str, Any]) -> str:
+    """Encoding, a table a vocabulary."""
+    settings = content["settings"]
+    command = f"python benchmarks/bench_encode.py --corpus CORPUS --repeats {settings['repeats']}"
+    tables = [
+        f"### {name}\n\n" + markdown(bench_encode.COLUMNS, bench_encode.rows(results))
+        for name, results in content["results"].items()
+    ]
+    size = f"{settings['text_bytes'] / MB:.1f} MB in {settings['documents']:,} held-out documents"
+    return section(f"Encoding on one thread, {size}", command, ENCODE, tables, content["machine"])
+
+
+def count_section(content: dict[str, Any]) -> str:
+    """Splitting and counting."""
+    settings = content["settings"]
+    command = f"python benchmarks/bench_count.py --corpus CORPUS --repeats {settings['repeats']}"
+    tables = [markdown(bench_count.COLUMNS, bench_count.rows(content["results"]))]
+    size = f"{settings['text_bytes'] / MB:.1f} MB in {settings['documents']:,} documents"
+    return section(f"Splitting and counting, {size}", command, COUNT, tables, content["machine"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write docs/benchmarks.md.")
+    parser.add_argument("--results", type=Path, required=True, help="folder of the JSON files")
+    parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
+    arguments = parser.parse_args()
+    names = ("corpus", "prune", "encode", "count")
+    read = {name: json.loads((arguments.results / f"{name}.json").read_text("utf-8")) for name in names}
+    loads = [read[name]["machine"]["load_1_minute"] for name in names[1:]]
+    text = HEAD.format(busy=BUSY if max(loads) > 1 else "").rstrip() + "\n"
+    text += corpus_section(read["corpus"]) + prune_section(read["prune"])
+    text += encode_section(read["encode"]) + count_section(read["count"])
+    arguments.out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

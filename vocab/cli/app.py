@@ -1,0 +1,69 @@
+"""The `vocab` command: parse, call one function, print. Heavy packages are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vocab.cli.diff import diff
+from vocab.cli.evaluate import evaluate
+from vocab.cli.inspect import inspect
+from vocab.cli.prune import prune
+from vocab.errors import VocabError
+
+app = typer.Typer(
+    name="vocab",
+    help="Prune a tokenizer's vocabulary by what the shipped encoder really produces.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: it starts in half the time
+    pretty_exceptions_enable=False,
+)
+app.command()(prune)
+app.command("eval")(evaluate)
+app.command()(inspect)
+app.command()(diff)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"vocab {version('vocabkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: a VocabError is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
+    try:
+        app(standalone_mode=False)
+    except VocabError as error:
+        _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped; nothing was written", 130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:
+        # Typer's own errors of usage know how to show themselves; anything else is a bug and keeps its traceback.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"vocab: {message}", err=True)
+    sys.exit(code)

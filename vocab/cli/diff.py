@@ -1,0 +1,42 @@
+"""`vocab diff`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vocab.cli.screen import console, table
+
+
+def diff(
+    first: Annotated[str, typer.Argument(help="A tiktoken name, a .tiktoken file, a tokenizer.json, or a folder.")],
+    second: Annotated[str, typer.Argument(help="What to compare it with.")],
+    examples: Annotated[int, typer.Option("--examples", min=0, help="Tokens to list from each side.")] = 20,
+) -> None:
+    """Compare two vocabularies: tokens, ids, special tokens, split pattern."""
+    from vocab.formats import load
+    from vocab.makeup import difference
+
+    a, b = load(first), load(second)
+    found, screen = difference(a, b), console()
+    shown = table(f"{a.source.name} and {b.source.name}", ["", a.source.name, b.source.name])
+    shown.add_row("ids", f"{a.n_ids:,}", f"{b.n_ids:,}")
+    shown.add_row("shared tokens", f"{found.n_shared:,}", f"{found.n_shared:,}")
+    shown.add_row("tokens only here", f"{len(found.only_first):,}", f"{len(found.only_second):,}")
+    shown.add_row("special only here", f"{len(found.special_only_first)}", f"{len(found.special_only_second)}")
+    shown.add_row("inference", a.inference, b.inference)
+    screen.print(shown)
+    screen.print(f"{found.n_moved:,} of the shared tokens have another id.")
+    screen.print("The split patterns are the same." if found.same_pattern else "The split patterns differ.")
+    for name, tokens in ((a.source.name, found.only_first), (b.source.name, found.only_second)):
+        if tokens and examples:
+            listed = " ".join(_shown(token) for token in tokens[:examples])
+            screen.print(f"Only in {name}, first of {len(tokens):,}: {listed}", markup=False)
+
+
+def _shown(token: bytes) -> str:
+    try:
+        return repr(token.decode())
+    except UnicodeDecodeError:
+        return repr(token)

@@ -1,0 +1,59 @@
+"""`vocab eval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.corpora import ColumnOption, CorpusOption, ThreadsOption, count_corpora
+from vocab.cli.screen import console, percent, table
+
+if TYPE_CHECKING:
+    from vocab.corpus.counting import CorpusCounts
+    from vocab.splitting import SplitPattern
+
+
+def evaluate(
+    tokenizers: Annotated[
+        list[str], typer.Argument(help="Tiktoken names, .tiktoken files, tokenizer.json files or folders.")
+    ],
+    corpus: CorpusOption = None,
+    column: ColumnOption = "text",
+    threads: ThreadsOption = None,
+) -> None:
+    """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
+    from vocab.corpus.profile import builtin_profile
+    from vocab.errors import CorpusError
+    from vocab.formats import load
+    from vocab.prune.compare import compare
+    from vocab.prune.report import change
+    from vocab.threads import n_cores
+
+    loaded = [load(name) for name in tokenizers]
+    patterns = {vocabulary.pattern.sha256 for vocabulary in loaded}
+    if corpus and "-" in corpus and len(patterns) > 1:
+        raise CorpusError(
+            f"these tokenizers split text in {len(patterns)} ways, so the corpus is read as often, which standard "
+            "input cannot be: give a file"
+        )
+
+    def count(pattern: SplitPattern) -> CorpusCounts:
+        return count_corpora(corpus, pattern, column, threads or n_cores()) if corpus else builtin_profile(pattern)
+
+    measured = compare(loaded, count, threads or n_cores())
+    first, screen = measured[0], console()
+    columns = ["tokenizer", "inference", "ids", "tokens", "bytes/token", "change", "held-out b/t", "change"]
+    shown = table(", ".join(corpus) if corpus else "Built-in profile", columns, n_text=2)
+    for m in measured:
+        cells = [
+            m.vocabulary.source.name,
+            m.vocabulary.inference,
+            f"{m.vocabulary.n_ids:,}",
+            f"{m.train.n_tokens:,}",
+        ]
+        cells += [f"{m.train.bytes_per_token:.3f}", percent(change(m.train, first.train))]
+        cells += [f"{m.held_out.bytes_per_token:.3f}", percent(change(m.held_out, first.held_out))]
+        shown.add_row(*cells)
+    screen.print(shown)
+    screen.print(f"Change: tokens against {first.vocabulary.source.name}. Held out: a tenth of the documents, by hash.")

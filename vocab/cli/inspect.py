@@ -1,0 +1,70 @@
+"""`vocab inspect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.screen import console, table
+
+if TYPE_CHECKING:
+    from vocab.makeup import Makeup
+
+_MAX_SCRIPTS = 16
+_LENGTH_BOUNDS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+
+
+def inspect(
+    vocabulary: Annotated[
+        str, typer.Argument(help="A tiktoken name, a .tiktoken file, a tokenizer.json, or a folder.")
+    ],
+) -> None:
+    """Show what a vocabulary is made of: size, scripts, lengths, white space, Hamming weight."""
+    from vocab.formats import load
+    from vocab.makeup import makeup
+
+    loaded = load(vocabulary)
+    facts, screen = makeup(loaded), console()
+    n = loaded.n_tokens
+    screen.print(f"{loaded.source.name}: {facts.size.n_tokens:,} ids, {n:,} ordinary and {facts.n_special} special")
+    if loaded.max_id != loaded.n_ids - 1:
+        screen.print(f"Ids have holes: the highest is {loaded.max_id:,}.")
+    screen.print(f"Inference {loaded.inference}; split pattern {loaded.pattern.regex}", markup=False)
+    screen.print(
+        f"Hamming weight {facts.size.hamming_weight}, {facts.size.trailing_zeros} trailing zeros, "
+        f"divisible by {facts.size.largest_power_of_two_divisor}"
+    )
+    screen.print()
+    _show_shapes(facts, n)
+    _show_scripts(facts, n)
+
+
+def _show_shapes(facts: Makeup, n: int) -> None:
+    shown = table(f"Shapes (mean length {facts.mean_bytes:.2f} bytes)", ["tokens", "number", "share"])
+    rows = {
+        "single bytes": facts.n_single_bytes,
+        "begin with a space": facts.n_with_leading_space,
+        "white space only": facts.n_whitespace_only,
+        "part of a character": facts.n_partial_characters,
+    }
+    low = 0
+    for high in (*_LENGTH_BOUNDS, max(facts.lengths)):
+        label = f"{high} bytes" if high == low + 1 else f"{low + 1}-{high} bytes"
+        if high > low:
+            rows[label] = sum(k for length, k in facts.lengths.items() if low < length <= high)
+        low = max(low, high)
+    for label, number in rows.items():
+        shown.add_row(label, f"{number:,}", f"{number / n:.1%}")
+    console().print(shown)
+
+
+def _show_scripts(facts: Makeup, n: int) -> None:
+    shown = table("By script of the first letter", ["script", "tokens", "share"])
+    scripts = list(facts.scripts.items())
+    for script, number in scripts[:_MAX_SCRIPTS]:
+        shown.add_row(script, f"{number:,}", f"{number / n:.1%}")
+    if rest := scripts[_MAX_SCRIPTS:]:
+        number = sum(k for _, k in rest)
+        shown.add_row(f"{len(rest)} others", f"{number:,}", f"{number / n:.1%}")
+    console().print(shown)

@@ -1,0 +1,72 @@
+"""What commands share on the screen: a progress bar, tables of at most 100 columns, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+MAX_COLUMNS = 100
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console no wider than 100 columns."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False)
+    if found.width > MAX_COLUMNS or not found.is_terminal:
+        return Console(stderr=stderr, highlight=False, width=MAX_COLUMNS)
+    return found
+
+
+def table(title: str, columns: list[str], n_text: int = 1) -> Table:
+    """An empty table whose first `n_text` columns are text and whose others are numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, name in enumerate(columns):
+        made.add_column(name, justify="left" if k < n_text else "right", overflow="fold")
+    return made
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress display on standard error with rate and time left; silent when that is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[rate]:>12}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        yield bar
+
+
+def stages(bar: Progress) -> Callable[[str, int, int], None]:
+    """A listener for `prune` that shows each stage as a bar."""
+    tasks: dict[str, int] = {}
+
+    def hear(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=None, rate="")
+        task = tasks[stage]
+        speed = bar.tasks[bar.task_ids.index(task)].speed  # type: ignore[arg-type]
+        rate = f"{speed:,.0f}/s" if speed and total > 1 else ""
+        bar.update(task, completed=done, total=total if total > 1 or done else None, rate=rate)  # type: ignore[arg-type]
+
+    return hear
+
+
+def percent(share: float) -> str:
+    """A change as signed per cent."""
+    return f"{share:+.2%}"

@@ -1,0 +1,1 @@
+"""Documents, counts of pre-tokens, and the built-in profile."""

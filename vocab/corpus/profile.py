@@ -1,0 +1,127 @@
+"""The built-in corpus profile: pre-token counts of open texts and code, so that pruning needs no corpus to start.
+
+The file is a Parquet table (part, held_out, pretoken, count) in the package; `scripts/build_profile.py` makes it and
+`profile_manifest.json` beside it names every source with version, licence, sha256 and bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vocab.corpus.counting import CorpusCounts, CorpusPart
+from vocab.corpus.counts import PretokenCounts, from_table
+from vocab.splitting import SplitPattern
+from vocab.splitting.table import PretokenTable
+
+_FILE = "profile.parquet"
+_METADATA = b"vocab.profile"
+
+
+def builtin_profile(pattern: SplitPattern) -> CorpusCounts:
+    """The built-in profile for a split pattern.
+
+    It was counted with cl100k_base's pattern. For another, its pre-tokens are split again, which loses only what that
+    pattern would join across their edges; a note says so.
+    """
+    profile = _stored_profile()
+    if profile.train.pattern_sha256 == pattern.sha256:
+        return profile
+    parts = tuple(
+        CorpusPart(
+            name=part.name,
+            train=_resplit(part.train, pattern),
+            held_out=_resplit(part.held_out, pattern),
+            n_documents=part.n_documents,
+            n_bytes_read=part.n_bytes_read,
+            weight=part.weight,
+        )
+        for part in profile.parts
+    )
+    note = "The built-in profile was counted with cl100k_base's split pattern and split again with the source's."
+    return CorpusCounts(parts, prior=profile.prior, is_builtin=True, notes=(note,))
+
+
+@cache
+def _stored_profile() -> CorpusCounts:
+    with as_file(files(__package__) / _FILE) as path:
+        return read_profile(path)
+
+
+def read_profile(path: Path) -> CorpusCounts:
+    """The profile that `write_profile` stored."""
+    table = pq.read_table(path)
+    facts = json.loads(table.schema.metadata[_METADATA])
+    sides = {
+        (name, held_out): _rows_as_counts(table, name, held_out, facts["pattern_sha256"])
+        for name in facts["parts"]
+        for held_out in (False, True)
+    }
+    parts = [
+        CorpusPart(name=name, train=sides[name, False], held_out=sides[name, True], **stored)
+        for name, stored in facts["parts"].items()
+    ]
+    return CorpusCounts(tuple(parts), prior=facts["prior"], is_builtin=True)
+
+
+def _rows_as_counts(table: pa.Table, name: str, held_out: bool, pattern_sha256: str) -> PretokenCounts:
+    same_part = pc.equal(table["part"], name)
+    rows = table.filter(pc.and_(same_part, pc.equal(table["held_out"], held_out)))
+    pretokens = rows["pretoken"].combine_chunks()
+    counts = rows["count"].to_numpy().astype(np.uint64)
+    offsets = np.frombuffer(pretokens.buffers()[1], dtype=np.int32)
+    starts = offsets[pretokens.offset : pretokens.offset + len(pretokens) + 1].astype(np.int64)
+    data = pretokens.buffers()[2]
+    blob = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+    return PretokenCounts(blob[starts[0] : starts[-1]], starts - starts[0], counts, pattern_sha256)
+
+
+def write_profile(corpus: CorpusCounts, path: Path) -> None:
+    """Store a counted corpus as a profile, with the weights of its parts and its prior."""
+    sides = [(part.name, held, part.held_out if held else part.train) for part in corpus.parts for held in (0, 1)]
+    facts: dict[str, Any] = {
+        "pattern_sha256": corpus.parts[0].train.pattern_sha256,
+        "prior": corpus.prior,
+        "parts": {
+            part.name: {
+                "n_documents": part.n_documents,
+                "n_bytes_read": part.n_bytes_read,
+                "weight": part.weight,
+            }
+            for part in corpus.parts
+        },
+    }
+    lengths = [side.n_pretokens for _, _, side in sides]
+    names = np.repeat([name for name, _, _ in sides], lengths)
+    table = pa.table(
+        {
+            "part": pa.array(names).dictionary_encode(),
+            "held_out": pa.array(np.repeat([bool(held) for _, held, _ in sides], lengths)),
+            "pretoken": pa.array([p for _, _, side in sides for p in side.pretokens()], pa.binary()),
+            "count": pa.array(np.concatenate([side.counts for _, _, side in sides]).astype(np.uint32)),
+        }
+    ).replace_schema_metadata({_METADATA: json.dumps(facts)})
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=["part"],
+        column_encoding={"pretoken": "DELTA_BYTE_ARRAY", "count": "DELTA_BINARY_PACKED"},
+    )
+
+
+def _resplit(counts: PretokenCounts, pattern: SplitPattern) -> PretokenCounts:
+    table = PretokenTable()
+    for pretoken, count in zip(counts.pretokens(), counts.counts, strict=True):
+        ends = pattern.ends(pretoken)
+        table.add(np.frombuffer(pretoken, dtype=np.uint8), ends, np.full(ends.size, count, dtype=np.uint64))
+    return from_table(table, pattern.sha256)

@@ -1,0 +1,1 @@
+"""Lattice and inference methods: pre-tokens to tokens."""

@@ -1,0 +1,83 @@
+"""Text to tokens with any inference method: split, find the distinct pre-tokens, run the lattice, put together."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.encoding import inference
+from vocab.encoding.lattice import Lattice, TokenTrie
+from vocab.splitting import SplitPattern
+from vocab.splitting.table import PretokenTable
+from vocab.threads import run_shards, shard_bounds
+
+InferenceMethod = Literal["merges", "least-tokens", "longest-prefix"]
+INFERENCE_METHODS: tuple[InferenceMethod, ...] = get_args(InferenceMethod)
+METHOD_CODES: dict[InferenceMethod, int] = {
+    "merges": inference.MERGES,
+    "least-tokens": inference.LEAST_TOKENS,
+    "longest-prefix": inference.LONGEST_PREFIX,
+}
+
+# Text is encoded in parts of this many bytes, cut where the split pattern cuts it.
+_PART_BYTES = 8 << 20
+
+
+class Encoder:
+    """Encodes with the tokens (blob uint8, starts int64[n + 1]) of a vocabulary; ids are token positions.
+
+    Raises ValueError when a token repeats or one of the 256 single bytes is missing.
+    """
+
+    def __init__(
+        self,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        pattern: SplitPattern,
+        method: InferenceMethod,
+    ) -> None:
+        self.trie = TokenTrie.build(blob, starts)
+        missing = [byte for byte, node in enumerate(self.trie.root) if node < 0 or self.trie.node_token[node] < 0]
+        if missing:
+            raise ValueError(f"the vocabulary lacks {len(missing)} of the 256 single bytes, first {missing[0]}")
+        self.pattern = pattern
+        self.method = method
+        self._alive = np.ones(starts.size - 1, dtype=np.bool_)
+
+    def encode(self, text: bytes) -> npt.NDArray[np.int32]:
+        """Token ids of UTF-8 `text`, without special tokens, int32."""
+        ends = self.pattern.ends(text)
+        raw = np.frombuffer(text, dtype=np.uint8)
+        parts = []
+        first = done = 0
+        while done < ends.size:
+            last = max(done + 1, int(np.searchsorted(ends, first + _PART_BYTES)))
+            stop = int(ends[last - 1])
+            parts.append(self._encode_part(raw[first:stop], ends[done:last] - first))
+            first, done = stop, last
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+    def _encode_part(self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        table = PretokenTable()
+        entries = table.add(text, ends)
+        ids, sizes = self.encode_pretokens(table.blob, table.starts)
+        # Token k of the text is token `within` of the pre-token that entries names.
+        n_tokens = sizes[entries].astype(np.int64)
+        before = np.cumsum(n_tokens) - n_tokens
+        within = np.arange(int(n_tokens.sum())) - np.repeat(before, n_tokens)
+        tokens: npt.NDArray[np.int32] = ids[np.repeat(table.starts[entries], n_tokens) + within]
+        return tokens
+
+    def encode_pretokens(
+        self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Tokens of pre-tokens: (ids int32[len(blob)], sizes int32[n]); those of w are ids[starts[w]:][:sizes[w]]."""
+        lattice = Lattice.build(self.trie, blob, starts, n_threads)
+        ids = np.empty(blob.size, dtype=np.int32)
+        sizes = np.empty(starts.size - 1, dtype=np.int32)
+        code = METHOD_CODES[self.method]
+        shards = shard_bounds(starts, n_threads)
+        run_shards(lambda a, b: inference.encode_all(code, lattice, self._alive, a, b, ids, sizes), shards)
+        return ids, sizes

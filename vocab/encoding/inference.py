@@ -1,0 +1,538 @@
+"""Inference methods as kernels over a lattice, and the prices that follow from them.
+
+Names as in Uzan et al. 2024, "Greed is All You Need". A token's id is its merge rank. Tokens can be switched off
+(`alive`), which is how selection asks what a vocabulary would do without one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+MERGES = 0  # byte-pair merges by rank, with tiktoken's look-up of the whole pre-token first
+LEAST_TOKENS = 1  # shortest path; of equal ones, that whose last token is longest, and so on leftwards
+LONGEST_PREFIX = 2  # greedy from the left
+
+# Above this many bytes merges go through a heap: O(n log n) instead of O(n²) for one huge pre-token.
+_HEAP_BYTES = 200
+_NONE = np.int32(2**31 - 1)
+
+
+class Scratch(NamedTuple):
+    """What one encoding writes, int32 with room for the bytes of the pre-token and 2 more.
+
+    `path` holds the tokens; `tree` every token of 2 bytes or more that came up on the way to them; the others are
+    the method's own.
+    """
+
+    path: npt.NDArray[np.int32]
+    tree: npt.NDArray[np.int32]
+    a: npt.NDArray[np.int32]
+    b: npt.NDArray[np.int32]
+    c: npt.NDArray[np.int32]
+    d: npt.NDArray[np.int32]
+
+
+class Ledger(NamedTuple):
+    """What each pre-token contributed to the prices, so that it can be taken back.
+
+    The entries of pre-token w are at starts[w] … starts[w] + tree_sizes[w].
+    """
+
+    tree_tokens: npt.NDArray[np.int32]
+    tree_prices: npt.NDArray[np.int32]
+    tree_sizes: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]  # tokens of each pre-token
+    signatures: npt.NDArray[np.uint64]  # every token its prices rest on, folded into 64 bits
+
+
+@njit(nogil=True, cache=True)
+def _find(lattice, alive, position, length):
+    """The live token of `length` bytes at `position`, or _NONE."""
+    for e in range(lattice.edge_starts[position], lattice.edge_starts[position + 1]):
+        token = lattice.edge_tokens[e]
+        here = lattice.lengths[token]
+        if here >= length:
+            return token if here == length and alive[token] else _NONE
+    return _NONE
+
+
+@njit(nogil=True, cache=True)
+def _scratch(starts, a, b):
+    room = 2
+    for w in range(a, b):
+        room = max(room, starts[w + 1] - starts[w] + 2)
+    return Scratch(
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+    )
+
+
+@njit(nogil=True, cache=True)
+def _start_merging(lattice, alive, first, n_bytes, scratch):
+    """One part a byte, and the rank of each pair of neighbours."""
+    path, starts, ranks = scratch.path, scratch.a, scratch.b
+    for i in range(n_bytes):
+        starts[i] = i
+        path[i] = lattice.edge_tokens[lattice.edge_starts[first + i]]
+        ranks[i] = _find(lattice, alive, first + i, 2) if i + 1 < n_bytes else _NONE
+    starts[n_bytes] = n_bytes
+
+
+@njit(nogil=True, cache=True)
+def _best_pair(ranks, n):
+    best = 0
+    for i in range(1, n - 1):
+        if ranks[i] < ranks[best]:
+            best = i
+    return best
+
+
+@njit(nogil=True, cache=True)
+def _merge_pair(lattice, alive, first, best, n, scratch):
+    """Merge parts best and best + 1 of n into the token that their rank names; returns n - 1."""
+    path, starts, ranks = scratch.path, scratch.a, scratch.b
+    path[best] = ranks[best]
+    n -= 1
+    for i in range(best + 1, n):
+        starts[i] = starts[i + 1]
+        path[i] = path[i + 1]
+        ranks[i] = ranks[i + 1]
+    starts[n] = starts[n + 1]
+    ranks[n - 1] = _NONE
+    for i in range(max(best - 1, 0), min(best + 1, n - 1)):
+        ranks[i] = _find(lattice, alive, first + starts[i], starts[i + 2] - starts[i])
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _merge_on(lattice, alive, first, n, n_tree, scratch):
+    """Merge n parts to the end by scanning all pairs each time: fastest for the short pre-tokens of real text."""
+    while n > 1:
+        best = _best_pair(scratch.b, n)
+        token = scratch.b[best]
+        if token == _NONE:
+            break
+        scratch.tree[n_tree] = token
+        n_tree += 1
+        n = _merge_pair(lattice, alive, first, best, n, scratch)
+    return n, n_tree
+
+
+@njit(nogil=True, cache=True)
+def _push(heap, n, key):
+    child = n
+    while child > 0:
+        parent = (child - 1) >> 1
+        if heap[parent] <= key:
+            break
+        heap[child] = heap[parent]
+        child = parent
+    heap[child] = key
+    return n + 1
+
+
+@njit(nogil=True, cache=True)
+def _pop(heap, n):
+    """Remove the smallest key, which heap[0] holds; returns the new size."""
+    n -= 1
+    key = heap[n]
+    parent = 0
+    while True:
+        child = 2 * parent + 1
+        if child >= n:
+            break
+        if child + 1 < n and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[parent] = heap[child]
+        parent = child
+    heap[parent] = key
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _merge_long(lattice, alive, first, n_bytes, scratch):
+    """The same merges through a heap of rank << 32 | position; entries gone stale are skipped when popped.
+
+    Parts are linked by their first bytes: `after` leads to the next part, `before` to the previous one.
+    """
+    path, tree, after, ranks = scratch.path, scratch.tree, scratch.a, scratch.b
+    before = np.empty(n_bytes + 1, dtype=np.int32)
+    heap = np.empty(3 * n_bytes, dtype=np.int64)
+    n_heap = 0
+    for i in range(n_bytes):
+        after[i] = i + 1
+        before[i + 1] = i
+        path[i] = lattice.edge_tokens[lattice.edge_starts[first + i]]
+        ranks[i] = _NONE
+        if i + 1 < n_bytes:
+            ranks[i] = _find(lattice, alive, first + i, 2)
+            if ranks[i] != _NONE:
+                n_heap = _push(heap, n_heap, (np.int64(ranks[i]) << 32) | i)
+    n_tree = 0
+    while n_heap > 0:
+        key = heap[0]
+        n_heap = _pop(heap, n_heap)
+        at = np.int32(key & 0xFFFFFFFF)
+        token = np.int32(key >> 32)
+        if ranks[at] != token:
+            continue
+        gone = after[at]
+        path[at] = token
+        path[gone] = -1
+        ranks[gone] = _NONE
+        after[at] = after[gone]
+        before[after[at]] = at
+        tree[n_tree] = token
+        n_tree += 1
+        for j in (at, before[at] if at > 0 else at):
+            ranks[j] = _NONE
+            if after[j] < n_bytes:
+                ranks[j] = _find(lattice, alive, first + j, after[after[j]] - j)
+                if ranks[j] != _NONE:
+                    n_heap = _push(heap, n_heap, (np.int64(ranks[j]) << 32) | j)
+    n = 0
+    for i in range(n_bytes):
+        if path[i] >= 0:
+            path[n] = path[i]
+            n += 1
+    return n, n_tree
+
+
+@njit(nogil=True, cache=True)
+def _least_tokens(lattice, alive, first, n_bytes, scratch):
+    """Dynamic programme over bytes; only a strictly better way replaces one found from an earlier start."""
+    best, last = scratch.a, scratch.b
+    for i in range(1, n_bytes + 1):
+        best[i] = _NONE
+    best[0] = 0
+    for i in range(n_bytes):
+        cost = best[i] + 1
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            token = lattice.edge_tokens[e]
+            end = i + lattice.lengths[token]
+            if cost < best[end] and alive[token]:
+                best[end] = cost
+                last[end] = token
+    n = best[n_bytes]
+    end = n_bytes
+    for k in range(n - 1, -1, -1):
+        scratch.path[k] = last[end]
+        end -= lattice.lengths[last[end]]
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _longest_prefix(lattice, alive, first, n_bytes, scratch):
+    n = 0
+    i = 0
+    while i < n_bytes:
+        e = lattice.edge_starts[first + i + 1] - 1
+        while not alive[lattice.edge_tokens[e]]:
+            e -= 1
+        scratch.path[n] = lattice.edge_tokens[e]
+        i += lattice.lengths[scratch.path[n]]
+        n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _encode(method, lattice, alive, w, scratch):
+    """Encode pre-token w; returns how many tokens are in scratch.path and in scratch.tree.
+
+    All single bytes must be alive.
+    """
+    first = lattice.starts[w]
+    n_bytes = lattice.starts[w + 1] - first
+    if method == MERGES:
+        whole = _find(lattice, alive, first, n_bytes) if w < lattice.n_whole else _NONE
+        if whole != _NONE:
+            scratch.path[0] = whole
+            scratch.tree[0] = whole
+            return 1, 1 if n_bytes > 1 else 0
+        if n_bytes <= _HEAP_BYTES:
+            _start_merging(lattice, alive, first, n_bytes, scratch)
+            return _merge_on(lattice, alive, first, n_bytes, 0, scratch)
+        return _merge_long(lattice, alive, first, n_bytes, scratch)
+    if method == LEAST_TOKENS:
+        n = _least_tokens(lattice, alive, first, n_bytes, scratch)
+    else:
+        n = _longest_prefix(lattice, alive, first, n_bytes, scratch)
+    n_tree = 0
+    for k in range(n):
+        token = scratch.path[k]
+        if lattice.lengths[token] > 1:
+            scratch.tree[n_tree] = token
+            n_tree += 1
+    return n, n_tree
+
+
+@njit(nogil=True, cache=True)
+def encode_all(method, lattice, alive, a, b, ids, sizes):
+    """Encode pre-tokens a … b: the tokens of w to ids[starts[w]:] (int32, a place a byte), how many to sizes[w]."""
+    scratch = _scratch(lattice.starts, a, b)
+    for w in range(a, b):
+        n, _ = _encode(method, lattice, alive, w, scratch)
+        sizes[w] = n
+        first = lattice.starts[w]
+        for k in range(n):
+            ids[first + k] = scratch.path[k]
+
+
+@njit(nogil=True, cache=True)
+def _bit(token):
+    return np.uint64(1) << np.uint64(token & 63)
+
+
+@njit(nogil=True, cache=True)
+def _enter(ledger, first, n_priced, token, price):
+    """Add a token to the ledger of a pre-token, unless it is there; returns how many it holds then."""
+    for k in range(first, first + n_priced):
+        if ledger.tree_tokens[k] == token:
+            return n_priced
+    ledger.tree_tokens[first + n_priced] = token
+    ledger.tree_prices[first + n_priced] = price
+    return n_priced + 1
+
+
+@njit(nogil=True, cache=True)
+def _price_by_trial(method, lattice, alive, w, scratch, other, ledger):
+    """Price each token of scratch.tree by encoding pre-token w once more without it: right for any method."""
+    n, n_tree = _encode(method, lattice, alive, w, scratch)
+    first = lattice.starts[w]
+    signature = np.uint64(0)
+    n_priced = 0
+    for k in range(n_tree):
+        token = scratch.tree[k]
+        signature |= _bit(token)
+        alive[token] = False
+        without, n_other = _encode(method, lattice, alive, w, other)
+        alive[token] = True
+        for j in range(n_other):
+            signature |= _bit(other.tree[j])
+        n_priced = _enter(ledger, first, n_priced, token, without - n)
+    ledger.tree_sizes[w] = n_priced
+    ledger.signatures[w] = signature
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _price_merges(lattice, alive, w, scratch, other, ledger):
+    """The same for merges, quicker: without a token, all goes as before until the token would first be merged."""
+    first = lattice.starts[w]
+    n_bytes = lattice.starts[w + 1] - first
+    is_token = w < lattice.n_whole and _find(lattice, alive, first, n_bytes) != _NONE
+    if is_token or n_bytes > _HEAP_BYTES:
+        return _price_by_trial(MERGES, lattice, alive, w, scratch, other, ledger)
+    _start_merging(lattice, alive, first, n_bytes, scratch)
+    signature = np.uint64(0)
+    n = n_bytes
+    n_priced = 0
+    while n > 1:
+        best = _best_pair(scratch.b, n)
+        token = scratch.b[best]
+        if token == _NONE:
+            break
+        signature |= _bit(token)
+        n_before = n_priced
+        n_priced = _enter(ledger, first, n_priced, token, 0)
+        if n_priced > n_before:
+            for i in range(n):
+                other.path[i] = scratch.path[i]
+                other.a[i] = scratch.a[i]
+                other.b[i] = scratch.b[i] if scratch.b[i] != token else _NONE
+            other.a[n] = n_bytes
+            alive[token] = False
+            without, n_other = _merge_on(lattice, alive, first, n, 0, other)
+            alive[token] = True
+            for j in range(n_other):
+                signature |= _bit(other.tree[j])
+            ledger.tree_prices[first + n_before] = without
+        n = _merge_pair(lattice, alive, first, best, n, scratch)
+    for k in range(first, first + n_priced):
+        ledger.tree_prices[k] -= n
+    ledger.tree_sizes[w] = n_priced
+    ledger.signatures[w] = signature
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _tokens_to_end(lattice, alive, first, n_bytes, least, token_at):
+    """Fewest tokens from each byte to the end of the pre-token, and the first token of such a way."""
+    least[n_bytes] = 0
+    for i in range(n_bytes - 1, -1, -1):
+        least[i] = _NONE
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            token = lattice.edge_tokens[e]
+            cost = least[i + lattice.lengths[token]] + 1
+            if cost < least[i] and alive[token]:
+                least[i] = cost
+                token_at[i] = token
+
+
+@njit(nogil=True, cache=True)
+def _detours(lattice, alive, first, n_bytes, n, path_bits, scratch, other):
+    """For each token on the path, the cheapest way that avoids its place; returns whether a token is in two places.
+
+    Every way covers the first byte of path token k with exactly one edge, so the best way without that place is the
+    least of (tokens before the edge) + 1 + (tokens after it) over the other edges that cover that byte.
+    scratch.c[k] is its cost; it goes through token scratch.d[k] at byte other.tree[k]. other.path[k] is where path
+    token k begins.
+    """
+    before, after = scratch.a, other.a
+    begins, cost, through, at = other.path, scratch.c, scratch.d, other.tree
+    i = 0
+    for k in range(n):
+        begins[k] = i
+        cost[k] = _NONE
+        i += lattice.lengths[scratch.path[k]]
+    repeats = False
+    from_k = 0
+    for i in range(n_bytes):
+        while from_k < n and begins[from_k] < i:
+            from_k += 1
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            token = lattice.edge_tokens[e]
+            if not alive[token]:
+                continue
+            end = i + lattice.lengths[token]
+            way = before[i] + 1 + after[end]
+            if path_bits & _bit(token) != 0 and lattice.lengths[token] > 1:
+                for k in range(n):
+                    repeats = repeats or (scratch.path[k] == token and begins[k] != i)
+            for k in range(from_k, n):
+                if begins[k] >= end:
+                    break
+                if way < cost[k] and not (begins[k] == i and scratch.path[k] == token):
+                    cost[k] = way
+                    through[k] = token
+                    at[k] = i
+    return repeats
+
+
+@njit(nogil=True, cache=True)
+def _price_least_tokens(lattice, alive, w, scratch, other, ledger):
+    """The same for least-tokens from two passes over the lattice, one in each direction."""
+    first = lattice.starts[w]
+    n_bytes = lattice.starts[w + 1] - first
+    n = _least_tokens(lattice, alive, first, n_bytes, scratch)
+    _tokens_to_end(lattice, alive, first, n_bytes, other.a, other.b)
+    signature = np.uint64(0)
+    for k in range(n):
+        signature |= _bit(scratch.path[k])
+    if _detours(lattice, alive, first, n_bytes, n, signature, scratch, other):
+        return _price_by_trial(LEAST_TOKENS, lattice, alive, w, scratch, other, ledger)
+    n_priced = 0
+    for k in range(n):
+        if lattice.lengths[scratch.path[k]] == 1:
+            continue
+        n_priced = _enter(ledger, first, n_priced, scratch.path[k], scratch.c[k] - n)
+        signature |= _bit(scratch.d[k])
+        i = other.tree[k]
+        end = i + lattice.lengths[scratch.d[k]]
+        while i > 0:
+            signature |= _bit(scratch.b[i])
+            i -= lattice.lengths[scratch.b[i]]
+        while end < n_bytes:
+            signature |= _bit(other.b[end])
+            end += lattice.lengths[other.b[end]]
+    ledger.tree_sizes[w] = n_priced
+    ledger.signatures[w] = signature
+    return n
+
+
+@njit(nogil=True, cache=True)
+def price_pretokens(method, lattice, alive, counts, pending, a, b, ledger, prices):
+    """Price again every pre-token a … b marked in `pending`, and clear its mark; returns the change in tokens.
+
+    The price of a token in a pre-token is how many more tokens the pre-token needs without it (`alive` is put back
+    as it was). What the pre-token gave to `prices` last time is taken back first. Its signature gathers every token
+    that the encodings with and without used: as long as none of them is dropped, its prices stand.
+    """
+    scratch = _scratch(lattice.starts, a, b)
+    other = _scratch(lattice.starts, a, b)
+    change = np.int64(0)
+    for w in range(a, b):
+        if not pending[w]:
+            continue
+        pending[w] = False
+        first = lattice.starts[w]
+        for k in range(first, first + ledger.tree_sizes[w]):
+            prices[ledger.tree_tokens[k]] -= counts[w] * ledger.tree_prices[k]
+        if method == MERGES:
+            n = _price_merges(lattice, alive, w, scratch, other, ledger)
+        elif method == LEAST_TOKENS:
+            n = _price_least_tokens(lattice, alive, w, scratch, other, ledger)
+        else:
+            n = _price_by_trial(method, lattice, alive, w, scratch, other, ledger)
+        change += counts[w] * (n - ledger.sizes[w])
+        ledger.sizes[w] = n
+        for k in range(first, first + ledger.tree_sizes[w]):
+            prices[ledger.tree_tokens[k]] += counts[w] * ledger.tree_prices[k]
+    return change
+
+
+@njit(nogil=True, cache=True)
+def mark_affected(lattice, dropped, revived, signatures, a, b, pending):
+    """Mark the pre-tokens whose prices a change of the vocabulary may touch (dropped, revived: bool a token)."""
+    for w in range(a, b):
+        signature = signatures[w]
+        for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
+            token = lattice.edge_tokens[e]
+            if revived[token] or (dropped[token] and signature & _bit(token) != 0):
+                pending[w] = True
+                break
+
+
+@njit(nogil=True, cache=True)
+def revival_gains(method, lattice, alive, counts, sizes, candidates, a, b, gains):
+    """Add to `gains` (int64) the tokens saved by switching each candidate (bool a token, not alive) on alone."""
+    scratch = _scratch(lattice.starts, a, b)
+    seen = np.full(alive.size, -1, dtype=np.int64)
+    for w in range(a, b):
+        # One token cannot be fewer; but a revived one can break up a segment, which is never looked up whole.
+        if sizes[w] == 1 and (method != MERGES or w < lattice.n_whole):
+            continue
+        for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
+            token = lattice.edge_tokens[e]
+            if not candidates[token] or seen[token] == w:
+                continue
+            seen[token] = w
+            alive[token] = True
+            n, _ = _encode(method, lattice, alive, w, scratch)
+            alive[token] = False
+            gains[token] += counts[w] * (sizes[w] - n)
+
+
+@njit(nogil=True, cache=True)
+def spell_tokens(method, lattice, alive, ids, sizes):
+    """Encode each token with itself switched off, where pre-token w of the lattice is token w, as `encode_all` does.
+
+    Under merges the last merge is undone, so a token that merges alone produce is spelt by its two parents.
+    """
+    scratch = _scratch(lattice.starts, 0, sizes.size)
+    for w in range(sizes.size):
+        alive[w] = lattice.lengths[w] == 1
+        n, _ = _encode(method, lattice, alive, w, scratch)
+        alive[w] = True
+        sizes[w] = n
+        first = lattice.starts[w]
+        for k in range(n):
+            ids[first + k] = scratch.path[k]
+
+
+@njit(nogil=True, cache=True)
+def count_uses(starts, ids, sizes, counts, uses):
+    """Add to `uses` (int64 a token) how often each token occurs, from what `encode_all` wrote and the counts."""
+    for w in range(sizes.size):
+        for k in range(starts[w], starts[w] + sizes[w]):
+            uses[ids[k]] += counts[w]

@@ -1,0 +1,241 @@
+"""The lattice: for each pre-token, every place where a candidate token fits.
+
+Flat arrays only. Byte p of the pre-tokens' blob owns edges edge_starts[p] … edge_starts[p + 1], each the id of a
+token that begins there and ends within the same pre-token, shortest first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vocab.splitting.table import PretokenTable
+from vocab.threads import run_shards, shard_bounds
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(31)
+
+
+@njit(nogil=True, cache=True)
+def _find_child(keys, node, byte):
+    """Slot of the edge (node, byte) in the open-addressing table, or of the free place where it belongs."""
+    mask = np.uint64(keys.size - 1)
+    key = np.int64(node) * 256 + byte
+    slot = ((np.uint64(key) * _MIX) >> _SHIFT) & mask
+    while keys[slot] >= 0 and keys[slot] != key:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@njit(nogil=True, cache=True)
+def _build_trie(blob, starts, keys, children, node_token):
+    """Insert every token; returns the number of nodes, or -1 - t when token t repeats an earlier one."""
+    n_nodes = 1
+    for t in range(starts.size - 1):
+        node = 0
+        for p in range(starts[t], starts[t + 1]):
+            slot = _find_child(keys, node, blob[p])
+            if keys[slot] < 0:
+                keys[slot] = np.int64(node) * 256 + blob[p]
+                children[slot] = n_nodes
+                n_nodes += 1
+            node = children[slot]
+        if node_token[node] >= 0:
+            return -1 - t
+        node_token[node] = t
+    return n_nodes
+
+
+@njit(nogil=True, cache=True)
+def _walk(blob, starts, first, last, keys, children, node_token, root, edge_starts, edge_tokens, filling):
+    """Count (into edge_starts[p + 1]) or fill the edges of pre-tokens first … last."""
+    for w in range(first, last):
+        end = starts[w + 1]
+        for p in range(starts[w], end):
+            at = edge_starts[p] if filling else 0
+            node = root[blob[p]]
+            q = p + 1
+            while node >= 0:
+                token = node_token[node]
+                if token >= 0:
+                    if filling:
+                        edge_tokens[at] = token
+                    at += 1
+                if q == end:
+                    break
+                slot = _find_child(keys, node, blob[q])
+                node = children[slot] if keys[slot] >= 0 else -1
+                q += 1
+            if not filling:
+                edge_starts[p + 1] = at
+
+
+@njit(nogil=True, cache=True)
+def _mark_cuts(blob, starts, first, last, max_bytes, keys, children, node_token, root, is_end):
+    """Mark in is_end the last byte of each segment of pre-tokens first … last."""
+    for w in range(first, last):
+        end = starts[w + 1]
+        begin = reach = starts[w]
+        for p in range(starts[w], end):
+            if p > begin and (p >= reach or p - begin == max_bytes):
+                is_end[p - 1] = True
+                begin = p
+            node = root[blob[p]]
+            q = p + 1
+            while node >= 0:
+                if node_token[node] >= 0:
+                    reach = max(reach, q)
+                if q == end:
+                    break
+                slot = _find_child(keys, node, blob[q])
+                node = children[slot] if keys[slot] >= 0 else -1
+                q += 1
+        if end > starts[w]:
+            is_end[end - 1] = True
+
+
+@dataclass(frozen=True)
+class TokenTrie:
+    """All tokens of a vocabulary as a prefix tree in a hash table."""
+
+    keys: npt.NDArray[np.int64]
+    children: npt.NDArray[np.int32]
+    node_token: npt.NDArray[np.int32]
+    root: npt.NDArray[np.int32]  # child of the root for each byte, -1 where there is none
+    lengths: npt.NDArray[np.int32]  # length of each token in bytes
+
+    @classmethod
+    def build(cls, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> TokenTrie:
+        """Raises ValueError when two tokens are equal or one is empty."""
+        lengths = np.diff(starts).astype(np.int32)
+        if lengths.size and lengths.min() < 1:
+            raise ValueError(f"token {int(lengths.argmin())} is empty")
+        size = 1 << max(4, (2 * blob.size).bit_length())
+        keys, children, node_token, n_nodes = _filled_trie(blob, starts, size)
+        compact = 1 << max(4, (2 * n_nodes).bit_length())
+        if compact < size:
+            keys, children, node_token, _ = _filled_trie(blob, starts, compact)
+        slots = [_find_child(keys, 0, byte) for byte in range(256)]
+        root = np.array([children[s] if keys[s] >= 0 else -1 for s in slots], dtype=np.int32)
+        return cls(keys, children, node_token[:n_nodes].copy(), root, lengths)
+
+
+def _filled_trie(
+    blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32], int]:
+    keys = np.full(size, -1, dtype=np.int64)
+    children = np.empty(size, dtype=np.int32)
+    node_token = np.full(blob.size + 1, -1, dtype=np.int32)
+    n_nodes = int(_build_trie(blob, starts, keys, children, node_token))
+    if n_nodes < 0:
+        token = bytes(blob[starts[-1 - n_nodes] : starts[-n_nodes]])
+        raise ValueError(f"the token {token!r} appears twice")
+    return keys, children, node_token, n_nodes
+
+
+class Lattice(NamedTuple):
+    """Every (place, token) of some pre-tokens; built once and shared by all methods.
+
+    A named tuple, because Numba passes those to kernels whole. Memory: 4 bytes an edge and 8 a byte of distinct
+    pre-tokens.
+    """
+
+    starts: npt.NDArray[np.int64]  # first byte of each pre-token, [n_pretokens + 1]
+    edge_starts: npt.NDArray[np.int64]  # first edge of each byte, [n_bytes + 1]
+    edge_tokens: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]  # length of each token in bytes
+    n_whole: int  # pre-tokens from here on are segments of longer ones: merges look up no whole one
+
+    @property
+    def n_pretokens(self) -> int:
+        return self.starts.size - 1
+
+    @property
+    def n_edges(self) -> int:
+        return self.edge_tokens.size
+
+    @classmethod
+    def build(
+        cls,
+        trie: TokenTrie,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        n_threads: int = 1,
+        n_whole: int | None = None,
+    ) -> Lattice:
+        """The lattice of pre-tokens (blob uint8, starts int64[n + 1]) over the tokens of `trie`.
+
+        With `n_whole`, those from there on are `Segments` of pre-tokens and not whole ones.
+        """
+        edge_starts = np.zeros(blob.size + 1, dtype=np.int64)
+        no_edges = np.empty(0, dtype=np.int32)
+        table = (trie.keys, trie.children, trie.node_token, trie.root)
+        shards = shard_bounds(starts, n_threads)
+        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, no_edges, False), shards)
+        np.cumsum(edge_starts, out=edge_starts)
+        edge_tokens = np.empty(int(edge_starts[-1]), dtype=np.int32)
+        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, True), shards)
+        whole = starts.size - 1 if n_whole is None else n_whole
+        return cls(starts, edge_starts, edge_tokens, trie.lengths, whole)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Distinct segments of pre-tokens with counts: what is left when pre-tokens are cut where no token crosses.
+
+    Every inference method encodes the segments of a pre-token independently, so their tokens add up to those of the
+    corpus exactly; and there are far fewer distinct segments than pre-tokens, above all where words are not spaced.
+    """
+
+    blob: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    n_whole: int  # the first so many are whole pre-tokens
+
+    @classmethod
+    def build(
+        cls,
+        trie: TokenTrie,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.uint64],
+        max_bytes: int,
+        n_threads: int = 1,
+    ) -> Segments:
+        """Cut pre-tokens (blob uint8, starts int64[n + 1], counts) at every byte that no token of `trie` crosses.
+
+        A segment longer than `max_bytes` is cut there all the same; only then are sums no longer exact.
+        """
+        is_end = np.zeros(blob.size, dtype=np.bool_)
+        table = (trie.keys, trie.children, trie.node_token, trie.root)
+        run_shards(
+            lambda a, b: _mark_cuts(blob, starts, a, b, max_bytes, *table, is_end),
+            shard_bounds(starts, n_threads),
+        )
+        ends = np.flatnonzero(is_end) + 1
+        lengths = np.diff(ends, prepend=0)
+        owner = np.searchsorted(starts, ends) - 1
+        is_whole = lengths == np.diff(starts)[owner]
+        whole = _distinct(blob, lengths, counts[owner], is_whole)
+        fragments = _distinct(blob, lengths, counts[owner], ~is_whole)
+        return cls(
+            np.concatenate([whole.blob, fragments.blob]),
+            np.concatenate([whole.starts, fragments.starts[1:] + whole.starts[-1]]),
+            np.concatenate([whole.counts, fragments.counts]).astype(np.int64),
+            whole.n_entries,
+        )
+
+
+def _distinct(
+    blob: npt.NDArray[np.uint8],
+    lengths: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.uint64],
+    chosen: npt.NDArray[np.bool_],
+) -> PretokenTable:
+    table = PretokenTable()
+    table.add(blob[np.repeat(chosen, lengths)], np.cumsum(lengths[chosen]), counts[chosen])
+    return table

@@ -1,0 +1,47 @@
+"""Reading and writing vocabularies, one module a format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vocab.errors import SourceError
+from vocab.vocabulary import Vocabulary
+
+
+def load(name_or_path: str | Path) -> Vocabulary:
+    """A vocabulary by name or from a file or folder.
+
+    Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …). Files are a `.tiktoken` file or a
+    byte-level BPE `tokenizer.json`; a folder holds either. A path that exists goes before a name. Raises SourceError
+    when it is missing, damaged or of another kind.
+    """
+    path = Path(name_or_path)
+    try:
+        if path.is_dir():
+            from vocab.formats.folder import read_folder
+
+            return read_folder(path)
+        if path.is_file():
+            return _load_file(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+    if path.suffix or len(path.parts) > 1:
+        raise SourceError(f"{path}: no such file or folder")
+    from vocab.formats.named import load_named
+
+    return load_named(str(name_or_path))
+
+
+def _load_file(path: Path) -> Vocabulary:
+    """By content: JSON begins with a brace, ranks with base64."""
+    with path.open("rb") as stream:
+        head = stream.read(64).lstrip()
+    if not head:
+        raise SourceError(f"{path} is empty: no vocabulary")
+    if head.startswith(b"{"):
+        from vocab.formats.tokenizer_json import read_tokenizer_json
+
+        return read_tokenizer_json(path)
+    from vocab.formats.tiktoken_file import read_tiktoken
+
+    return read_tiktoken(path)

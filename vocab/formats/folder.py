@@ -1,0 +1,84 @@
+"""A folder that runtimes load: tokenizer.json and its companions, and the tiktoken pair where merges are run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vocab.errors import SourceError
+from vocab.formats.staging import staged_folder
+from vocab.formats.tiktoken_file import read_tiktoken, write_tiktoken
+from vocab.formats.tokenizer_json import read_tokenizer_json, write_tokenizer_json
+from vocab.vocabulary import Vocabulary
+
+# Texts that the field uses for the end of a document, best known first.
+_END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
+
+
+def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = False) -> list[Path]:
+    """Write all files of a vocabulary to a new folder; raises OutputError when the folder may not be written."""
+    with staged_folder(directory, force=force) as staging:
+        names = [path.name for path in write_files(vocabulary, staging, safe_name(vocabulary.source.name))]
+    return [directory / name for name in names]
+
+
+def safe_name(name: str) -> str:
+    """A vocabulary's name as a file name."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in Path(name).name) or "vocabulary"
+
+
+def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:
+    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair."""
+    paths = [directory / "tokenizer.json"]
+    write_tokenizer_json(vocabulary, paths[0])
+    for file_name, content in (
+        ("tokenizer_config.json", _tokenizer_config(vocabulary)),
+        ("special_tokens_map.json", _special_tokens_map(vocabulary)),
+    ):
+        paths.append(directory / file_name)
+        paths[-1].write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if vocabulary.inference == "merges":
+        paths += write_tiktoken(vocabulary, directory, name)
+    return paths
+
+
+def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
+    roles: dict[str, Any] = {}
+    end = next((text for text in _END_OF_TEXT if text in vocabulary.special_tokens), None)
+    if end is not None:
+        roles = {"bos_token": end, "eos_token": end, "pad_token": end}
+    others = [text for text in vocabulary.special_tokens if text != end]
+    return roles | ({"additional_special_tokens": others} if others else {})
+
+
+def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
+    """Settings for AutoTokenizer: the class name that both transformers 4 and 5 know, and no clean-up of spaces."""
+    added = {
+        str(id_): {
+            "content": text,
+            "lstrip": False,
+            "normalized": False,
+            "rstrip": False,
+            "single_word": False,
+            "special": True,
+        }
+        for text, id_ in sorted(vocabulary.special_tokens.items(), key=lambda item: item[1])
+    }
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 1_000_000_000_000_000_000,
+        "added_tokens_decoder": added,
+        **_special_tokens_map(vocabulary),
+    }
+
+
+def read_folder(directory: Path) -> Vocabulary:
+    """The vocabulary of a folder with a tokenizer.json, or with one .tiktoken file; raises SourceError otherwise."""
+    ranks = sorted(directory.glob("*.tiktoken"))
+    if (directory / "tokenizer.json").is_file():
+        return read_tokenizer_json(directory / "tokenizer.json")
+    if len(ranks) == 1:
+        return read_tiktoken(ranks[0])
+    raise SourceError(f"{directory} holds neither a tokenizer.json nor one .tiktoken file")

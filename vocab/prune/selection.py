@@ -1,0 +1,77 @@
+"""Baselines: which tokens to keep without asking what the encoder would produce without the others."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.encoding import inference
+from vocab.encoding.lattice import Lattice, TokenTrie
+from vocab.vocabulary import Vocabulary
+
+Method = Literal["rank", "frequency", "leaf", "distill"]
+METHODS: tuple[Method, ...] = get_args(Method)
+BASELINES: tuple[Method, ...] = ("rank", "frequency", "leaf")
+
+Alive = npt.NDArray[np.bool_]
+Uses = npt.NDArray[np.int64]
+
+
+def by_rank(protected: Alive, n_keep: int) -> Alive:
+    """Keep the protected tokens and the first ranks, `n_keep` in all; bool[n_tokens]."""
+    return by_frequency(np.zeros(protected.size, dtype=np.int64), protected, n_keep)
+
+
+def by_frequency(uses: Uses, protected: Alive, n_keep: int) -> Alive:
+    """Keep the protected tokens and those most used by the whole vocabulary, equal ones by rank; bool[n_tokens]."""
+    ids = np.flatnonzero(~protected)
+    order = ids[np.lexsort((ids, -uses[ids]))]
+    alive = protected.copy()
+    alive[order[: n_keep - int(np.count_nonzero(protected))]] = True
+    return alive
+
+
+def by_leaf(vocabulary: Vocabulary, trie: TokenTrie, uses: Uses, protected: Alive, n_keep: int) -> Alive:
+    """Drop the least used leaf of the merge forest, one after the other; bool[n_tokens].
+
+    A leaf is no parent of a kept token, so what is kept stays closed under merges; the uses of a dropped token go to
+    its two parents. Source: leaf-based vocabulary pruning, arXiv 2512.03989.
+    """
+    parents = merge_parents(vocabulary, trie)
+    n_children = np.bincount(parents[parents >= 0].ravel(), minlength=uses.size)
+    counts, alive = uses.copy(), np.ones(uses.size, dtype=np.bool_)
+    leaves = [(int(counts[t]), -t) for t in np.flatnonzero((n_children == 0) & ~protected).tolist()]
+    heapq.heapify(leaves)
+    for _ in range(uses.size - n_keep):
+        if not leaves:
+            break
+        count, negative = heapq.heappop(leaves)
+        if count != counts[-negative]:  # its count grew after it became a leaf
+            heapq.heappush(leaves, (int(counts[-negative]), negative))
+            continue
+        token = -negative
+        alive[token] = False
+        for parent in parents[token].tolist():
+            if parent >= 0:
+                counts[parent] += count
+                n_children[parent] -= 1
+                if n_children[parent] == 0 and not protected[parent]:
+                    heapq.heappush(leaves, (int(counts[parent]), -parent))
+    return alive
+
+
+def merge_parents(vocabulary: Vocabulary, trie: TokenTrie) -> npt.NDArray[np.int64]:
+    """The two tokens whose merge makes each token, int64[n_tokens, 2]; -1 for single bytes and orphans."""
+    lattice = Lattice.build(trie, vocabulary.blob, vocabulary.starts, n_whole=0)
+    ids = np.empty(vocabulary.blob.size, dtype=np.int32)
+    sizes = np.empty(vocabulary.n_tokens, dtype=np.int32)
+    alive = np.ones(vocabulary.n_tokens, dtype=np.bool_)
+    inference.spell_tokens(inference.MERGES, lattice, alive, ids, sizes)
+    parents = np.full((vocabulary.n_tokens, 2), -1, dtype=np.int64)
+    merged = np.flatnonzero(sizes == 2)
+    begins = vocabulary.starts[merged]
+    parents[merged, 0], parents[merged, 1] = ids[begins], ids[begins + 1]
+    return parents

@@ -1,0 +1,11 @@
+"""Split patterns: text to pre-tokens."""
+
+from vocab.splitting.patterns import (
+    CL100K_REGEX,
+    GPT2_REGEX,
+    LLAMA3_REGEX,
+    O200K_REGEX,
+    SplitPattern,
+)
+
+__all__ = ["CL100K_REGEX", "GPT2_REGEX", "LLAMA3_REGEX", "O200K_REGEX", "SplitPattern"]

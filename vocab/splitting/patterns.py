@@ -1,0 +1,131 @@
+"""Split patterns: the regular expressions that cut text into pre-tokens, and which of them have a kernel."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from vocab.errors import SourceError
+
+# tiktoken 0.14, tiktoken_ext/openai_public.py.
+CL100K_REGEX = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+GPT2_REGEX = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+O200K_REGEX = "|".join(
+    [
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"\p{N}{1,3}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    ]
+)
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
+_REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3_REGEX = rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}"
+QWEN2_REGEX = rf"{_WORDS}|\p{{N}}|{_REST}"
+GPT2_OLD_REGEX = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+# `{1,3}+` is possessive to tiktoken but a repeat of a repeat to Oniguruma, and `$` ends a line there: the form for
+# tokenizer.json says both without either.
+_CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(?![\s\S])|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    family: str  # GPT2, CL100K or O200K of splitting/kernels.py
+    max_digits: int
+    whole_at_end: bool  # white space at the end of a text is one pre-token even across lines
+    portable: str  # the same split for engines without possessive quantifiers
+
+
+_KERNELS = {
+    CL100K_REGEX: _Kernel("CL100K", 3, True, _CL100K_PORTABLE),
+    _CL100K_PORTABLE: _Kernel("CL100K", 3, True, _CL100K_PORTABLE),
+    LLAMA3_REGEX: _Kernel("CL100K", 3, False, LLAMA3_REGEX),
+    QWEN2_REGEX: _Kernel("CL100K", 1, False, QWEN2_REGEX),
+    GPT2_REGEX: _Kernel("GPT2", 0, True, GPT2_OLD_REGEX),
+    GPT2_OLD_REGEX: _Kernel("GPT2", 0, True, GPT2_OLD_REGEX),
+    O200K_REGEX: _Kernel("O200K", 3, False, O200K_REGEX),
+}
+
+
+@dataclass(frozen=True)
+class SplitPattern:
+    """A regular expression that cuts text into pre-tokens; no token crosses a pre-token's edge."""
+
+    regex: str
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the split, equal for two spellings of the same split: counts of one pattern fit no other."""
+        return hashlib.sha256(self.portable.encode()).hexdigest()
+
+    @property
+    def portable(self) -> str:
+        """The same split for tokenizer.json; raises SourceError when an unknown pattern cannot be said there."""
+        if self.regex in _KERNELS:
+            return _KERNELS[self.regex].portable
+        if "}+" in self.regex:
+            raise SourceError(
+                "the split pattern has a possessive {m,n}+, which Hugging Face tokenizers reads as something else; "
+                f"rewrite it without: {self.regex}"
+            )
+        return self.regex
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether a compiled splitter knows this pattern; others run, slower, on the `regex` package."""
+        return self.regex in _KERNELS
+
+    def ends(self, text: bytes) -> npt.NDArray[np.int64]:
+        """Ends in bytes of the pre-tokens of UTF-8 `text`, int64, rising, the last being len(text).
+
+        Text that the pattern does not match stays as pre-tokens of its own, so that nothing is lost.
+        """
+        if self.regex in _KERNELS:
+            return _kernel_ends(text, _KERNELS[self.regex])
+        return _regex_ends(text, self.regex)
+
+    def split(self, text: str) -> list[str]:
+        """The pre-tokens of `text` as strings."""
+        raw = text.encode()
+        ends = self.ends(raw).tolist()
+        return [raw[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def _kernel_ends(text: bytes, kernel: _Kernel) -> npt.NDArray[np.int64]:
+    from vocab.splitting import kernels
+    from vocab.splitting.classes import class_table
+
+    ends = np.empty(len(text), dtype=np.int64)
+    family = getattr(kernels, kernel.family)
+    raw = np.frombuffer(text, dtype=np.uint8)
+    n = kernels.split_ends(raw, class_table(), family, kernel.max_digits, kernel.whole_at_end, ends)
+    return ends[:n]
+
+
+def _regex_ends(text: bytes, pattern: str) -> npt.NDArray[np.int64]:
+    characters = text.decode()
+    edges = {edge for match in _compiled(pattern).finditer(characters) for edge in match.span()} - {0}
+    edges |= {len(characters)} if characters else set()
+    width = np.array([len(c.encode()) for c in characters], dtype=np.int64)
+    return np.cumsum(width)[np.array(sorted(edges), dtype=np.int64) - 1] if edges else width
+
+
+@cache
+def _compiled(pattern: str) -> Any:
+    try:
+        return regex.compile(pattern)
+    except regex.error as error:
+        raise SourceError(f"the split pattern is not a regular expression ({error}): {pattern}") from None

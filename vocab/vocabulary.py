@@ -1,0 +1,196 @@
+"""`Vocabulary`: the tokens of a tokenizer as flat arrays, with all that is needed to encode with them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.errors import SourceError
+from vocab.splitting import SplitPattern
+
+if TYPE_CHECKING:
+    import tiktoken
+    import tokenizers
+
+    from vocab.encoding.encoder import Encoder, InferenceMethod
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read."""
+
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Tokens 0 … n - 1 in merge-rank order, special tokens above them, a split pattern and an inference method.
+
+    Frozen; equal when tokens, special tokens, pattern and method are. The arrays are read-only.
+
+    Attributes:
+        blob: all token bytes end to end, uint8.
+        starts: where each token begins in `blob`, int64[n_tokens + 1].
+        special_tokens: text of each special token and its id, at or above n_tokens; a source may leave holes.
+        pattern: how text is cut into pre-tokens before any token is looked for.
+        inference: the method it is run with: merges, least-tokens or longest-prefix.
+    """
+
+    blob: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    special_tokens: Mapping[str, int]
+    pattern: SplitPattern
+    inference: InferenceMethod = "merges"
+    source: Source = field(default=Source("unnamed"))
+
+    def __post_init__(self) -> None:
+        self.blob.setflags(write=False)
+        self.starts.setflags(write=False)
+        taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ < self.n_tokens]
+        if taken:
+            raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
+        if len(set(self.special_tokens.values())) < len(self.special_tokens):
+            raise SourceError("two special tokens share one id")
+
+    @classmethod
+    def from_tokens(
+        cls,
+        tokens: Iterable[bytes],
+        pattern: SplitPattern,
+        special_tokens: Mapping[str, int] | None = None,
+        inference: InferenceMethod = "merges",
+        source: Source = Source("unnamed"),
+    ) -> Vocabulary:
+        """A vocabulary from its tokens in rank order."""
+        tokens = list(tokens)
+        blob = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
+        starts = np.zeros(len(tokens) + 1, dtype=np.int64)
+        np.cumsum([len(token) for token in tokens], out=starts[1:])
+        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source)
+
+    @property
+    def n_tokens(self) -> int:
+        """Ordinary tokens, special ones left out."""
+        return self.starts.size - 1
+
+    @property
+    def n_ids(self) -> int:
+        """Ordinary and special tokens together: the figure that a vocabulary size means."""
+        return self.n_tokens + len(self.special_tokens)
+
+    @property
+    def max_id(self) -> int:
+        """The highest id in use; n_ids - 1 when ids have no holes."""
+        return max([self.n_tokens - 1, *self.special_tokens.values()])
+
+    def __getitem__(self, token_id: int) -> bytes:
+        """Bytes of an ordinary token."""
+        if not 0 <= token_id < self.n_tokens:
+            raise IndexError(f"no token has id {token_id}")
+        return self.blob[self.starts[token_id] : self.starts[token_id + 1]].tobytes()
+
+    def tokens(self) -> Iterator[bytes]:
+        """Bytes of the ordinary tokens in id order."""
+        blob, starts = self.blob.tobytes(), self.starts.tolist()
+        return (blob[a:b] for a, b in itertools.pairwise(starts))
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Length in bytes of each ordinary token, int64[n_tokens]."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def token_ids(self) -> dict[bytes, int]:
+        """Id of each ordinary token by its bytes."""
+        return {token: k for k, token in enumerate(self.tokens())}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return (
+            self.inference == other.inference
+            and self.pattern.sha256 == other.pattern.sha256
+            and dict(self.special_tokens) == dict(other.special_tokens)
+            and np.array_equal(self.starts, other.starts)
+            and np.array_equal(self.blob, other.blob)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Vocabulary {self.source.name}: {self.n_ids:,} ids, inference {self.inference}>"
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The compiled encoder; raises SourceError when tokens repeat or single bytes are missing."""
+        from vocab.encoding.encoder import Encoder
+
+        try:
+            return Encoder(self.blob, self.starts, self.pattern, self.inference)
+        except ValueError as error:
+            raise SourceError(f"{self.source.name} cannot encode every text: {error}") from None
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.
+
+        Lone surrogates become U+FFFD, as in tiktoken.
+        """
+        if not allow_special or not self.special_tokens:
+            ordinary: list[int] = self.encoder.encode(_utf8(text)).tolist()
+            return ordinary
+        ids: list[int] = []
+        for k, part in enumerate(self._special_regex.split(text)):
+            ids += [self.special_tokens[part]] if k % 2 else self.encoder.encode(_utf8(part)).tolist()
+        return ids
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` becomes, special tokens not recognised."""
+        return int(self.encoder.encode(_utf8(text)).size)
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use."""
+        named = {id_: text.encode() for text, id_ in self.special_tokens.items()}
+        return b"".join(named[k] if k in named else self[k] for k in ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`; bytes that are not UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    @cached_property
+    def _special_regex(self) -> re.Pattern[str]:
+        longest_first = sorted(self.special_tokens, key=len, reverse=True)
+        return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+
+    def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
+        """Write the files that runtimes load; see `vocab.formats.folder.write_files`."""
+        from vocab.formats.folder import save_vocabulary
+
+        return save_vocabulary(self, Path(directory), force=force)
+
+    def to_tiktoken(self) -> tiktoken.Encoding:
+        """A `tiktoken.Encoding` of the same ids; raises SourceError unless the inference method is merges."""
+        from vocab.formats.tiktoken_file import to_tiktoken
+
+        return to_tiktoken(self)
+
+    def to_tokenizers(self) -> tokenizers.Tokenizer:
+        """A Hugging Face `tokenizers.Tokenizer` of the same ids."""
+        from vocab.formats.tokenizer_json import to_tokenizers
+
+        return to_tokenizers(self)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
