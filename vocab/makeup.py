@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from vocab.sizes import SizeFacts, size_facts
 from vocab.vocabulary import Vocabulary
 
+# First words of letters' names that name no script.
+_SCRIPTS = {"CJK": "CJK", "FEMININE": "Latin", "MASCULINE": "Latin", "MICRO": "Greek", "FULLWIDTH": "Latin"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Makeup:
@@ -63,8 +66,8 @@ def kind_of(token: bytes) -> str:
         return "part of a character"
     letter = next((c for c in text if c.isalpha()), None)
     if letter is not None:
-        name = unicodedata.name(letter, "other").split()[0].removesuffix("-")
-        return name if name == "CJK" else name.capitalize()
+        name = unicodedata.name(letter, "other").split()[0].split("-")[0]
+        return _SCRIPTS.get(name, name.capitalize())
     if any(c.isdigit() for c in text):
         return "digits"
     return "symbols" if text.strip() else "white space"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vocab.cli.corpora import ColumnOption, CorpusOption, ThreadsOption, count_corpora
-from vocab.cli.screen import console, percent, table
+from vocab.cli.screen import console, ratio_cells, table
 
 if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts
@@ -52,8 +52,8 @@ def evaluate(
             f"{m.vocabulary.n_ids:,}",
             f"{m.train.n_tokens:,}",
         ]
-        cells += [f"{m.train.bytes_per_token:.3f}", percent(change(m.train, first.train))]
-        cells += [f"{m.held_out.bytes_per_token:.3f}", percent(change(m.held_out, first.held_out))]
+        cells += ratio_cells(m.train, change(m.train, first.train))
+        cells += ratio_cells(m.held_out, change(m.held_out, first.held_out))
         shown.add_row(*cells)
     screen.print(shown)
     screen.print(f"Change: tokens against {first.vocabulary.source.name}. Held out: a tenth of the documents, by hash.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vocab.cli.corpora import ColumnOption, CorpusOption, ThreadsOption, count_corpora
-from vocab.cli.screen import console, percent, progress, stages, table
+from vocab.cli.screen import console, progress, ratio_cells, stages, table
 
 if TYPE_CHECKING:
     from vocab.prune import PruneResult
@@ -120,14 +120,8 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
     shown = table(f"{report.source['name']} → {report.target:,} ids by {report.method}", columns, n_text=2)
     for row in report.rows:
         style = "bold" if row is report.result else None
-        cells = [
-            row.name,
-            row.inference,
-            f"{row.n_ids:,}",
-            f"{row.train.bytes_per_token:.3f}",
-            percent(row.train_change),
-        ]
-        cells += [f"{row.held_out.bytes_per_token:.3f}", percent(row.held_out_change), f"{row.n_unused:,}"]
+        cells = [row.name, row.inference, f"{row.n_ids:,}", *ratio_cells(row.train, row.train_change)]
+        cells += [*ratio_cells(row.held_out, row.held_out_change), f"{row.n_unused:,}"]
         shown.add_row(*cells, style=style)
     screen.print(shown)
     screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
+    from vocab.prune.evaluation import Compression
+
 MAX_COLUMNS = 100
 
 
@@ -67,6 +69,6 @@ def stages(bar: Progress) -> Callable[[str, int, int], None]:
     return hear
 
 
-def percent(share: float) -> str:
-    """A change as signed per cent."""
-    return f"{share:+.2%}"
+def ratio_cells(text: Compression, share: float) -> list[str]:
+    """Bytes a token and a change as signed per cent, or dashes where there is no text."""
+    return [f"{text.bytes_per_token:.3f}", f"{share:+.2%}"] if text.n_bytes else ["–", "–"]

@@ -19,7 +19,10 @@ from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 
 HELD_OUT_ONE_IN = 10
-HELD_OUT_RULE = f"a document is held out when blake2b-64 of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
+HELD_OUT_RULE = (
+    f"a document is held out when blake2b-64 of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}, "
+    "unless that would leave nothing to choose tokens by"
+)
 _BATCH_BYTES = 4 << 20
 
 
@@ -117,10 +120,14 @@ def count_documents(
             future.result()
     if not any(counter.n_bytes_read for counter in counters):
         raise CorpusError(f"corpus {name} is empty: there is no text to count")
+    train = merge([from_table(c.train, pattern.sha256) for c in counters])
+    held_out = merge([from_table(c.held_out, pattern.sha256) for c in counters])
+    if train.n_pretokens == 0:  # a document or two, all of them held out by chance
+        train, held_out = held_out, train
     return CorpusPart(
         name=name,
-        train=merge([from_table(c.train, pattern.sha256) for c in counters]),
-        held_out=merge([from_table(c.held_out, pattern.sha256) for c in counters]),
+        train=train,
+        held_out=held_out,
         n_documents=sum(c.n_documents for c in counters),
         n_bytes_read=sum(c.n_bytes_read for c in counters),
         n_documents_repaired=sum(c.n_documents_repaired for c in counters),

@@ -21,7 +21,7 @@ from vocab.errors import CorpusError, MissingExtraError
 # A text file of more than this many bytes is several documents, each cut after the end of a line.
 TEXT_BLOCK_BYTES = 64 << 10
 # A line without end is cut here, so that memory stays bounded.
-_MAX_BLOCK_BYTES = 16 << 20
+_MAX_BLOCK_BYTES = 1 << 20
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 _NOT_TEXT = "holds NUL bytes, so it is not text: give text, JSON lines, Parquet, or these packed as .gz or .zst"

@@ -14,6 +14,7 @@ from vocab.vocabulary import Vocabulary
 
 # Texts that the field uses for the end of a document, best known first.
 _END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
+_PADDING = ("<|pad|>", "<pad>", "[PAD]")
 
 
 def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = False) -> list[Path]:
@@ -44,11 +45,14 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
 
 
 def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
-    roles: dict[str, Any] = {}
-    end = next((text for text in _END_OF_TEXT if text in vocabulary.special_tokens), None)
-    if end is not None:
-        roles = {"bos_token": end, "eos_token": end, "pad_token": end}
-    others = [text for text in vocabulary.special_tokens if text != end]
+    """Roles of special tokens that runtimes ask for; the end of text also begins one, and pads where nothing else does."""
+    special = vocabulary.special_tokens
+    end = next((text for text in _END_OF_TEXT if text in special), None)
+    padding = next((text for text in _PADDING if text in special), end)
+    roles: dict[str, Any] = {"bos_token": end, "eos_token": end} if end else {}
+    if padding:
+        roles["pad_token"] = padding
+    others = [text for text in special if text not in (end, padding)]
     return roles | ({"additional_special_tokens": others} if others else {})
 
 

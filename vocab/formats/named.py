@@ -74,9 +74,8 @@ def _load_from_tiktoken(name: str) -> Vocabulary:
     try:
         settings = constructors[name]()
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200] or type(error).__name__
         raise SourceError(
-            f"{name} is neither in tiktoken's cache nor could it be fetched ({reason}): "
+            f"{name} is neither in tiktoken's cache nor could it be fetched ({type(error).__name__}): "
             "connect once, or set TIKTOKEN_CACHE_DIR to a cache that has it"
         ) from None
     ranks: dict[bytes, int] = settings["mergeable_ranks"]

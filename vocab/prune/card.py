@@ -60,7 +60,13 @@ def markdown_table(rows: list[Row]) -> str:
     )
     lines = [
         f"| {row.name} | {row.inference} | {row.n_ids:,} | {row.train.bytes_per_token:.3f} | {row.train_change:+.2%} "
-        f"| {row.held_out.bytes_per_token:.3f} | {row.held_out_change:+.2%} | {row.n_unused:,} |\n"
+        f"| {_held_out(row)} | {row.n_unused:,} |\n"
         for row in rows
     ]
     return head + "".join(lines)
+
+
+def _held_out(row: Row) -> str:
+    if not row.held_out.n_bytes:
+        return "none held out | –"
+    return f"{row.held_out.bytes_per_token:.3f} | {row.held_out_change:+.2%}"

@@ -148,18 +148,21 @@ class _Job:
         return book.alive
 
     def _reachable(self, alive: Alive) -> tuple[Alive, Vocabulary, Evaluation, int]:
-        """Replace tokens that no text produces by the next best ranks; 0 are left over unless the source is bad."""
+        """Replace tokens that no text produces by the next best ranks; returns how many are left as well.
+
+        Left over are tokens asked for with `keep`. Single bytes are not counted: some are no part of any UTF-8 text.
+        """
         banned = np.zeros_like(alive)
-        for _ in range(_MAX_REPAIRS):
+        for last_round in [False] * _MAX_REPAIRS + [True]:
             figures = self.evaluator.evaluate(alive, self.inference)
             vocabulary = self._smaller(alive)
             kept = np.flatnonzero(alive)
-            lost = kept[unreachable(vocabulary, np.flatnonzero(~figures.is_used[kept]))]
-            lost = lost[~self.protected[lost]]
-            spare = np.flatnonzero(~alive & ~banned)[: lost.size]
-            if lost.size == 0 or spare.size < lost.size:
+            lost = kept[unreachable(vocabulary, np.flatnonzero(~figures.is_used[kept] & (vocabulary.lengths > 1)))]
+            replaced = lost[~self.protected[lost]]
+            spare = np.flatnonzero(~alive & ~banned)[: replaced.size]
+            if last_round or replaced.size == 0 or spare.size < replaced.size:
                 break
-            banned[lost] = True
+            banned[replaced] = True
             alive = alive & ~banned
             alive[spare] = True
         return alive, vocabulary, figures, int(lost.size)
@@ -168,7 +171,7 @@ class _Job:
         """The vocabulary of the chosen tokens, evaluated beside the baselines."""
         with self._stage("evaluate the result"):
             alive, vocabulary, figures, n_unreachable = self._reachable(chosen)
-        rows = [self._row(f"{self.source.source.name}, whole", self.everything, self.whole, self.source)]
+        rows = [self._row(self.source.source.name, self.everything, self.whole, self.source)]
         rows.append(self._row(method, alive, figures, vocabulary))
         with self._stage("evaluate the baselines"):
             for baseline in BASELINES:
