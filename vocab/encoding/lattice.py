@@ -189,12 +189,16 @@ class Segments:
 
     Every inference method encodes the segments of a pre-token independently, so their tokens add up to those of the
     corpus exactly; and there are far fewer distinct segments than pre-tokens, above all where words are not spaced.
+
+    The k-th segment in the order of the text is the distinct segment entries[k], of pre-token owners[k].
     """
 
     blob: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     n_whole: int  # the first so many are whole pre-tokens
+    entries: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.int64]
 
     @classmethod
     def build(
@@ -203,30 +207,35 @@ class Segments:
         blob: npt.NDArray[np.uint8],
         starts: npt.NDArray[np.int64],
         counts: npt.NDArray[np.uint64],
-        max_bytes: int,
+        max_bytes: int | None = None,
         n_threads: int = 1,
     ) -> Segments:
         """Cut pre-tokens (blob uint8, starts int64[n + 1], counts) at every byte that no token of `trie` crosses.
 
         A segment longer than `max_bytes` is cut there all the same; only then are sums no longer exact.
         """
+        most = blob.size + 1 if max_bytes is None else max_bytes
         is_end = np.zeros(blob.size, dtype=np.bool_)
         table = (trie.keys, trie.children, trie.node_token, trie.root)
         run_shards(
-            lambda a, b: _mark_cuts(blob, starts, a, b, max_bytes, *table, is_end),
+            lambda a, b: _mark_cuts(blob, starts, a, b, most, *table, is_end),
             shard_bounds(starts, n_threads),
         )
         ends = np.flatnonzero(is_end) + 1
         lengths = np.diff(ends, prepend=0)
-        owner = np.searchsorted(starts, ends) - 1
-        is_whole = lengths == np.diff(starts)[owner]
-        whole = _distinct(blob, lengths, counts[owner], is_whole)
-        fragments = _distinct(blob, lengths, counts[owner], ~is_whole)
+        owners = np.searchsorted(starts, ends) - 1
+        is_whole = lengths == np.diff(starts)[owners]
+        entries = np.empty(ends.size, dtype=np.int64)
+        whole, entries[is_whole] = _distinct(blob, lengths, counts[owners], is_whole)
+        fragments, entries[~is_whole] = _distinct(blob, lengths, counts[owners], ~is_whole)
+        entries[~is_whole] += whole.n_entries
         return cls(
             np.concatenate([whole.blob, fragments.blob]),
             np.concatenate([whole.starts, fragments.starts[1:] + whole.starts[-1]]),
             np.concatenate([whole.counts, fragments.counts]).astype(np.int64),
             whole.n_entries,
+            entries,
+            owners,
         )
 
 
@@ -235,7 +244,7 @@ def _distinct(
     lengths: npt.NDArray[np.int64],
     counts: npt.NDArray[np.uint64],
     chosen: npt.NDArray[np.bool_],
-) -> PretokenTable:
+) -> tuple[PretokenTable, npt.NDArray[np.int32]]:
     table = PretokenTable()
-    table.add(blob[np.repeat(chosen, lengths)], np.cumsum(lengths[chosen]), counts[chosen])
-    return table
+    entries = table.add(blob[np.repeat(chosen, lengths)], np.cumsum(lengths[chosen]), counts[chosen])
+    return table, entries

@@ -45,7 +45,7 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
 
 
 def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Roles of special tokens that runtimes ask for; the end of text also begins one, and pads where nothing else does."""
+    """Roles of special tokens; the end of text also begins one, and pads where nothing else does."""
     special = vocabulary.special_tokens
     end = next((text for text in _END_OF_TEXT if text in special), None)
     padding = next((text for text in _PADDING if text in special), end)

@@ -12,7 +12,7 @@ from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.counts import PretokenCounts
 from vocab.encoding import inference
 from vocab.encoding.encoder import METHOD_CODES, InferenceMethod
-from vocab.encoding.lattice import Lattice, TokenTrie
+from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
@@ -49,26 +49,33 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A count table as rows of the table of all distinct pre-tokens."""
+    """A count table as rows of the table of all distinct segments."""
 
-    entries: npt.NDArray[np.int32]
+    entries: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     n_bytes: int
 
 
 class Evaluator:
-    """Counts tokens for any subset of a vocabulary's tokens; pre-tokens of all parts are encoded once.
+    """Counts tokens for any subset of a vocabulary's tokens; each distinct segment of all parts is encoded once.
 
-    Whole pre-tokens are encoded, however long they are, so figures are exact. Memory: the lattice of all distinct
-    pre-tokens (`Lattice`).
+    Segments are cut only where no token crosses, so figures are exact. Memory: the lattice of all distinct segments,
+    and 16 bytes for each distinct one of each part.
     """
 
     def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1) -> None:
         table = PretokenTable()
-        self._parts = {part.name: (_rows(table, part.train), _rows(table, part.held_out)) for part in corpus.parts}
+        # The table is asked for the rows of each part only; what it counts is not used.
+        sides = [counts for part in corpus.parts for counts in (part.train, part.held_out)]
+        rows = [table.add(counts.blob, counts.starts[1:]) for counts in sides]
+        cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads)
+        segments = [_segment_rows(cut, *pair) for pair in zip(rows, sides, strict=True)]
+        self._parts = dict(
+            zip([p.name for p in corpus.parts], zip(segments[::2], segments[1::2], strict=True), strict=True)
+        )
         self._weights = [part.weight for part in corpus.parts]
-        self._starts = table.starts.copy()
-        self._lattice = Lattice.build(trie, table.blob, self._starts, n_threads)
+        self._starts = cut.starts
+        self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self._shards = shard_bounds(self._starts, n_threads)
 
     def evaluate(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> Evaluation:
@@ -100,10 +107,15 @@ class Evaluator:
         return uses, occurrences > 0
 
 
-def _rows(table: PretokenTable, counts: PretokenCounts) -> _Rows:
-    # The table is asked for the rows only; what it counts is not used.
-    entries = table.add(counts.blob, counts.starts[1:])
-    return _Rows(entries, counts.counts.astype(np.int64), counts.n_bytes)
+def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCounts) -> _Rows:
+    """Counts of segments from those of pre-tokens, whose numbers in the table that was cut are `rows`."""
+    first, last = np.searchsorted(cut.owners, rows), np.searchsorted(cut.owners, rows, side="right")
+    n = last - first
+    places = np.repeat(first - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
+    # Sums of whole numbers below 2⁵³ are exact in float64.
+    sums = np.bincount(cut.entries[places], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
+    present = np.flatnonzero(sums)
+    return _Rows(present, sums[present].astype(np.int64), counts.n_bytes)
 
 
 def _compression(rows: _Rows, sizes: npt.NDArray[np.int32]) -> Compression:
