@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from vocab.arrays import frozen
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
@@ -111,6 +112,7 @@ class TokenTrie:
     @classmethod
     def build(cls, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> TokenTrie:
         """Raises ValueError when two tokens are equal or one is empty."""
+        blob, starts = frozen(blob), frozen(starts)
         lengths = np.diff(starts).astype(np.int32)
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"token {int(lengths.argmin())} is empty")
@@ -171,6 +173,7 @@ class Lattice(NamedTuple):
 
         With `n_whole`, those from there on are `Segments` of pre-tokens and not whole ones.
         """
+        blob, starts = frozen(blob), frozen(starts)
         edge_starts = np.zeros(blob.size + 1, dtype=np.int64)
         no_edges = np.empty(0, dtype=np.int32)
         table = (trie.keys, trie.children, trie.node_token, trie.root)
@@ -180,7 +183,7 @@ class Lattice(NamedTuple):
         edge_tokens = np.empty(int(edge_starts[-1]), dtype=np.int32)
         run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, True), shards)
         whole = starts.size - 1 if n_whole is None else n_whole
-        return cls(starts, edge_starts, edge_tokens, trie.lengths, whole)
+        return cls(starts, frozen(edge_starts), frozen(edge_tokens), frozen(trie.lengths), whole)
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ class Segments:
 
         A segment longer than `max_bytes` is cut there all the same; only then are sums no longer exact.
         """
+        blob, starts = frozen(blob), frozen(starts)
         most = blob.size + 1 if max_bytes is None else max_bytes
         is_end = np.zeros(blob.size, dtype=np.bool_)
         table = (trie.keys, trie.children, trie.node_token, trie.root)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import frozen
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.counts import PretokenCounts
 from vocab.encoding import inference
@@ -74,7 +75,7 @@ class Evaluator:
             zip([p.name for p in corpus.parts], zip(segments[::2], segments[1::2], strict=True), strict=True)
         )
         self._weights = [part.weight for part in corpus.parts]
-        self._starts = cut.starts
+        self._starts = frozen(cut.starts)
         self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self._shards = shard_bounds(self._starts, n_threads)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Scalar = TypeVar("Scalar", bound=np.generic)
+from vocab.arrays import Scalar, frozen
 
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
@@ -125,9 +123,9 @@ class PretokenTable:
         entries = np.empty(ends.size, dtype=np.int32)
         self.n_entries = int(
             _add_pieces(
-                text,
-                ends,
-                weights,
+                frozen(text),
+                frozen(ends),
+                frozen(weights),
                 self._arena,
                 self._starts,
                 self._counts,
