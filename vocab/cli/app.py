@@ -13,6 +13,8 @@ from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.errors import VocabError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="vocab",
     help="Prune a tokenizer's vocabulary by what the shipped encoder really produces.",
@@ -48,11 +50,11 @@ def _options(
 def main() -> None:
     """Entry point: a VocabError is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except VocabError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped; nothing was written", 130)
+        _fail("stopped; nothing was written", _INTERRUPTED)
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
@@ -62,6 +64,10 @@ def main() -> None:
             raise
         show()
         sys.exit(getattr(error, "exit_code", 2))
+    if code == _INTERRUPTED:  # Typer turns Ctrl-C into a return value
+        _fail("stopped; nothing was written", _INTERRUPTED)
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
 def _fail(message: str, code: int) -> None:

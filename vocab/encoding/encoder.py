@@ -81,3 +81,18 @@ class Encoder:
         shards = shard_bounds(starts, n_threads)
         run_shards(lambda a, b: inference.encode_all(code, lattice, self._alive, a, b, ids, sizes), shards)
         return ids, sizes
+
+
+def merge_parents(trie: TokenTrie, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The two tokens whose merge makes each token, int64[n_tokens, 2]; -1 for single bytes and orphans."""
+    n_tokens = starts.size - 1
+    lattice = Lattice.build(trie, blob, starts, n_whole=0)
+    ids = np.empty(blob.size, dtype=np.int32)
+    sizes = np.empty(n_tokens, dtype=np.int32)
+    alive = np.ones(n_tokens, dtype=np.bool_)
+    inference.spell_tokens(inference.MERGES, lattice, alive, ids, sizes)
+    parents = np.full((n_tokens, 2), -1, dtype=np.int64)
+    merged = np.flatnonzero(sizes == 2)
+    begins = starts[merged]
+    parents[merged, 0], parents[merged, 1] = ids[begins], ids[begins + 1]
+    return parents

@@ -6,13 +6,27 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vocab.errors import OutputError
 
-# A folder that holds this file was written by us, and may be replaced as a whole with force.
-MARKER = "report.json"
+# Files that we write under these names, beside NAME.tiktoken with its NAME.json.
+_OUR_NAMES = {
+    "README.md",
+    "id_map.json",
+    "report.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
+
+def _foreign(names: list[str]) -> list[str]:
+    """Names in a folder that are none of ours."""
+    stems = [name.removesuffix(".tiktoken") for name in names if name.endswith(".tiktoken")]
+    pairs = {stem + ending for stem in stems for ending in (".tiktoken", ".json")}
+    return [name for name in names if name not in _OUR_NAMES | pairs]
 
 
 def check_target(directory: Path, *, force: bool) -> None:
@@ -25,10 +39,10 @@ def check_target(directory: Path, *, force: bool) -> None:
     names = sorted(p.name for p in directory.iterdir())
     if not names:
         return
-    if MARKER not in names:
+    if foreign := _foreign(names):
         raise OutputError(
-            f"{directory} holds other files ({', '.join(names[:3])}): name another folder with --out; "
-            "only a folder that vocab wrote is ever replaced"
+            f"{directory} holds other files ({', '.join(foreign[:3])}): name another folder with --out; "
+            "only a folder with nothing but a result is ever replaced"
         )
     if not force:
         raise OutputError(f"{directory} holds an earlier result: name another folder with --out, or pass --force")
@@ -52,6 +66,7 @@ def staged_folder(directory: Path, *, force: bool = False) -> Iterator[Path]:
     """
     check_target(directory, force=force)
     staging: Path | None = None
+    new_parents = [p for p in directory.absolute().parents if not p.exists()]
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -63,6 +78,10 @@ def staged_folder(directory: Path, *, force: bool = False) -> Iterator[Path]:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+        if not directory.exists():
+            for parent in new_parents:
+                with suppress(OSError):
+                    parent.rmdir()
 
 
 def _swap(staging: Path, directory: Path) -> None:

@@ -50,11 +50,11 @@ def read_tiktoken(path: Path) -> Vocabulary:
     if known is not None:
         pattern, special_tokens = known
     else:
-        pattern, special_tokens = _read_sidecar(path.with_suffix(".json"), path)
+        pattern, special_tokens = _read_sidecar(path.with_suffix(".json"), path, len(tokens))
     return Vocabulary.from_tokens(tokens, SplitPattern(pattern), special_tokens, source=Source(path.stem, sha256))
 
 
-def _read_sidecar(sidecar: Path, path: Path) -> tuple[str, dict[str, int]]:
+def _read_sidecar(sidecar: Path, path: Path, n_tokens: int) -> tuple[str, dict[str, int]]:
     if not sidecar.is_file():
         raise SourceError(
             f"{path} holds no split pattern: put {sidecar.name} beside it, "
@@ -67,6 +67,12 @@ def _read_sidecar(sidecar: Path, path: Path) -> tuple[str, dict[str, int]]:
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SourceError(f"{sidecar} is not a JSON object with pat_str and special_tokens") from None
+    expected = settings.get("explicit_n_vocab")
+    if expected is not None and expected != n_tokens + len(special):
+        raise SourceError(
+            f"{path} has {n_tokens} tokens, which with {len(special)} special ones are not the {expected} that "
+            f"{sidecar.name} states: the file is cut short or damaged"
+        )
     return pattern, special
 
 

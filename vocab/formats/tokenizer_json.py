@@ -16,12 +16,13 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from vocab.encoding.encoder import InferenceMethod
+from vocab.encoding.encoder import InferenceMethod, merge_parents
 from vocab.errors import SourceError
 from vocab.formats.byte_alphabet import to_bytes, to_characters
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Source, Vocabulary
 
+_OTHER_KINDS_OF_BPE = ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix", "dropout")
 _SCORE = -1.0  # of every Unigram piece; sums of equal scores are exact, so ties are real ties
 
 
@@ -35,6 +36,10 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
             f"{vocabulary.source.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "
             f"{vocabulary.max_id}), which tokenizer.json cannot hold"
         )
+    if taken := [text for text in vocabulary.special_tokens if is_token_text(vocabulary, text)]:
+        raise SourceError(
+            f"the special token {taken[0]!r} reads like an ordinary token in tokenizer.json, and would lose its id"
+        )
     tokenizer = Tokenizer(_model(vocabulary))
     split = pre_tokenizers.Split(Regex(vocabulary.pattern.portable), behavior="isolated")
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -44,6 +49,14 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     special = sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__)
     tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in special])
     return tokenizer
+
+
+def is_token_text(vocabulary: Vocabulary, text: str) -> bool:
+    """Whether `text` is how tokenizer.json writes an ordinary token; a special token of that text would be the same."""
+    try:
+        return to_bytes(text) in vocabulary.token_ids
+    except KeyError:
+        return False
 
 
 def _model(vocabulary: Vocabulary) -> models.Model:
@@ -98,12 +111,15 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     if method == "merges":
         _check_merge_order(model, tokens, path)
     source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest())
-    return Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source)
+    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source)
+    if method == "merges":
+        _check_merges_complete(model, vocabulary, path)
+    return vocabulary
 
 
 def _pieces(model: Mapping[str, Any], path: Path) -> tuple[InferenceMethod, dict[str, int]]:
     kind = model.get("type") or ("BPE" if "merges" in model else "unknown")
-    if kind == "BPE" and not (model.get("byte_fallback") or model.get("continuing_subword_prefix")):
+    if kind == "BPE" and not any(model.get(option) for option in _OTHER_KINDS_OF_BPE):
         return "merges", model["vocab"]
     if kind == "Unigram" and len({score for _, score in model["vocab"]}) == 1:
         return "least-tokens", {piece: k for k, (piece, _) in enumerate(model["vocab"])}
@@ -134,6 +150,22 @@ def _check_merge_order(model: Mapping[str, Any], tokens: list[bytes], path: Path
         if result < last:
             raise SourceError(f"{path} merges {left!r} and {right!r} out of the order of ids: it cannot be renumbered")
         last = result
+
+
+def _check_merges_complete(model: Mapping[str, Any], vocabulary: Vocabulary, path: Path) -> None:
+    """Every token must be made by its own last merge; raises SourceError where tiktoken's rules would differ."""
+    listed = {tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]}
+    parents = merge_parents(vocabulary.encoder.trie, vocabulary.blob, vocabulary.starts).tolist()
+    for token, (left, right) in zip(vocabulary.tokens(), parents, strict=True):
+        if left >= 0:
+            complete = (to_characters(vocabulary[left]), to_characters(vocabulary[right])) in listed
+        else:
+            complete = len(token) == 1 or bool(model.get("ignore_merges"))
+        if not complete:
+            raise SourceError(
+                f"{path} has the token {token!r} but not the merge that makes it, so its encoder never produces it "
+                "where tiktoken's would: it cannot be pruned exactly"
+            )
 
 
 def _pattern(settings: Mapping[str, Any], path: Path) -> SplitPattern:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.formats.folder import safe_name, write_files
-from vocab.formats.staging import MARKER, staged_folder
+from vocab.formats.staging import staged_folder
 from vocab.prune.card import model_card
 from vocab.prune.report import Report
 from vocab.vocabulary import Vocabulary
@@ -77,7 +77,7 @@ class PruneResult:
             names = [path.name for path in write_files(self.vocabulary, staging, name)]
             texts = {
                 "id_map.json": _json(self.id_map_json(), None),
-                MARKER: _json(self.report.as_json(), 2),
+                "report.json": _json(self.report.as_json(), 2),
                 "README.md": model_card(self.report, self.vocabulary, name),
             }
             for file_name, text in texts.items():

@@ -15,6 +15,7 @@ from vocab.corpus.profile import builtin_profile
 from vocab.encoding.encoder import INFERENCE_METHODS, InferenceMethod
 from vocab.errors import CorpusError, TargetError
 from vocab.formats import load
+from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.distill import distill
 from vocab.prune.evaluation import Evaluation, Evaluator
 from vocab.prune.pricing import PriceBook
@@ -93,6 +94,8 @@ class _Job:
     ) -> None:
         if inference not in INFERENCE_METHODS:
             raise TargetError(f"no inference method is called {inference!r}; there are {', '.join(INFERENCE_METHODS)}")
+        if n_threads is not None and n_threads < 1:
+            raise TargetError(f"at least 1 thread is needed, not {n_threads}")
         self.source = source
         self.target = target
         self.inference = inference
@@ -217,6 +220,8 @@ def _all_special(source: Vocabulary, new: Sequence[str]) -> list[str]:
     for text in new:
         if not text:
             raise TargetError("a special token cannot be empty")
+        if is_token_text(source, text):
+            raise TargetError(f"the special token {text!r} reads like an ordinary token in tokenizer.json: rename it")
         if text in old or list(new).count(text) > 1:
             raise TargetError(f"the special token {text!r} is there already")
     return [*old, *new]

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vocab.encoding import inference
-from vocab.encoding.lattice import Lattice, TokenTrie
+from vocab.encoding.encoder import merge_parents
+from vocab.encoding.lattice import TokenTrie
 from vocab.vocabulary import Vocabulary
 
 Method = Literal["rank", "frequency", "leaf", "distill"]
@@ -40,7 +40,7 @@ def by_leaf(vocabulary: Vocabulary, trie: TokenTrie, uses: Uses, protected: Aliv
     A leaf is no parent of a kept token, so what is kept stays closed under merges; the uses of a dropped token go to
     its two parents. Source: leaf-based vocabulary pruning, arXiv 2512.03989.
     """
-    parents = merge_parents(vocabulary, trie)
+    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts)
     n_children = np.bincount(parents[parents >= 0].ravel(), minlength=uses.size)
     counts, alive = uses.copy(), np.ones(uses.size, dtype=np.bool_)
     leaves = [(int(counts[t]), -t) for t in np.flatnonzero((n_children == 0) & ~protected).tolist()]
@@ -61,17 +61,3 @@ def by_leaf(vocabulary: Vocabulary, trie: TokenTrie, uses: Uses, protected: Aliv
                 if n_children[parent] == 0 and not protected[parent]:
                     heapq.heappush(leaves, (int(counts[parent]), -parent))
     return alive
-
-
-def merge_parents(vocabulary: Vocabulary, trie: TokenTrie) -> npt.NDArray[np.int64]:
-    """The two tokens whose merge makes each token, int64[n_tokens, 2]; -1 for single bytes and orphans."""
-    lattice = Lattice.build(trie, vocabulary.blob, vocabulary.starts, n_whole=0)
-    ids = np.empty(vocabulary.blob.size, dtype=np.int32)
-    sizes = np.empty(vocabulary.n_tokens, dtype=np.int32)
-    alive = np.ones(vocabulary.n_tokens, dtype=np.bool_)
-    inference.spell_tokens(inference.MERGES, lattice, alive, ids, sizes)
-    parents = np.full((vocabulary.n_tokens, 2), -1, dtype=np.int64)
-    merged = np.flatnonzero(sizes == 2)
-    begins = vocabulary.starts[merged]
-    parents[merged, 0], parents[merged, 1] = ids[begins], ids[begins + 1]
-    return parents

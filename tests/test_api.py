@@ -1,0 +1,111 @@
+"""The public names: they exist, are documented, come without heavy imports; every module can be imported."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import vocab
+import vocab.errors
+from vocab.errors import MissingExtraError, VocabError
+
+MODULES = sorted(m.name for m in pkgutil.walk_packages(vocab.__path__, "vocab."))
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", vocab.__all__)
+def test_public_names_are_importable_and_documented(name):
+    found = getattr(vocab, name)
+    assert inspect.getdoc(found)
+    assert found.__name__ == name
+    assert found.__module__.startswith("vocab.")
+
+
+def test_public_names_are_listed():
+    assert vocab.__all__ == sorted(vocab.__all__)
+    assert dir(vocab) == sorted(vocab.__all__)
+    homes = set(vocab._HOMES)
+    errors = {name for name in vocab.__all__ if name.endswith("Error")}
+    assert homes | errors == set(vocab.__all__)
+    assert homes & errors == set()
+
+
+def test_every_public_name_is_declared_for_type_checkers():
+    source = inspect.getsource(vocab).partition("if TYPE_CHECKING:")[2].partition("__all__")[0]
+    assert [name for name in vocab.__all__ if name not in source] == []
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'pruned'"):
+        vocab.pruned  # noqa: B018
+    with pytest.raises(ImportError):
+        from vocab import nothing  # noqa: F401
+
+
+def test_prune_is_a_package_that_holds_the_function():
+    from vocab.prune import prune
+
+    assert callable(prune)
+    assert inspect.ismodule(sys.modules["vocab.prune"])
+    for name in sys.modules["vocab.prune"].__all__:
+        assert hasattr(sys.modules["vocab.prune"], name)
+
+
+def test_import_loads_nothing_heavy():
+    heavy = ("numba", "torch", "numpy", "pyarrow", "tiktoken", "tokenizers", "transformers", "datasets", "rich")
+    code = f"import sys, vocab\nvocab.VocabError\nprint(*[name for name in {heavy} if name in sys.modules])"
+    assert run_python(code).split() == []
+
+
+def test_importing_every_module_does_not_load_torch():
+    code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *MODULES], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert set(MODULES) <= loaded
+    assert not loaded & {"torch", "transformers", "datasets"}
+
+
+def test_modules_import_in_any_order_alone():
+    """No module needs another to have been imported first."""
+    code = "import sys, importlib\nfor name in sys.argv[:0:-1]:\n    importlib.import_module(name)"
+    subprocess.run([sys.executable, "-c", code, *MODULES], capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_imports_and_says_what_it_is(name):
+    assert importlib.import_module(name).__doc__
+
+
+@pytest.mark.parametrize("error", [e for _, e in inspect.getmembers(vocab.errors, inspect.isclass)])
+def test_every_error_is_a_vocab_error(error):
+    assert issubclass(error, VocabError)
+    assert error.__doc__
+    assert getattr(vocab, error.__name__) is error
+    assert error.__name__ in vocab.errors.__doc__
+
+
+def test_a_missing_package_is_told_with_what_installs_it():
+    assert str(MissingExtraError("reading x", "datasets", "datasets")) == (
+        "reading x needs the package datasets, which is not installed: pip install 'vocabkit[datasets]'"
+    )
+
+
+def test_types_are_shipped():
+    from importlib.resources import files
+
+    assert (files("vocab") / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("name", vocab.__all__)
+def test_public_functions_are_typed(name):
+    found = getattr(vocab, name)
+    if inspect.isfunction(found):
+        signature = inspect.signature(found)
+        assert signature.return_annotation is not inspect.Signature.empty
+        assert all(p.annotation is not p.empty for p in signature.parameters.values())

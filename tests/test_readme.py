@@ -1,0 +1,56 @@
+"""The README's Python blocks run as they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8") if README.is_file() else ""
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+COMMANDS = sorted(set(re.findall(r"\bvocab (prune|eval|inspect|diff)\b", TEXT)))
+
+
+def test_the_readme_has_python_blocks():
+    assert README.is_file(), "README.md is missing"
+    assert BLOCKS, "README.md has no ```python block"
+
+
+@pytest.mark.skipif(not BLOCKS, reason="README.md has no ```python block")
+def test_python_blocks_run_one_after_the_other(tmp_path, real_text):
+    """As a reader would type them, in one session, in a folder with the texts that they name."""
+    code = "\n".join(BLOCKS)
+    for name in set(re.findall(r"count\([\"']([\w/-]+)[\"']", code)):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "text.txt").write_text(real_text[:300_000], encoding="utf-8")
+    for name in set(re.findall(r"[\"']([\w./-]+\.(?:txt|md))[\"']", code)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(real_text[:300_000], encoding="utf-8")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    (tmp_path / "readme_blocks.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "readme_blocks.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_options_in_the_readme_exist():
+    import typer
+
+    from vocab.cli.app import app
+
+    commands = typer.main.get_command(app).commands
+    known = {option for command in commands.values() for p in command.params for option in p.opts}
+    lines = re.findall(r"^ *(?:\$ )?vocab (?:prune|eval|inspect|diff)\b.*$", TEXT, re.MULTILINE)
+    used = {option for line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
+    assert used <= known | {"--help"}
+    assert set(COMMANDS) <= set(commands)
