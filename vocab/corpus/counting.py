@@ -120,8 +120,8 @@ def count_documents(
             future.result()
     if not any(counter.n_bytes_read for counter in counters):
         raise CorpusError(f"corpus {name} is empty: there is no text to count")
-    train = merge([from_table(c.train, pattern.sha256) for c in counters])
-    held_out = merge([from_table(c.held_out, pattern.sha256) for c in counters])
+    train = _together([c.train for c in counters], pattern)
+    held_out = _together([c.held_out for c in counters], pattern)
     if train.n_pretokens == 0:  # a document or two, all of them held out by chance
         train, held_out = held_out, train
     return CorpusPart(
@@ -132,6 +132,14 @@ def count_documents(
         n_bytes_read=sum(c.n_bytes_read for c in counters),
         n_documents_repaired=sum(c.n_documents_repaired for c in counters),
     )
+
+
+def _together(tables: list[PretokenTable], pattern: SplitPattern) -> PretokenCounts:
+    """The sum of the threads' tables, gathered in the first of them and sorted once."""
+    whole, *others = tables
+    for table in others:
+        whole.add(table.blob, table.starts[1:], table.counts)
+    return from_table(whole, pattern.sha256)
 
 
 def is_held_out(text: bytes) -> bool:

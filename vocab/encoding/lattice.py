@@ -193,7 +193,7 @@ class Segments:
     Every inference method encodes the segments of a pre-token independently, so their tokens add up to those of the
     corpus exactly; and there are far fewer distinct segments than pre-tokens, above all where words are not spaced.
 
-    The k-th segment in the order of the text is the distinct segment entries[k], of pre-token owners[k].
+    Pre-token w is made of the distinct segments entries[firsts[w] : firsts[w + 1]].
     """
 
     blob: npt.NDArray[np.uint8]
@@ -201,7 +201,7 @@ class Segments:
     counts: npt.NDArray[np.int64]
     n_whole: int  # the first so many are whole pre-tokens
     entries: npt.NDArray[np.int64]
-    owners: npt.NDArray[np.int64]
+    firsts: npt.NDArray[np.int64]
 
     @classmethod
     def build(
@@ -239,7 +239,7 @@ class Segments:
             np.concatenate([whole.counts, fragments.counts]).astype(np.int64),
             whole.n_entries,
             entries,
-            owners,
+            np.searchsorted(owners, np.arange(starts.size)),
         )
 
 

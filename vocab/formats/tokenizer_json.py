@@ -140,12 +140,17 @@ def _ordinary_tokens(pieces: Mapping[str, int], special: Mapping[str, int], path
         raise SourceError(f"{path} is not byte-level: a token holds the character {error.args[0]!r}") from None
 
 
+def _merge_pairs(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Merges in order; older files write a pair as one text with a space."""
+    pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
+    return [(left, right) for left, right in pairs]
+
+
 def _check_merge_order(model: Mapping[str, Any], tokens: list[bytes], path: Path) -> None:
     """Ids must follow the order of merges, as ids are ranks here; raises SourceError otherwise."""
     ids = {token: k for k, token in enumerate(tokens)}
     last = -1
-    for merge in model["merges"]:
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
+    for left, right in _merge_pairs(model):
         result = ids.get(to_bytes(left + right), -1)
         if result < last:
             raise SourceError(f"{path} merges {left!r} and {right!r} out of the order of ids: it cannot be renumbered")
@@ -154,7 +159,7 @@ def _check_merge_order(model: Mapping[str, Any], tokens: list[bytes], path: Path
 
 def _check_merges_complete(model: Mapping[str, Any], vocabulary: Vocabulary, path: Path) -> None:
     """Every token must be made by its own last merge; raises SourceError where tiktoken's rules would differ."""
-    listed = {tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]}
+    listed = set(_merge_pairs(model))
     parents = merge_parents(vocabulary.encoder.trie, vocabulary.blob, vocabulary.starts).tolist()
     for token, (left, right) in zip(vocabulary.tokens(), parents, strict=True):
         if left >= 0:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import frozen
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.counts import PretokenCounts
 from vocab.encoding import inference
@@ -67,22 +66,23 @@ class Evaluator:
     def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1) -> None:
         table = PretokenTable()
         # The table is asked for the rows of each part only; what it counts is not used.
-        sides = [counts for part in corpus.parts for counts in (part.train, part.held_out)]
-        rows = [table.add(counts.blob, counts.starts[1:]) for counts in sides]
+        rows = {
+            part.name: [(table.add(side.blob, side.starts[1:]), side) for side in (part.train, part.held_out)]
+            for part in corpus.parts
+        }
         cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads)
-        segments = [_segment_rows(cut, *pair) for pair in zip(rows, sides, strict=True)]
-        self._parts = dict(
-            zip([p.name for p in corpus.parts], zip(segments[::2], segments[1::2], strict=True), strict=True)
-        )
+        self._parts = {
+            name: (_segment_rows(cut, *train), _segment_rows(cut, *held_out))
+            for name, (train, held_out) in rows.items()
+        }
         self._weights = [part.weight for part in corpus.parts]
-        self._starts = frozen(cut.starts)
         self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
-        self._shards = shard_bounds(self._starts, n_threads)
+        self._shards = shard_bounds(cut.starts, n_threads)
 
     def evaluate(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> Evaluation:
         """Tokens when only the tokens marked in `alive` (bool[n_tokens], all single bytes among them) exist."""
-        ids = np.zeros(int(self._starts[-1]), dtype=np.int32)
-        sizes = np.zeros(self._starts.size - 1, dtype=np.int32)
+        ids = np.zeros(int(self._lattice.starts[-1]), dtype=np.int32)
+        sizes = np.zeros(self._lattice.n_pretokens, dtype=np.int32)
         code = METHOD_CODES[method]
         run_shards(lambda a, b: inference.encode_all(code, self._lattice, alive, a, b, ids, sizes), self._shards)
         parts = {name: (_compression(a, sizes), _compression(b, sizes)) for name, (a, b) in self._parts.items()}
@@ -102,16 +102,16 @@ class Evaluator:
         for (train, _), weight in zip(self._parts.values(), self._weights, strict=True):
             counts[train.entries] += train.counts * weight
         uses = np.zeros(n_tokens, dtype=np.int64)
-        inference.count_uses(self._starts, ids, sizes, counts, uses)
+        inference.count_uses(self._lattice.starts, ids, sizes, counts, uses)
         occurrences = np.zeros(n_tokens, dtype=np.int64)
-        inference.count_uses(self._starts, ids, sizes, np.ones(sizes.size, dtype=np.int64), occurrences)
+        inference.count_uses(self._lattice.starts, ids, sizes, np.ones(sizes.size, dtype=np.int64), occurrences)
         return uses, occurrences > 0
 
 
 def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCounts) -> _Rows:
     """Counts of segments from those of pre-tokens, whose numbers in the table that was cut are `rows`."""
-    first, last = np.searchsorted(cut.owners, rows), np.searchsorted(cut.owners, rows, side="right")
-    n = last - first
+    first = cut.firsts[rows]
+    n = cut.firsts[rows + 1] - first
     places = np.repeat(first - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
     # Sums of whole numbers below 2⁵³ are exact in float64.
     sums = np.bincount(cut.entries[places], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
