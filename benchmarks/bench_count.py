@@ -1,92 +1,132 @@
 #!/usr/bin/env python3
-"""Times splitting text into pre-tokens and counting them, beside `regex` and Hugging Face's pre-tokenizer.
+"""Times counting pre-tokens, beside `regex` + Counter and the counting stage of trainers.
 
     python benchmarks/bench_count.py --corpus DIR [--mb N] [--repeats N] [--json FILE]
 
-All split as cl100k_base does and work on documents in memory. Ours counts the training and the held-out part apart,
-in byte order, as `vocab.count` does. Counts are compared before anything is timed. Ratios are to `regex` + Counter.
+Trainers do not count apart from training, so each is asked for no more tokens than it must make (256 single bytes and
+a merge or two, a small part of its time). Ours tells training from held-out documents, counts documents too, and gives
+its table sorted. Those that take texts get documents in memory; gigabpe reads a file of text and knows GPT-2's simpler
+pattern only, so ours is timed on that file with that pattern as well. Counts are compared before anything is timed.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import regex
-from common import MB, THROUGHPUT_COLUMNS, interleaved, machine, sample, show, throughput, throughput_cells, write_json
-from tokenizers import Regex, pre_tokenizers
+from common import (
+    MB,
+    THROUGHPUT_COLUMNS,
+    installed,
+    interleaved,
+    machine,
+    sample,
+    show,
+    throughput,
+    throughput_cells,
+    write_json,
+)
 
-from vocab.corpus.counting import CorpusPart, count_documents
+from vocab.corpus.counting import CorpusPart, count, count_documents
 from vocab.corpus.counts import merge
-from vocab.corpus.documents import Document
-from vocab.formats.byte_alphabet import to_characters
-from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 
 BASE = "regex + Counter"
+LEAST_TOKENS = 258
+Call = Callable[[], Any]
 
 
-def ours(texts: list[str], n_threads: int) -> Callable[[], CorpusPart]:
-    pattern = SplitPattern(CL100K_REGEX)
-    documents = [Document(text, len(text.encode())) for text in texts]
-    return lambda: count_documents(documents, "benchmark", pattern, n_threads)
-
-
-def with_regex(texts: list[str]) -> Callable[[], Counter[str]]:
+def with_regex(texts: list[str]) -> Counter[str]:
+    """What a few lines of Python do."""
     split = regex.compile(CL100K_REGEX)
-
-    def call() -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(split.findall(text))
-        return counts
-
-    return call
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(split.findall(text))
+    return counts
 
 
-def with_tokenizers(texts: list[str]) -> Callable[[], Counter[str]]:
-    """Split and ByteLevel, as before BPE; the Python lists and offsets that it makes are part of it."""
+def with_tokenizers(texts: list[str]) -> None:
+    """Hugging Face's BPE trainer, all cores."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(SplitPattern(CL100K_REGEX).portable), behavior="isolated")
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    chain = pre_tokenizers.Sequence([split, as_bytes])
-
-    def call() -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(piece for piece, _ in chain.pre_tokenize_str(text))
-        return counts
-
-    return call
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=LEAST_TOKENS, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
 
 
-def verdicts(calls: dict[str, Callable[[], Any]]) -> dict[str, str]:
-    """Whether all count the same; running them warms them up, too."""
-    expected = {piece.encode(): n for piece, n in calls[BASE]().items()}
-    found = {}
-    for name, call in calls.items():
-        got = call()
-        if isinstance(got, CorpusPart):
-            counts = merge([got.train, got.held_out])
-            got = dict(zip(counts.pretokens(), counts.counts.tolist(), strict=True))
-            found[name] = _verdict(got, expected)
-        elif name == BASE:
-            found[name] = "yes"
-        else:
-            found[name] = _verdict(got, {to_characters(piece): n for piece, n in expected.items()})
+def with_rustbpe(texts: list[str]) -> None:
+    """Counts with rustbpe, all cores."""
+    import rustbpe
+
+    rustbpe.Tokenizer().train_from_iterator(iter(texts), LEAST_TOKENS, pattern=CL100K_REGEX)
+
+
+def with_bpeasy(texts: list[str]) -> None:
+    """Counts with bpeasy, whose engine takes no possessive quantifiers."""
+    import bpeasy
+
+    bpeasy.train_bpe(iter(texts), SplitPattern(CL100K_REGEX).portable, 128, LEAST_TOKENS)
+
+
+def with_gigabpe(path: Path, n_threads: int) -> None:
+    """Counts a file of text with gigabpe."""
+    import gigabpe
+
+    gigabpe.train_bpe([str(path)], vocab_size=LEAST_TOKENS, pretokenizer="bytelevel", threads=n_threads)
+
+
+def calls(texts: list[str], path: Path, n_threads: int) -> dict[str, Call]:
+    """Everything that is timed and installed."""
+    cl100k, gpt2 = SplitPattern(CL100K_REGEX), SplitPattern(GPT2_REGEX)
+    found: dict[str, Call] = {
+        "vocab, 1 thread": lambda: count_documents(texts, "benchmark", cl100k, 1),
+        f"vocab, {n_threads} threads": lambda: count_documents(texts, "benchmark", cl100k, n_threads),
+        BASE: lambda: with_regex(texts),
+        f"tokenizers, {n_threads} threads": lambda: with_tokenizers(texts),
+    }
+    if installed("rustbpe"):
+        found[f"rustbpe, {n_threads} threads"] = lambda: with_rustbpe(texts)
+    if installed("bpeasy"):
+        found["bpeasy"] = lambda: with_bpeasy(texts)
+    found["vocab, GPT-2, file, 1 thread"] = lambda: count(path, gpt2, n_threads=1)
+    found[f"vocab, GPT-2, file, {n_threads} threads"] = lambda: count(path, gpt2, n_threads=n_threads)
+    if installed("gigabpe"):
+        found["gigabpe, GPT-2, file, 1 thread"] = lambda: with_gigabpe(path, 1)
+        found[f"gigabpe, GPT-2, file, {n_threads} threads"] = lambda: with_gigabpe(path, n_threads)
     return found
 
 
-def _verdict(got: dict[Any, int], expected: dict[Any, int]) -> str:
+def verdicts(timed: dict[str, Call]) -> dict[str, str]:
+    """Whether ours counts what `regex` does; running all warms them up, too."""
+    expected = {piece.encode(): n for piece, n in timed[BASE]().items()}
+    found = {}
+    for name, call in timed.items():
+        got = call()
+        found[name] = "yes" if name == BASE else ""
+        if isinstance(got, CorpusPart) and "GPT-2" not in name:
+            counts = merge([got.train, got.held_out])
+            found[name] = _verdict(dict(zip(counts.pretokens(), counts.counts.tolist(), strict=True)), expected)
+    return found
+
+
+def _verdict(got: dict[bytes, int], expected: dict[bytes, int]) -> str:
     different = sum(got.get(piece) != n for piece, n in expected.items()) + len(got.keys() - expected.keys())
     return "yes" if different == 0 else f"NO: {different} of {len(expected)} pre-tokens"
 
 
-def measure(calls: dict[str, Callable[[], Any]], n_bytes: int, repeats: int) -> dict[str, Any]:
+def measure(timed: dict[str, Call], n_bytes: int, repeats: int) -> dict[str, Any]:
     """MB/s, ratio and exactness of each call."""
-    exact = verdicts(calls)
-    results = throughput(interleaved(calls, repeats), BASE, n_bytes)
+    exact = verdicts(timed)
+    results = throughput(interleaved(timed, repeats), BASE, n_bytes)
     return {name: row | {"same_counts": exact[name]} for name, row in results.items()}
 
 
@@ -101,7 +141,7 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time counting pre-tokens.")
     parser.add_argument("--corpus", type=Path, required=True, help="folder made by build_corpus.py")
-    parser.add_argument("--mb", type=float, default=50, help="MB of training text to count")
+    parser.add_argument("--mb", type=float, default=160, help="MB of training text to count")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the median is shown")
     parser.add_argument("--json", type=Path, help="file for the results")
     return parser.parse_args()
@@ -112,13 +152,10 @@ def main() -> None:
     facts = machine()
     texts = sample(arguments.corpus, int(arguments.mb * MB), held_out=False)
     n_bytes = sum(len(text.encode()) for text in texts)
-    calls: dict[str, Callable[[], Any]] = {
-        "vocab, 1 thread": ours(texts, 1),
-        "vocab, 2 threads": ours(texts, 2),
-        BASE: with_regex(texts),
-        "tokenizers + Counter": with_tokenizers(texts),
-    }
-    results = measure(calls, n_bytes, arguments.repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "corpus.txt"
+        path.write_text("\n".join(texts), encoding="utf-8", newline="")
+        results = measure(calls(texts, path, facts["cores"]), n_bytes, arguments.repeats)
     title = f"Splitting and counting: {n_bytes / MB:.1f} MB in {len(texts)} documents"
     show(title, COLUMNS, rows(results), facts)
     settings = {"text_bytes": n_bytes, "documents": len(texts), "repeats": arguments.repeats}

@@ -35,7 +35,6 @@ from common import (
 import vocab
 from vocab import CorpusCounts, Vocabulary
 from vocab.corpus.counting import count_documents
-from vocab.corpus.documents import Document
 from vocab.prune import prune
 
 Ids = Sequence[int] | npt.NDArray[np.int32]
@@ -123,7 +122,7 @@ PEERS = [
 def vocabularies(corpus: Path, n_bytes: int) -> dict[str, Vocabulary]:
     """The vocabularies to encode with; special tokens left out, as tokenizers cannot hold cl100k_base's ids."""
     whole = replace(vocab.load("cl100k_base"), special_tokens={})
-    texts = (Document(text, len(text.encode())) for text in sample(corpus, n_bytes, held_out=False))
+    texts = sample(corpus, n_bytes, held_out=False)
     counts = CorpusCounts((count_documents(texts, "sample", whole.pattern, n_threads=2),))
     return {
         "cl100k_base": whole,

@@ -30,7 +30,19 @@ MB = 1_000_000
 THROUGHPUT_COLUMNS = ["MB/s", "ratio", "MB/CPU second"]
 
 _WIDTH = 110  # for output into a file
-_PACKAGES = ("vocabkit", "numpy", "numba", "regex", "tiktoken", "tokenizers", "rustbpe", "bpe-openai", "rs-bpe")
+_PACKAGES = (
+    "vocabkit",
+    "numpy",
+    "numba",
+    "regex",
+    "tiktoken",
+    "tokenizers",
+    "rustbpe",
+    "bpeasy",
+    "gigabpe",
+    "bpe-openai",
+    "rs-bpe",
+)
 
 
 def places(corpus: Path) -> list[str]:
@@ -48,9 +60,9 @@ def documents(corpus: Path, *, held_out: bool) -> Iterator[str]:
 
 
 def _one_side(place: str, held_out: bool) -> Iterator[str]:
-    for document in read_documents(place):
-        if is_held_out(document.text.encode()) == held_out:
-            yield document.text
+    for text in read_documents(place):
+        if is_held_out(text.encode()) == held_out:
+            yield text
 
 
 def sample(corpus: Path, n_bytes: int, *, held_out: bool) -> list[str]:

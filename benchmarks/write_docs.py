@@ -3,7 +3,8 @@
 
     python benchmarks/write_docs.py --results DIR --out docs/benchmarks.md
 
-DIR holds corpus.json (the manifest of the corpus), count.json, encode.json and prune.json, as --json wrote them.
+DIR holds corpus.json (the manifest of the corpus), count.json, memory.json, encode.json and prune.json, as --json wrote
+them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import bench_count
 import bench_encode
+import bench_memory
 import bench_prune
 from common import MB, machine_line
 
@@ -41,8 +43,14 @@ Each document is a call, but for "all documents at once"; the ratio is to tiktok
 method that tiktoken does not have. "Same ids" compares all documents with the first row before anything is timed.
 """
 COUNT = """
-Documents are in memory. `vocab` also tells the training from the held-out part and sorts what it counted. The ratio is
-to `regex` + Counter; "same counts" compares every distinct pre-token.
+Documents are in memory, but where "file" says that a file of text is read. Trainers do not count apart from training,
+so each makes as few tokens as it can. `vocab` also tells the training from the held-out part, counts documents, and
+sorts. gigabpe knows only GPT-2's simpler pattern. The ratio is to `regex` + Counter with cl100k's; "same counts"
+compares every distinct pre-token.
+"""
+MEMORY = """
+The corpus again and again, shuffled, with fresh random identifiers in it, as JSON lines: far more than fits in the
+memory that `vocab count` is held to. The peak is what the kernel saw; runs are what was spilled to disk and added up.
 """
 
 
@@ -102,17 +110,26 @@ def count_section(content: dict[str, Any]) -> str:
     return section(f"Splitting and counting, {size}", command, COUNT, tables, content["machine"])
 
 
+def memory_section(content: dict[str, Any]) -> str:
+    """Counting in bounded memory."""
+    settings = content["settings"]
+    options = f"--gb {settings['gb']:g} --memory {settings['memory']}"
+    command = f"python benchmarks/bench_memory.py --corpus CORPUS --scratch SCRATCH {options}"
+    tables = [markdown(bench_memory.COLUMNS, bench_memory.rows(content["results"]))]
+    return section("Counting in bounded memory", command, MEMORY, tables, content["machine"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write docs/benchmarks.md.")
     parser.add_argument("--results", type=Path, required=True, help="folder of the JSON files")
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
     arguments = parser.parse_args()
-    names = ("corpus", "prune", "encode", "count")
+    names = ("corpus", "prune", "encode", "count", "memory")
     read = {name: json.loads((arguments.results / f"{name}.json").read_text("utf-8")) for name in names}
     loads = [read[name]["machine"]["load_1_minute"] for name in names[1:]]
     text = HEAD.format(busy=BUSY if max(loads) > 1 else "").rstrip() + "\n"
     text += corpus_section(read["corpus"]) + prune_section(read["prune"])
-    text += encode_section(read["encode"]) + count_section(read["count"])
+    text += encode_section(read["encode"]) + count_section(read["count"]) + memory_section(read["memory"])
     arguments.out.write_text(text, "utf-8")
 
 

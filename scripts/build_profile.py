@@ -21,7 +21,7 @@ import numpy as np
 
 from vocab.corpus.counting import CorpusCounts, CorpusPart, count_documents, is_held_out
 from vocab.corpus.counts import PretokenCounts
-from vocab.corpus.documents import Document, read_documents
+from vocab.corpus.documents import read_documents
 from vocab.corpus.profile import write_profile
 from vocab.splitting import CL100K_REGEX, SplitPattern
 
@@ -45,14 +45,15 @@ def kind_of(domain: str) -> str:
     return domain.split("-")[0] if domain.startswith(("code-", "lang-")) else domain
 
 
-def sampled(documents: Iterator[Document]) -> Iterator[Document]:
+def sampled(documents: Iterator[str]) -> Iterator[str]:
     """All training documents, and held-out ones up to HELD_OUT_BYTES."""
     room = HELD_OUT_BYTES
     for document in documents:
-        if not is_held_out(document.text.encode()):
+        text = document.encode()
+        if not is_held_out(text):
             yield document
-        elif document.n_bytes <= room:
-            room -= document.n_bytes
+        elif len(text) <= room:
+            room -= len(text)
             yield document
 
 

@@ -7,9 +7,12 @@ answered by two engines that share no code with the package: Hugging Face tokeni
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from itertools import combinations, pairwise
 
 import tiktoken
 import tokenizers
@@ -17,7 +20,7 @@ from tokenizers import pre_tokenizers
 
 from vocab.splitting import SplitPattern
 
-METHODS = ("merges", "least-tokens", "longest-prefix")
+METHODS = ("merges", "least-tokens", "longest-prefix", "ungreedy")
 SINGLE_BYTES = [bytes([b]) for b in range(256)]
 
 
@@ -49,6 +52,21 @@ def tiktoken_pieces(regex: str, text: str, expected: Sequence[str]) -> list[str]
 def count(pattern: SplitPattern, texts: Iterable[str]) -> Counter[bytes]:
     """Pre-tokens of some documents, counted."""
     return Counter(piece.encode() for text in texts for piece in tokenizers_pieces(pattern, text))
+
+
+def count_documents(pattern: SplitPattern, texts: Iterable[str]) -> Counter[bytes]:
+    """In how many documents each pre-token occurs."""
+    return Counter(piece.encode() for text in texts for piece in set(tokenizers_pieces(pattern, text)))
+
+
+def tally(documents: Iterable[Iterable[bytes]]) -> dict[bytes, tuple[int, int]]:
+    """How often each pre-token occurs, and in how many documents."""
+    counts: Counter[bytes] = Counter()
+    n_documents: Counter[bytes] = Counter()
+    for pieces in map(list, documents):
+        counts.update(pieces)
+        n_documents.update(set(pieces))
+    return {piece: (counts[piece], n_documents[piece]) for piece in counts}
 
 
 # Inference
@@ -94,10 +112,156 @@ def encode_longest_prefix(ranks: Mapping[bytes, int], piece: bytes) -> list[byte
     return tokens
 
 
+@cache
+def utf8_characters(raw: bytes) -> list[str]:
+    """Characters of some bytes; each byte that is no part of a whole one is U+FFFD."""
+    found = []
+    while raw:
+        for width in range(1, 5):
+            with suppress(UnicodeDecodeError):
+                found.append(raw[:width].decode())
+                raw = raw[width:]
+                break
+        else:
+            found.append("\ufffd")
+            raw = raw[1:]
+    return found
+
+
+@cache
+def last_character(raw: bytes) -> str:
+    """The whole character that some bytes end with, or nothing."""
+    for width in range(1, min(4, len(raw)) + 1):
+        with suppress(UnicodeDecodeError):
+            if len(found := raw[-width:].decode()) == 1:
+                return found
+    return ""
+
+
+def is_letter(c: str) -> bool:
+    return bool(c) and unicodedata.category(c)[0] in "LM"
+
+
+def is_number(c: str) -> bool:
+    return bool(c) and unicodedata.category(c)[0] == "N"
+
+
+def is_white(c: str) -> bool:
+    return bool(c) and (c in "\t\n\v\f\r\x85" or unicodedata.category(c)[0] == "Z")
+
+
+@cache
+def words_begun(token: bytes) -> int:
+    """Spaces with a letter or number after them."""
+    return sum(a == " " and (is_letter(b) or is_number(b)) for a, b in pairwise(utf8_characters(token)))
+
+
+@cache
+def is_uniform(token: bytes) -> bool:
+    """One byte, or letters and spaces, or numbers and spaces, or neither letters nor numbers; not just one space."""
+    characters = utf8_characters(token)
+    if len(token) == 1:
+        return True
+    if len(characters) < 2:
+        return not is_letter(characters[0]) and not is_number(characters[0])
+    for kind in (is_letter, is_number):
+        if kind(characters[1]) and all(kind(c) or c == " " for c in characters):
+            return True
+    return not any(is_letter(c) or is_number(c) for c in characters)
+
+
+@cache
+def is_plain_word(token: bytes) -> bool:
+    """A space and letters."""
+    characters = utf8_characters(token)
+    return len(characters) > 1 and characters[0] == " " and all(map(is_letter, characters[1:]))
+
+
+@cache
+def cut_priority(token: bytes, length: int) -> int:
+    """How good a place to end it is after the first bytes of a token."""
+    left = last_character(token[:length])
+    right, after_space, *_ = [*utf8_characters(token[length:]), ""]
+    if right == " " and (is_letter(after_space) or is_number(after_space)):
+        return 10
+    if (is_letter(left) or left == "_") != (is_letter(right) or right == "_") or is_number(left) != is_number(right):
+        return 9
+    if is_white(left) != is_white(right):
+        return 7 if is_white(left) else 8
+    return 1
+
+
+def alternatives(ranks: Mapping[bytes, int], token: bytes) -> list[bytes]:
+    """The two best tokens that `token` begins with: by the place where they end, then by length."""
+    begins_words = words_begun("".join(utf8_characters(token)[:2]).encode()) == 1 and words_begun(token) > 1
+    lengths = range(2 if begins_words else 1, len(token))
+    found = [(cut_priority(token, length), length) for length in lengths if token[:length] in ranks]
+    return [token[:length] for _, length in sorted(found, reverse=True)[:2]]
+
+
+def kind_of_byte(rest: bytes) -> str:
+    """What the first byte of the text that follows says of it."""
+    if not rest:
+        return ""
+    byte = rest[0]
+    if byte == 0x20:
+        return "space"
+    if byte < 0x80:
+        c = chr(byte)
+        return "letter" if c.isalpha() else "other" if c in "\t\n\r" or (c.isprintable() and not c.isdigit()) else ""
+    return "other" if byte in (0xC2, 0xE2, 0xEF, 0xF0) else "letter" if 0xC3 <= byte <= 0xED else ""
+
+
+def score_of_two(first: bytes, second: bytes, rest: bytes) -> int:
+    """TokenMonster's score of two tokens in a row with the text that follows them."""
+    after = kind_of_byte(rest)
+    words = words_begun(first) + words_begun(second)
+    inside = is_letter(last_character(first)) and is_letter(utf8_characters(second)[0])
+    return (
+        len(first + second)
+        + is_uniform(first)
+        + is_uniform(second)
+        + sum(max(words_begun(token) - 1, 0) for token in (first, second))
+        + (second[:1] == b" ")
+        + (after == "space")
+        + 100 * (words + (after in ("space", "other")))
+        - 103 * inside
+        - 3 * (after == "letter" and is_letter(last_character(second)))
+    )
+
+
+def encode_ungreedy(ranks: Mapping[bytes, int], piece: bytes) -> list[bytes]:
+    """TokenMonster's look-ahead without capcode over a text that is this pre-token alone."""
+    tokens = []
+    while piece:
+        longest = longest_token(ranks, piece)
+        rest = piece[len(longest) :]
+        choice = longest
+        if rest and not (is_plain_word(longest) and rest[:1] == b" "):
+            branches = []
+            for first in [longest, *alternatives(ranks, longest)]:
+                second = longest_token(ranks, piece[len(first) :])
+                n = len(first + second)
+                score = score_of_two(first, second, piece[n:])
+                if first != longest:
+                    score -= 100 * (n < len(longest)) + 10_000 * (n == len(longest))
+                branches.append((score, first))
+            choice = max(branches, key=lambda branch: branch[0])[1]
+        tokens.append(choice)
+        piece = piece[len(choice) :]
+    return tokens
+
+
+def longest_token(ranks: Mapping[bytes, int], piece: bytes) -> bytes:
+    """The longest token of at most 40 bytes that the piece begins with."""
+    return next(piece[:end] for end in range(min(len(piece), 40), 0, -1) if piece[:end] in ranks)
+
+
 ENCODERS = {
     "merges": encode_merges,
     "least-tokens": encode_least_tokens,
     "longest-prefix": encode_longest_prefix,
+    "ungreedy": encode_ungreedy,
 }
 
 
@@ -123,3 +287,25 @@ def price(method: str, ranks: Mapping[bytes, int], counts: Mapping[bytes, int], 
 def gain(method: str, ranks: Mapping[bytes, int], counts: Mapping[bytes, int], token: bytes, rank: int):
     """Tokens that the corpus saves when the dropped `token` gets back its `rank`."""
     return price(method, {**ranks, token: rank}, counts, token)
+
+
+# The best possible
+
+
+def fewest_tokens(tokens: Sequence[bytes], always: set[bytes], n_keep: int, counts: Mapping[bytes, int]) -> int:
+    """Tokens of the corpus under the best choice of `n_keep` tokens: every choice is tried."""
+    others = [token for token in tokens if token not in always]
+    choices = combinations(others, min(n_keep - len(always), len(others)))
+    return min(total_tokens("least-tokens", ranks_of([*always, *choice]), counts) for choice in choices)
+
+
+def all_paths(tokens: set[bytes], piece: bytes) -> Iterator[list[tuple[int, int]]]:
+    """Every way to spell a piece, as the (start, end) of its tokens."""
+    ways: list[list[tuple[int, int]]] = [[]]
+    while ways:
+        way = ways.pop()
+        start = way[-1][1] if way else 0
+        if start == len(piece):
+            yield way
+        ends = (end for end in range(start + 1, len(piece) + 1) if piece[start:end] in tokens)
+        ways.extend([*way, (start, end)] for end in ends)

@@ -1,11 +1,10 @@
 """Documents from every kind of place, counts against a Counter, and bad input that must be named."""
 
 import gzip
-import hashlib
 import io
-import itertools
 import json
 import random
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,18 +14,19 @@ import oracles
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xxhash
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import corpora
 
-from vocab.corpus import counting, documents
-from vocab.corpus.counting import count, count_documents, is_held_out
-from vocab.corpus.counts import PretokenCounts, from_table, merge
-from vocab.corpus.documents import TEXT_BLOCK_BYTES, Document, read_documents
+from vocab.corpus import counting, readers
+from vocab.corpus.counting import Progress, count, count_documents, is_held_out
+from vocab.corpus.counts import PretokenCounts, merge
+from vocab.corpus.documents import read_documents
+from vocab.corpus.readers import MAX_DOCUMENT_BYTES, TEXT_BLOCK_BYTES, Reading
 from vocab.errors import CorpusError, MissingExtraError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
-from vocab.splitting.table import PretokenTable
 
 PATTERN = SplitPattern(CL100K_REGEX)
 TEXTS = [
@@ -40,11 +40,15 @@ TEXTS = [
 
 
 def read(place: object, column: str = "text") -> list[str]:
-    return [document.text for document in read_documents(str(place), column)]
+    return list(read_documents(str(place), Reading(column=column)))
 
 
 def as_counter(counts: PretokenCounts) -> Counter[bytes]:
     return Counter(dict(zip(counts.pretokens(), counts.counts.tolist(), strict=True)))
+
+
+def documents_of(counts: PretokenCounts) -> Counter[bytes]:
+    return Counter(dict(zip(counts.pretokens(), counts.document_counts.tolist(), strict=True)))
 
 
 def json_lines(texts: list[str], column: str = "text") -> bytes:
@@ -56,10 +60,10 @@ def write_parquet(path: Path, texts: list, column: str = "text") -> Path:
     return path
 
 
-def refusal(place: object, column: str = "text") -> str:
+def refusal(place: object, **how: str) -> str:
     """The sentence with which a corpus is refused."""
     with pytest.raises(CorpusError) as caught:
-        count(str(place), PATTERN, column=column)
+        count(str(place), PATTERN, how=Reading(**how))
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
@@ -115,10 +119,9 @@ def test_folder_is_read_in_sorted_order_without_hidden_and_binary_files(tmp_path
     (tmp_path / ".git" / "config").write_text("no")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\0\0")
     write_parquet(tmp_path / "d.parquet", ["four"])
-    skipped: list[Path] = []
-    found = [document.text for document in read_documents(str(tmp_path), skipped=skipped)]
-    assert found == ["one", "two", "three", "four"]
-    assert skipped == [tmp_path / "picture.png"]
+    how = Reading()
+    assert list(read_documents(str(tmp_path), how)) == ["one", "two", "three", "four"]
+    assert how.skipped == [tmp_path / "picture.png"]
     assert count(tmp_path, PATTERN).parts[0].n_files_skipped == 1
 
 
@@ -141,13 +144,23 @@ def dataset(monkeypatch):
     datasets = pytest.importorskip("datasets")
     asked = []
 
-    def stream(rows):
-        def load_dataset(name, **settings):
-            asked.append((name, settings))
-            for row in rows:
+    class Stream:
+        def __init__(self, rows):
+            self.rows = rows
+
+        def skip(self, n):
+            return Stream(self.rows[n:])
+
+        def __iter__(self):
+            for row in self.rows:
                 if isinstance(row, Exception):
                     raise row
                 yield row
+
+    def stream(rows):
+        def load_dataset(name, **settings):
+            asked.append((name, settings))
+            return Stream(rows)
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
         return asked
@@ -190,46 +203,121 @@ def test_text_is_cut_after_line_ends_into_documents_of_about_one_block(tmp_path)
     rng = random.Random(31)
     lines = ["".join(rng.choices("abc äß漢 ", k=rng.randint(0, 300))) + "\n" for _ in range(3000)]
     (tmp_path / "c.txt").write_text("".join(lines) + "no end", encoding="utf-8", newline="")
-    found = list(read_documents(str(tmp_path / "c.txt")))
-    assert "".join(document.text for document in found) == "".join(lines) + "no end"
-    assert all(document.text.endswith("\n") for document in found[:-1])
-    assert all(document.n_bytes == len(document.text.encode()) for document in found)
-    assert max(document.n_bytes for document in found) < 2 * TEXT_BLOCK_BYTES
-    assert min(document.n_bytes for document in found[:-1]) > TEXT_BLOCK_BYTES // 2
+    found = read(tmp_path / "c.txt")
+    sizes = [len(text.encode()) for text in found]
+    assert "".join(found) == "".join(lines) + "no end"
+    assert all(text.endswith("\n") for text in found[:-1])
+    assert max(sizes) < 2 * TEXT_BLOCK_BYTES
+    assert min(sizes[:-1]) > TEXT_BLOCK_BYTES // 2
 
 
 def test_line_without_end_is_cut_between_characters(tmp_path, monkeypatch):
-    monkeypatch.setattr(documents, "_MAX_BLOCK_BYTES", 2 * TEXT_BLOCK_BYTES)
+    monkeypatch.setattr(readers, "_MAX_TEXT_BLOCK_BYTES", 2 * TEXT_BLOCK_BYTES)
     for lead in range(4):
         text = "x" * lead + "漢😀é" * 40_000
         (tmp_path / "c.txt").write_text(text, encoding="utf-8")
-        found = list(read_documents(str(tmp_path / "c.txt")))
+        found = read(tmp_path / "c.txt")
         assert len(found) > 2
-        assert "".join(document.text for document in found) == text
-        assert not any(document.was_repaired for document in found)
+        assert "".join(found) == text
 
 
-def test_invalid_utf8_is_repaired_and_said(tmp_path):
-    (tmp_path / "c.txt").write_bytes(b"good \xff\xfe bad\n")
-    (found,) = read_documents(str(tmp_path / "c.txt"))
-    assert found == Document("good \ufffd\ufffd bad\n", 12, was_repaired=True)
-    part = count(tmp_path / "c.txt", PATTERN).parts[0]
-    assert (part.n_documents_repaired, part.n_documents, part.n_bytes_read) == (1, 1, 12)
+def test_a_text_file_as_one_document(tmp_path):
+    (tmp_path / "a.txt").write_text("line\n" * 50_000)
+    (tmp_path / "b.txt").write_text("second\n\nstill second\n")
+    found = list(read_documents(str(tmp_path), Reading(documents="file")))
+    assert found == ["line\n" * 50_000, "second\n\nstill second\n"]
 
 
-def test_lone_surrogates_of_json_are_repaired(tmp_path):
+def test_blank_lines_between_documents(tmp_path):
+    text = "\none\nstill one\n\n \t\ntwo\r\n\r\n\n" + "three is long\n" * 20_000 + "\n\n\nfour\n\n"
+    (tmp_path / "c.txt").write_bytes(text.encode())
+    found = list(read_documents(str(tmp_path), Reading(documents="blank-line")))
+    assert "".join(found) == text
+    assert [part[:4] for part in found] == ["\none", "two\r", "thre", "four"]
+    assert all(re.search(r"\n[ \t\r]*\n$", part) for part in found)
+
+
+def test_a_file_too_large_for_one_document(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "MAX_DOCUMENT_BYTES", 100_000)
+    (tmp_path / "c.txt").write_text("x\n" * 60_000)
+    assert refusal(tmp_path / "c.txt", documents="file").endswith("leave --documents at block")
+    assert "a document of" in refusal(tmp_path / "c.txt", documents="blank-line")
+    (tmp_path / "c.jsonl").write_text(json.dumps({"text": "x" * 9_000_000}))
+    assert refusal(tmp_path / "c.jsonl").startswith(f"a line of {tmp_path / 'c.jsonl'} has more than 100,000 bytes")
+    assert MAX_DOCUMENT_BYTES > 10**9
+
+
+def test_small_files_share_a_block(tmp_path):
+    for k in range(30):
+        (tmp_path / f"{k:02}.txt").write_text(f"file {k}\n" * 500)
+    blocks = list(readers.read_blocks(readers.list_sources(str(tmp_path)), Reading()))
+    assert len(blocks) == 1
+    assert blocks[0].batch("refuse").n_documents == 30
+    assert blocks[0].n_stored_bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
+
+
+INVALID = {
+    "c.txt": b"good \xff\xfe bad\n",
+    "c.jsonl": b'{"text": "good \xff\xfe bad\\n"}\n',
+    "surrogate.jsonl": rb'{"text": "good \ud800 bad\n"}' + b"\n",
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_utf8_is_repaired_left_out_or_refused(tmp_path, name):
+    fine = b"fine\n" if name == "c.txt" else b'{"text": "fine"}\n'
+    (tmp_path / ("a-" + name)).write_bytes(fine)
+    (tmp_path / name).write_bytes(INVALID[name])
+    part = count(tmp_path, PATTERN).parts[0]
+    assert (part.tally.n_documents_repaired, part.tally.n_documents_skipped, part.tally.n_documents) == (1, 0, 2)
+    repaired = as_counter(part.train) + as_counter(part.held_out)
+    assert any("\ufffd".encode() in piece for piece in repaired)
+    part = count(tmp_path, PATTERN, how=Reading(encoding_errors="skip")).parts[0]
+    assert (part.tally.n_documents_repaired, part.tally.n_documents_skipped, part.tally.n_documents) == (0, 1, 1)
+    kept = as_counter(part.train) + as_counter(part.held_out)
+    assert kept == oracles.count(PATTERN, ["fine\n" if name == "c.txt" else "fine"])
+    sentence = refusal(tmp_path, encoding_errors="refuse")
+    assert sentence.startswith(f"{tmp_path / name} ")
+    assert "is not UTF-8 at its byte" in sentence
+    assert sentence.endswith("--encoding-errors replace or skip")
+
+
+def test_surrogate_pairs_of_json_are_characters(tmp_path):
     (tmp_path / "c.jsonl").write_bytes(rb'{"text": "a\ud800b"}' + b"\n" + rb'{"text": "\ud83d\ude00"}')
-    first, second = read_documents(str(tmp_path / "c.jsonl"))
-    assert first.was_repaired
-    assert first.text.encode().startswith(b"a\xef\xbf\xbd")
-    assert second == Document("😀", 4)
+    first, second = read(tmp_path / "c.jsonl")
+    assert first.startswith("a\ufffd")
+    assert second == "😀"
+
+
+@pytest.mark.parametrize("column", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_parquet_text_in_every_form(tmp_path, column):
+    pq.write_table(pa.table({"text": pa.array(TEXTS, pa.string()).cast(column)}), tmp_path / "c.parquet")
+    assert read(tmp_path / "c.parquet") == TEXTS
+
+
+def test_a_file_that_is_written_while_it_is_read(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(json_lines(["one"]))
+    (source,) = readers.list_sources(str(path))
+    path.write_bytes(json_lines(["one", "two"]))
+    with pytest.raises(CorpusError, match="changed while it was read"):
+        list(readers.read_blocks([source], Reading()))
+    (source,) = readers.list_sources(str(path))
+    blocks = readers.read_blocks([source], Reading())
+    next(blocks)
+    path.write_bytes(b"")
+    with pytest.raises(CorpusError, match="changed while it was read"):
+        next(blocks)
+    path.unlink()
+    with pytest.raises(CorpusError, match="cannot be read: No such file"):
+        list(readers.read_blocks([source], Reading()))
 
 
 # Counting
 
 
 def held_out_by_the_rule(text: str) -> bool:
-    return int(hashlib.blake2b(text.encode(), digest_size=8).hexdigest(), 16) % 10 == 0
+    return xxhash.xxh64_intdigest(text.encode()) % 10 == 0
 
 
 def corpus_texts(real_text: str) -> list[str]:
@@ -240,42 +328,47 @@ def corpus_texts(real_text: str) -> list[str]:
 
 def test_counts_equal_a_counter(real_text):
     texts = corpus_texts(real_text)
-    part = count_documents([Document(text, len(text.encode())) for text in texts], "c", PATTERN)
+    part = count_documents(texts, "c", PATTERN)
     train = [text for text in texts if not held_out_by_the_rule(text)]
     held_out = [text for text in texts if held_out_by_the_rule(text)]
     assert as_counter(part.train) == oracles.count(PATTERN, train)
     assert as_counter(part.held_out) == oracles.count(PATTERN, held_out)
+    assert documents_of(part.train) == oracles.count_documents(PATTERN, train)
+    assert documents_of(part.held_out) == oracles.count_documents(PATTERN, held_out)
+    assert (part.tally.n_documents, part.tally.n_documents_held_out) == (len(texts), len(held_out))
     assert 10 < len(held_out) < 60
 
 
 def test_every_byte_is_counted_on_one_side(real_text):
     texts = corpus_texts(real_text)
-    part = count_documents([Document(text, len(text.encode())) for text in texts], "c", PATTERN)
+    part = count_documents(texts, "c", PATTERN)
     n_bytes = sum(len(text.encode()) for text in texts)
-    assert part.train.n_bytes + part.held_out.n_bytes == part.n_bytes_read == n_bytes
+    assert part.train.n_bytes + part.held_out.n_bytes == part.tally.n_bytes_read == n_bytes
     assert part.held_out.n_bytes == sum(len(text.encode()) for text in texts if is_held_out(text.encode()))
-    assert part.n_documents == len(texts)
+    assert part.tally.n_documents == len(texts)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
 def test_counts_do_not_depend_on_threads(real_text, monkeypatch, n_threads):
-    monkeypatch.setattr(counting, "_BATCH_BYTES", 5000)
-    items = [Document(text, len(text.encode())) for text in corpus_texts(real_text)]
+    monkeypatch.setattr(counting, "BLOCK_BYTES", 5000)
+    items = corpus_texts(real_text)
     one = count_documents(items, "c", PATTERN)
     many = count_documents(items, "c", PATTERN, n_threads)
     for a, b in ((one.train, many.train), (one.held_out, many.held_out)):
         assert np.array_equal(a.blob, b.blob)
         assert np.array_equal(a.starts, b.starts)
         assert np.array_equal(a.counts, b.counts)
-    assert (one.n_documents, one.n_bytes_read) == (many.n_documents, many.n_bytes_read)
+        assert np.array_equal(a.document_counts, b.document_counts)
+    assert one.tally == many.tally
 
 
 def test_progress_hears_every_byte(real_text, monkeypatch):
-    monkeypatch.setattr(counting, "_BATCH_BYTES", 5000)
-    items = [Document(text, len(text.encode())) for text in corpus_texts(real_text)]
-    heard: list[int] = []
+    monkeypatch.setattr(counting, "BLOCK_BYTES", 5000)
+    items = corpus_texts(real_text)
+    heard: list[Progress] = []
     part = count_documents(items, "c", PATTERN, 2, heard.append)
-    assert sum(heard) == part.n_bytes_read
+    assert heard[-1].n_bytes_read == heard[-1].n_stored_bytes == part.tally.n_bytes_read
+    assert heard[-1].n_pretokens >= part.train.n_pretokens
     assert len(heard) > 20
 
 
@@ -301,8 +394,8 @@ def test_a_corpus_named_twice_is_refused(tmp_path):
 
 
 def test_pretokens_stand_in_byte_order(real_text):
-    part = count_documents([Document(real_text[-50_000:], 50_000)], "c", PATTERN)
-    counts = part.train if part.train.n_pretokens else part.held_out
+    part = count_documents([real_text[-50_000:]], "c", PATTERN)
+    counts = part.train
     assert counts.pretokens() == sorted(set(counts.pretokens()))
     assert (counts.blob.dtype, counts.starts.dtype, counts.counts.dtype) == (np.uint8, np.int64, np.uint64)
     assert counts.n_occurrences == len(PATTERN.split(real_text[-50_000:]))
@@ -352,24 +445,6 @@ def test_counts_that_do_not_fit_are_refused(value):
         PretokenCounts.from_mapping({b"a": value}, "p")
 
 
-def test_table_equals_a_counter_while_it_grows():
-    rng = random.Random(33)
-    table, expected, order = PretokenTable(), Counter(), {}
-    for _ in range(60):
-        pieces = [rng.randbytes(rng.choice([1, 2, 3, 40])) for _ in range(rng.randint(1, 2000))]
-        weights = np.array([rng.randint(1, 5) for _ in pieces], dtype=np.uint64)
-        ends = np.cumsum([len(piece) for piece in pieces])
-        entries = table.add(np.frombuffer(b"".join(pieces), dtype=np.uint8), ends, weights)
-        for piece, weight in zip(pieces, weights.tolist(), strict=True):
-            expected[piece] += weight
-            order.setdefault(piece, len(order))
-        assert entries.tolist() == [order[piece] for piece in pieces]
-    blob, starts = table.blob.tobytes(), table.starts.tolist()
-    assert [blob[a:b] for a, b in itertools.pairwise(starts)] == list(order)
-    assert table.counts.tolist() == [expected[piece] for piece in order]
-    assert as_counter(from_table(table, "p")) == expected
-
-
 # Bad input
 
 
@@ -415,13 +490,13 @@ def test_truncated_packed_file(tmp_path, name, kept):
     (tmp_path / name).write_bytes(packed[:kept])
     refused = refusal(tmp_path / name)
     cut_line = "jsonl" in name and refused.startswith(f"{tmp_path / name} line ")
-    assert cut_line or refused.startswith(f"{tmp_path / name} cannot be read: ")
+    assert cut_line or refused.startswith(f"{tmp_path / name} cannot be read")
 
 
 @pytest.mark.parametrize("name", ["c.txt.gz", "c.txt.zst"])
 def test_file_that_is_not_packed_as_its_name_says(tmp_path, name):
     (tmp_path / name).write_text("plain text")
-    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} cannot be read: ")
+    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} cannot be read")
 
 
 def test_packed_file_damaged_within(tmp_path):
@@ -429,14 +504,14 @@ def test_packed_file_damaged_within(tmp_path):
     packed = bytearray(gzip.compress(rng.randbytes(5000).hex().encode()))
     packed[2000:2010] = b"0123456789"
     (tmp_path / "c.txt.gz").write_bytes(packed)
-    assert refusal(tmp_path / "c.txt.gz").startswith(f"{tmp_path / 'c.txt.gz'} cannot be read: ")
+    assert refusal(tmp_path / "c.txt.gz").startswith(f"{tmp_path / 'c.txt.gz'} cannot be read")
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100, -1])
 def test_truncated_parquet(tmp_path, kept):
     path = write_parquet(tmp_path / "c.parquet", TEXTS)
     path.write_bytes(path.read_bytes()[:kept])
-    assert refusal(path).startswith(f"{path} is not a readable Parquet file: ")
+    assert refusal(path).startswith(f"{path} cannot be read")
 
 
 def test_parquet_damaged_within(tmp_path):
@@ -446,7 +521,7 @@ def test_parquet_damaged_within(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[100:2000] = bytes(1900)
     path.write_bytes(raw)
-    assert refusal(path).startswith(f"{path} is not a readable Parquet file: ")
+    assert refusal(path).startswith(f"{path} cannot be read")
 
 
 def test_parquet_without_the_column(tmp_path):
@@ -464,12 +539,6 @@ def test_broken_json_line(tmp_path):
     path = tmp_path / "c.jsonl"
     path.write_bytes(json_lines(["one", "two"]) + b'\n{"text": "three\n' + json_lines(["four"]))
     assert refusal(path).startswith(f"{path} line 4 is not JSON (")
-
-
-def test_json_line_of_invalid_utf8(tmp_path):
-    path = tmp_path / "c.jsonl"
-    path.write_bytes(json_lines(["one"]) + b'{"text": "\xff"}\n')
-    assert refusal(path).startswith(f"{path} line 2 is not JSON (")
 
 
 def test_json_nested_too_deep(tmp_path):
@@ -492,13 +561,13 @@ def test_json_line_without_text_in_the_column(tmp_path, row, held):
 def test_damaged_file_in_a_folder_is_named(tmp_path):
     (tmp_path / "a.txt").write_text("fine")
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"x" * 9999)[:20])
-    assert refusal(tmp_path).startswith(f"{tmp_path / 'b.txt.gz'} cannot be read: ")
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'b.txt.gz'} cannot be read")
 
 
 def test_a_thread_that_fails_is_heard():
     class Broken(SplitPattern):
-        def ends(self, text):
+        def ends_of_documents(self, text, doc_starts):
             raise CorpusError("heard")
 
     with pytest.raises(CorpusError, match="heard"):
-        count_documents([Document("text", 4)] * 3, "c", Broken(CL100K_REGEX), 2)
+        count_documents(["text"] * 3, "c", Broken(CL100K_REGEX), 2)

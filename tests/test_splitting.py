@@ -170,6 +170,15 @@ def test_any_text(text, index):
     check(SplitPattern(list(SPLITS.values())[index]), text)
 
 
+def test_runs_of_letters_and_spaces_of_every_length(pattern):
+    """Kernels measure such runs eight bytes at a time; any other byte may end one, at any place of the eight."""
+    ends = [chr(c) for c in range(128)] + ["é", "É", "\xa0", "\u0301", "漢", "𐐀"]
+    runs = [unit * n for n in (*range(1, 10), 15, 16, 17) for unit in ("x", "X", " ", "é")]
+    check(pattern, "".join(f"{run}{end}" for run in runs for end in ends))
+    for run in runs:  # the text ends where the run does
+        check(pattern, f"0{run}")
+
+
 def test_real_text(pattern, real_text):
     check(pattern, real_text[-500_000:])
 
@@ -191,6 +200,50 @@ def test_text_cut_within_a_character_stays_inside_its_bytes(pattern, nasty):
             ends = pattern.ends(raw[:cut])
             assert (np.diff(ends, prepend=0) > 0).all()
             assert (ends[-1] if ends.size else 0) == cut
+
+
+def in_one_buffer(documents: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Documents end to end after some text of nobody's, and where each begins."""
+    starts = np.cumsum([5, *map(len, documents)], dtype=np.int64)
+    return np.frombuffer(b"It's " + b"".join(documents) + b" 1", dtype=np.uint8), starts
+
+
+def check_documents(pattern: SplitPattern, documents: list[bytes]) -> None:
+    """Documents in one buffer are split as each of them alone."""
+    text, starts = in_one_buffer(documents)
+    ends, firsts = pattern.ends_of_documents(text, starts)
+    assert (ends.dtype, firsts.dtype) == (np.int64, np.int64)
+    assert firsts[-1] == ends.size
+    got = [(ends[a:b] - start).tolist() for (a, b), start in zip(pairwise(firsts), starts, strict=False)]
+    assert got == [pattern.ends(document).tolist() for document in documents]
+
+
+ALL_SPLITS = [*SPLITS.values(), r"\w+|\s+|[^\w\s]+", r"[a-z]+"]
+FRAGMENTS = ["'s", "'", "l", "L", "1", " ", "\n", "\r", "!", "/", "é", "É", "漢", "\u0301", "𐐨", "word", "        "]
+
+
+@given(
+    documents=st.lists(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join), max_size=8),
+    index=st.integers(0, len(ALL_SPLITS) - 1),
+)
+def test_documents_in_one_buffer_are_split_as_each_alone(documents, index):
+    check_documents(SplitPattern(ALL_SPLITS[index]), [document.encode() for document in documents])
+
+
+def test_characters_cut_at_the_end_of_a_document_do_not_reach_into_the_next(pattern, nasty):
+    raw = "".join(nasty[:40]).encode()[:20_000]
+    rng = random.Random(12)
+    cuts = sorted({0, *rng.choices(range(len(raw)), k=2000), len(raw)})
+    check_documents(pattern, [raw[a:b] for a, b in pairwise(cuts)])
+
+
+def test_documents_of_more_pretokens_than_text_has_by_rule(pattern):
+    check_documents(pattern, [b"a1" * 500, b"", b"\n1" * 5000, b""])
+
+
+def test_no_documents(pattern):
+    check_documents(pattern, [])
+    check_documents(pattern, [b""])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts, count
     from vocab.corpus.counts import PretokenCounts
     from vocab.errors import (
+        CertificateError,
         CorpusError,
         MissingExtraError,
         OutputError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from vocab.vocabulary import Vocabulary
 
 __all__ = [
+    "CertificateError",
     "CorpusCounts",
     "CorpusError",
     "MissingExtraError",

@@ -5,6 +5,7 @@ VocabError                 base: one clear sentence, shown without a traceback, 
 ├── CorpusError            a corpus cannot be read, or holds nothing to count
 ├── TargetError            a size or an option that no vocabulary can satisfy
 ├── OutputError            a result cannot be written where it was asked for
+├── CertificateError       a certificate does not prove what it claims
 └── MissingExtraError      an optional package is not installed
 """
 
@@ -29,6 +30,10 @@ class TargetError(VocabError):
 
 class OutputError(VocabError):
     """A result cannot be written where it was asked for."""
+
+
+class CertificateError(VocabError):
+    """A certificate does not prove what it claims."""
 
 
 class MissingExtraError(VocabError):

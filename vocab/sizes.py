@@ -37,3 +37,36 @@ def padded(n_tokens: int, multiple_of: int) -> int:
     if multiple_of < 1:
         raise ValueError(f"a multiple is at least 1, not {multiple_of}")
     return -(-n_tokens // multiple_of) * multiple_of
+
+
+def parameter_bytes(n_tokens: int, width: int, dtype_bytes: int, *, tied: bool) -> int:
+    """Bytes of the embedding and the output head for `n_tokens` ids, one matrix where they are tied."""
+    return n_tokens * width * dtype_bytes * (1 if tied else 2)
+
+
+# Multiples below this are no alignment that matrix kernels ask for; nor is a low Hamming weight below the other of use.
+_LEAST_ALIGNMENT = 64
+_LEAST_MULTIPLE = 8
+
+
+def sizes_near(target: int, within: int) -> list[int]:
+    """Sizes at most `within` from the target that are worth a look, rising; the target and its neighbours always.
+
+    Going away from the target on either side, these are the multiples of a higher power of two, from 64 on, than any
+    nearer by, and the multiples of 8 of less Hamming weight than any. Raises ValueError for a target below 1 or
+    `within` below 0.
+    """
+    if target < 1 or within < 0:
+        raise ValueError(f"a size is at least 1 and a distance at least 0, not {target} and {within}")
+    found = {target, target + 1, max(1, target - 1)}
+    for step in (-1, 1):
+        highest, least = _LEAST_ALIGNMENT - 1, target.bit_count()
+        for size in range(target + step, max(0, target + step * (within + 1)), step):
+            facts = size_facts(size)
+            if facts.largest_power_of_two_divisor > highest:
+                highest = facts.largest_power_of_two_divisor
+                found.add(size)
+            if facts.largest_power_of_two_divisor >= _LEAST_MULTIPLE and facts.hamming_weight < least:
+                least = facts.hamming_weight
+                found.add(size)
+    return sorted(found)

@@ -42,7 +42,7 @@ class Vocabulary:
         starts: where each token begins in `blob`, int64[n_tokens + 1].
         special_tokens: text of each special token and its id, at or above n_tokens; a source may leave holes.
         pattern: how text is cut into pre-tokens before any token is looked for.
-        inference: the method it is run with: merges, least-tokens or longest-prefix.
+        inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy.
     """
 
     blob: npt.NDArray[np.uint8]

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.bound import bound
+from vocab.cli.check import check
+from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.evaluate import evaluate
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
+from vocab.cli.sizes import sizes
 from vocab.errors import VocabError
 
 _INTERRUPTED = 130
@@ -24,9 +28,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(prune)
+app.command()(count)
+app.add_typer(counts_app, name="counts")
 app.command("eval")(evaluate)
 app.command()(inspect)
 app.command()(diff)
+app.command()(sizes)
+app.command()(bound)
+app.command()(check)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,56 +1,156 @@
-"""Counting the corpora that a command names, with a progress bar."""
+"""Options and progress that commands share for reading and counting corpora."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vocab.cli.screen import progress
+from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
-    from vocab.corpus.counting import CorpusCounts
+    from rich.progress import Progress as Bar
+
+    from vocab.corpus.counting import CorpusCounts, Progress
+    from vocab.corpus.readers import Reading
     from vocab.splitting import SplitPattern
+
+
+class DocumentName(StrEnum):
+    """What one document of a text file is."""
+
+    block = "block"
+    file = "file"
+    blank_line = "blank-line"
+
+
+class EncodingErrorsName(StrEnum):
+    """What becomes of documents that are not UTF-8."""
+
+    mend = "replace"
+    skip = "skip"
+    refuse = "refuse"
+
 
 CorpusOption = Annotated[
     list[str] | None,
     typer.Option(
         "--corpus",
-        metavar="PATH",
+        metavar="PATH[:WEIGHT]",
         help="Text to choose tokens by: a file, folder or glob of text, JSON lines or Parquet (plain, .gz, .zst), "
-        '"-" for standard input, or hf://DATASET[:SPLIT]. May be given several times. Default: a built-in profile.',
+        '"-" for standard input, or hf://DATASET[:SPLIT]. May be given several times; weights are shares of the '
+        "bytes, like --corpus books/:2 --corpus code/:1. Default: a built-in profile.",
+    ),
+]
+CountsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--counts",
+        metavar="FILE[:WEIGHT]",
+        help="Count table made by `vocab count`, or its folder, in place of text. May be given several times.",
     ),
 ]
 ColumnOption = Annotated[str, typer.Option("--column", help="Column that holds the text in JSON lines and Parquet.")]
+DocumentsOption = Annotated[
+    DocumentName,
+    typer.Option(
+        "--documents",
+        help="What one document of a text file is: a block of about 64 KiB of whole lines, the file, or what stands "
+        "between blank lines.",
+    ),
+]
+EncodingErrorsOption = Annotated[
+    EncodingErrorsName,
+    typer.Option("--encoding-errors", help="What becomes of documents that are not UTF-8: mend, leave out, or stop."),
+]
+MinCountOption = Annotated[
+    int, typer.Option("--min-count", min=1, help="Leave out pre-tokens that occur fewer times than this.")
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="Threads to use; the result does not depend on it. [default: all cores]"),
 ]
 
 
-def count_corpora(places: Sequence[str], pattern: SplitPattern, column: str, n_threads: int) -> CorpusCounts:
-    """Count each place as one part of a corpus."""
+def reading(column: str, documents: DocumentName, encoding_errors: EncodingErrorsName) -> Reading:
+    """How to read a corpus, from the options."""
+    from vocab.corpus.readers import Reading
+
+    return Reading(column, documents.value, encoding_errors.value)
+
+
+def corpus_of(
+    places: Sequence[str] | None,
+    tables: Sequence[str] | None,
+    pattern: SplitPattern,
+    how: Reading,
+    n_threads: int,
+    min_count: int = 1,
+) -> CorpusCounts | None:
+    """The corpora and count tables that a command names as one corpus, None when it names none."""
+    from vocab.corpus.count_table import read_part
     from vocab.corpus.counting import count
+    from vocab.corpus.mixture import mixed
 
-    sizes = [_n_bytes(place) for place in places]
-    total = sum(sizes) if all(sizes) else None
-    with progress() as bar:
-        task = bar.add_task("count pre-tokens", total=total, rate="")
+    if not places and not tables:
+        return None
+    named = [place_and_weight(text) for text in places or []]
+    stored = [place_and_weight(text) for text in tables or []]
+    parts = [read_part(_table_path(path), pattern, min_count) for path, _ in stored]
+    if named:
+        note_slow_split(pattern)
+        names = [place for place, _ in named]
+        with progress() as bar:
+            counted = count(
+                names, pattern, how=how, n_threads=n_threads, on_progress=count_bar(bar, stored_bytes(names))
+            )
+        parts = [*counted.parts, *parts]
+    return mixed(parts, [weight for _, weight in [*named, *stored]])
 
-        def on_bytes(n_bytes: int) -> None:
-            bar.advance(task, n_bytes)
-            speed = bar.tasks[0].speed
-            bar.update(task, rate=f"{speed / 1e6:,.0f} MB/s" if speed else "")
 
-        return count(places, pattern, column=column, n_threads=n_threads, on_bytes=on_bytes)
+def note_slow_split(pattern: SplitPattern) -> None:
+    """Say so when a split pattern has no compiled splitter."""
+    if not pattern.has_kernel:
+        note = "This split pattern has no compiled splitter: it runs on the regex package, about ten times slower."
+        console(stderr=True).print(note)
 
 
-def _n_bytes(place: str) -> int:
-    """Bytes behind a place where they are known before reading; packed files only tell when read."""
+def place_and_weight(text: str) -> tuple[str, float | None]:
+    """("books/", 2.0) from "books/:2"; what is the name of something that exists is no weight."""
+    match = re.fullmatch(r"(.+):(\d+(?:\.\d+)?)", text)
+    if match is None or Path(text).exists():
+        return text, None
+    return match[1], float(match[2])
+
+
+def _table_path(place: str) -> Path:
     path = Path(place)
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else []
-    if any(p.suffix in (".gz", ".zst", ".parquet", ".jsonl") for p in files):
-        return 0
-    return sum(p.stat().st_size for p in files)
+    return path / "counts.parquet" if path.is_dir() else path
+
+
+def stored_bytes(places: Sequence[str]) -> int | None:
+    """Bytes on disk behind places, None where some are not known before reading."""
+    from vocab.corpus.readers import list_sources
+
+    sizes = [source.n_stored_bytes for place in places for source in list_sources(place)]
+    return sum(sizes) if all(sizes) else None
+
+
+def count_bar(bar: Bar, total: int | None) -> Callable[[Progress], None]:
+    """A listener that shows bytes, MB/s of text, distinct pre-tokens and the time left."""
+    task = bar.add_task("count pre-tokens", total=total, rate="")
+    last = 0
+
+    def hear(now: Progress) -> None:
+        nonlocal last
+        bar.advance(task, now.n_stored_bytes - last)
+        last = now.n_stored_bytes
+        elapsed = bar.tasks[bar.task_ids.index(task)].elapsed or 0.0
+        speed = f"{now.n_bytes_read / 1e6 / elapsed:,.0f} MB/s" if elapsed > 0 else ""
+        bar.update(task, rate=f"{now.n_bytes_read / 1e6:,.0f} MB  {speed}  {now.n_pretokens / 1e6:.2f} M distinct")
+
+    return hear

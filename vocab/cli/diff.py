@@ -10,7 +10,7 @@ from vocab.cli.screen import console, table
 
 
 def diff(
-    first: Annotated[str, typer.Argument(help="A tiktoken name, a .tiktoken file, a tokenizer.json, or a folder.")],
+    first: Annotated[str, typer.Argument(help="A tiktoken name, a file of a vocabulary, or a folder.")],
     second: Annotated[str, typer.Argument(help="What to compare it with.")],
     examples: Annotated[int, typer.Option("--examples", min=0, help="Tokens to list from each side.")] = 20,
 ) -> None:

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vocab.cli.corpora import ColumnOption, CorpusOption, ThreadsOption, count_corpora
+from vocab.cli.corpora import (
+    ColumnOption,
+    CorpusOption,
+    CountsOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    MinCountOption,
+    ThreadsOption,
+    corpus_of,
+    reading,
+)
 from vocab.cli.screen import console, ratio_cells, table
 
 if TYPE_CHECKING:
@@ -16,10 +28,15 @@ if TYPE_CHECKING:
 
 def evaluate(
     tokenizers: Annotated[
-        list[str], typer.Argument(help="Tiktoken names, .tiktoken files, tokenizer.json files or folders.")
+        list[str],
+        typer.Argument(help="Tiktoken names, .tiktoken, tokenizer.json or TokenMonster YAML files, or folders."),
     ],
     corpus: CorpusOption = None,
+    counts: CountsOption = None,
+    min_count: MinCountOption = 1,
     column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
     threads: ThreadsOption = None,
 ) -> None:
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
@@ -39,12 +56,14 @@ def evaluate(
         )
 
     def count(pattern: SplitPattern) -> CorpusCounts:
-        return count_corpora(corpus, pattern, column, threads or n_cores()) if corpus else builtin_profile(pattern)
+        how = reading(column, documents, encoding_errors)
+        named = corpus_of(corpus, counts, pattern, how, threads or n_cores(), min_count)
+        return named or builtin_profile(pattern)
 
     measured = compare(loaded, count, threads or n_cores())
     first, screen = measured[0], console()
     columns = ["tokenizer", "inference", "ids", "tokens", "bytes/token", "change", "held-out b/t", "change"]
-    shown = table(", ".join(corpus) if corpus else "Built-in profile", columns, n_text=2)
+    shown = table(", ".join([*(corpus or []), *(counts or [])]) or "Built-in profile", columns, n_text=2)
     for m in measured:
         cells = [
             m.vocabulary.source.name,

@@ -3,17 +3,53 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vocab.cli.corpora import ColumnOption, CorpusOption, ThreadsOption, count_corpora
+from vocab.cli.corpora import (
+    ColumnOption,
+    CorpusOption,
+    CountsOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    MinCountOption,
+    ThreadsOption,
+    corpus_of,
+    reading,
+)
 from vocab.cli.screen import console, progress, ratio_cells, stages, table
 
 if TYPE_CHECKING:
-    from vocab.prune import PruneResult
+    from rich.table import Table
+
+    from vocab.prune import PruneResult, Report
+
+
+DEFAULT_GAP_PER_CENT = 0.01
+GapOption = Annotated[
+    float,
+    typer.Option(
+        "--gap",
+        min=0.0,
+        metavar="PER_CENT",
+        help="With optimal or --certify: stop the search when the best is at most this far above the bound.",
+    ),
+]
+TimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--time",
+        min=0.0,
+        metavar="SECONDS",
+        help="With optimal or --certify: stop the search after so long; the result then depends on the machine.",
+    ),
+]
 
 
 class MethodName(StrEnum):
@@ -22,7 +58,9 @@ class MethodName(StrEnum):
     rank = "rank"
     frequency = "frequency"
     leaf = "leaf"
+    tokenmonster = "tokenmonster"
     distill = "distill"
+    optimal = "optimal"
 
 
 class InferenceName(StrEnum):
@@ -31,6 +69,7 @@ class InferenceName(StrEnum):
     merges = "merges"
     least_tokens = "least-tokens"
     longest_prefix = "longest-prefix"
+    ungreedy = "ungreedy"
 
 
 def prune(
@@ -40,13 +79,23 @@ def prune(
         typer.Option("--source", help="Vocabulary to prune: a tiktoken name, a .tiktoken file, or a tokenizer.json."),
     ] = "cl100k_base",
     corpus: CorpusOption = None,
-    method: Annotated[MethodName, typer.Option("--method", help="How tokens are chosen.")] = MethodName.distill,
+    counts: CountsOption = None,
+    min_count: MinCountOption = 1,
+    method: Annotated[
+        MethodName,
+        typer.Option(
+            "--method",
+            help="How tokens are chosen. optimal searches longest and proves how near it is to the best possible; "
+            "tokenmonster is that tool's search among random vocabularies, to compare with.",
+        ),
+    ] = MethodName.distill,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Where the method tokenmonster begins its chance.")] = 0,
     inference: Annotated[
         InferenceName,
         typer.Option(
             "--inference",
             help="How text is cut into tokens with the result. merges runs everywhere; least-tokens needs fewer "
-            "tokens and runs in Hugging Face tokenizers.",
+            "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it.",
         ),
     ] = InferenceName.merges,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./SOURCE-TARGET]")] = None,
@@ -66,33 +115,44 @@ def prune(
         int,
         typer.Option("--pad-to-multiple-of", min=1, help="State the embedding rows for this multiple; invents no ids."),
     ] = 1,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Prove how far the result is above the best possible, in certificate.zip.")
+    ] = False,
+    gap: GapOption = DEFAULT_GAP_PER_CENT,
+    seconds: TimeOption = None,
     column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
     threads: ThreadsOption = None,
 ) -> None:
-    """Prune a vocabulary to exactly TARGET ids and write it for tiktoken and Hugging Face."""
+    """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.formats import load
     from vocab.formats.folder import safe_name
     from vocab.formats.staging import check_target
-    from vocab.prune import check_request
+    from vocab.prune import Limits, check_request
     from vocab.prune import prune as run
     from vocab.threads import n_cores
 
     whole = load(source)
     directory = out or Path(f"{safe_name(whole.source.name)}-{target}")
     check_target(directory, force=force)
-    tokens = _tokens_to_keep(keep) if keep else []
+    tokens = tokens_to_keep(keep) if keep else []
     check_request(whole, target, keep=tokens, special=special or [])
-    counts = count_corpora(corpus, whole.pattern, column, threads or n_cores()) if corpus else None
+    how = reading(column, documents, encoding_errors)
+    counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
     with progress() as bar:
         result = run(
             whole,
             target,
-            corpus=counts,
+            corpus=counted,
             method=method.value,
             inference=inference.value,
+            seed=seed,
             keep=tokens,
             special=special or [],
             pad_to_multiple_of=pad_to_multiple_of,
+            certify=certify,
+            limits=Limits(gap / 100, seconds),
             n_threads=threads,
             on_progress=stages(bar),
         )
@@ -100,7 +160,17 @@ def prune(
     _show(result, directory, [path.name for path in paths])
 
 
-def _tokens_to_keep(path: Path) -> list[bytes]:
+def show_certificate(claims: Mapping[str, Any]) -> None:
+    """Print what a certificate claims, and whether its search was cut short."""
+    from vocab.prune.report import sentence_of
+
+    screen = console()
+    screen.print(sentence_of(claims))
+    if claims["search"]["stopped_by"] == "Ctrl-C":
+        screen.print("The search was stopped by Ctrl-C; this is the best that it had found.")
+
+
+def tokens_to_keep(path: Path) -> list[bytes]:
     from vocab.errors import TargetError
 
     try:
@@ -110,6 +180,19 @@ def _tokens_to_keep(path: Path) -> list[bytes]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TargetError(f"the tokens to keep cannot be read from {path}: {reason}") from None
+
+
+def _parts_table(report: Report) -> Table:
+    """What each part of a mixture is, and what the result makes of it."""
+    shown = table("Parts of the corpus", ["part", "share", "MB", "bytes/token", "change", "held-out b/t", "change"])
+    for part in report.corpus["parts"]:
+        figures = report.result.parts[part["name"]]
+        cells = [part["name"], f"{part['share']:.1%}", f"{part['n_bytes_read'] / 1e6:,.1f}"]
+        for side in ("train", "held_out"):
+            ratio = figures[f"{side}_bytes"] / max(1, figures[f"{side}_tokens"])
+            cells += [f"{ratio:.3f}", f"{figures[f'{side}_change']:+.2%}"] if figures[f"{side}_bytes"] else ["–", "–"]
+        shown.add_row(*cells)
+    return shown
 
 
 def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
@@ -124,11 +207,15 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
         cells += [*ratio_cells(row.held_out, row.held_out_change), f"{row.n_unused:,}"]
         shown.add_row(*cells, style=style)
     screen.print(shown)
+    if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
+        screen.print(_parts_table(report))
     screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")
     if report.result.held_out.n_bytes == 0:
         screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
     for note in report.corpus["notes"]:
         screen.print(note)
+    if report.certificate:
+        show_certificate(report.certificate)
     size = size_facts(report.target)
     if report.multiple_of > 1:
         rows = padded(report.target, report.multiple_of)
@@ -140,3 +227,8 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
         f"Hamming weight {size.hamming_weight}, divisible by {size.largest_power_of_two_divisor}."
     )
     screen.print(f"Wrote {directory}: {', '.join(names)}", soft_wrap=False)
+    if report.inference == "ungreedy":
+        screen.print(
+            "No tokenizer.json and no .tiktoken: neither runs ungreedy. TokenMonster reads the YAML file; it does not "
+            "split text first, so its tokens may differ where ours stop at the edge of a pre-token."
+        )

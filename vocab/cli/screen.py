@@ -55,15 +55,16 @@ def progress() -> Iterator[Progress]:
 
 
 def stages(bar: Progress) -> Callable[[str, int, int], None]:
-    """A listener for `prune` that shows each stage as a bar."""
+    """A listener for `prune` that shows each stage as a bar, with news after a colon in its name as the rate."""
     tasks: dict[str, int] = {}
 
     def hear(stage: str, done: int, total: int) -> None:
+        stage, _, news = stage.partition(": ")
         if stage not in tasks:
             tasks[stage] = bar.add_task(stage, total=None, rate="")
         task = tasks[stage]
         speed = bar.tasks[bar.task_ids.index(task)].speed  # type: ignore[arg-type]
-        rate = f"{speed:,.0f}/s" if speed and total > 1 else ""
+        rate = news or (f"{speed:,.0f}/s" if speed and total > 1 else "")
         bar.update(task, completed=done, total=total if total > 1 or done else None, rate=rate)  # type: ignore[arg-type]
 
     return hear

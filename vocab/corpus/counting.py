@@ -1,29 +1,44 @@
-"""Corpus to counts: documents are split, counted in one table a thread, and a tenth of them is held out."""
+"""Corpus to counts: blocks are split and counted on every thread, and a tenth of the documents is held out."""
 
 from __future__ import annotations
 
-import hashlib
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from vocab.corpus.counts import PretokenCounts, from_table, merge
-from vocab.corpus.documents import Document, read_documents
+from vocab.arrays import frozen
+from vocab.corpus.batch import Batch
+from vocab.corpus.blocks import Block, Position, TextBlock
+from vocab.corpus.counts import PretokenCounts, from_tables, merge
+from vocab.corpus.readers import BLOCK_BYTES, Reading, list_sources, read_blocks
 from vocab.errors import CorpusError
 from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 
 HELD_OUT_ONE_IN = 10
-HELD_OUT_RULE = (
-    f"a document is held out when blake2b-64 of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}, "
-    "unless that would leave nothing to choose tokens by"
-)
-_BATCH_BYTES = 4 << 20
+HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was read: sums over documents."""
+
+    n_documents: int = 0
+    n_documents_held_out: int = 0
+    n_documents_repaired: int = 0  # invalid UTF-8 became U+FFFD
+    n_documents_skipped: int = 0  # invalid UTF-8, left out
+    n_bytes_read: int = 0  # of text, before anything was replaced or skipped
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)})
 
 
 @dataclass(frozen=True)
@@ -31,16 +46,30 @@ class CorpusPart:
     """Counts of one named part of a corpus: what selection may see, and what it may not.
 
     `weight` multiplies the training counts when parts are put together; figures on a part never use it.
+    `n_files_skipped` are files of a folder that are not text.
     """
 
     name: str
     train: PretokenCounts
     held_out: PretokenCounts
-    n_documents: int
-    n_bytes_read: int
-    n_documents_repaired: int = 0
+    tally: Tally = field(default=Tally())
     n_files_skipped: int = 0
     weight: int = 1
+    held_out_rule: str = HELD_OUT_RULE
+
+    @classmethod
+    def of(
+        cls, name: str, train: PretokenCounts, held_out: PretokenCounts, tally: Tally, n_files_skipped: int = 0
+    ) -> CorpusPart:
+        """A part of weight 1. Where a document or two were all held out by chance, they are there to train on.
+
+        Raises CorpusError when there is no text at all.
+        """
+        if train.n_pretokens == 0:
+            train, held_out = held_out, train
+        if train.n_pretokens == 0:
+            raise CorpusError(f"corpus {name} is empty: there is no text to count")
+        return cls(name, train, held_out, tally, n_files_skipped)
 
 
 @dataclass(frozen=True)
@@ -67,85 +96,156 @@ class CorpusCounts:
         return merge([part.held_out for part in self.parts], [part.weight for part in self.parts])
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far counting has come."""
+
+    n_stored_bytes: int  # bytes of files on disk that were worked through
+    n_bytes_read: int  # bytes of text
+    n_pretokens: int  # distinct ones in memory, counted once a thread
+
+
+OnProgress = Callable[[Progress], None]
+
+
 def count(
     places: str | Path | Iterable[str | Path],
     pattern: SplitPattern,
     *,
-    column: str = "text",
+    how: Reading | None = None,
     n_threads: int = 1,
-    on_bytes: Callable[[int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> CorpusCounts:
     """Count the pre-tokens of one or more corpora, each a part named after its place.
 
-    `places` are what `read_documents` takes. `on_bytes` hears of every batch of bytes read. Memory: the distinct
-    pre-tokens of a corpus (about 50 bytes each) a thread, and a few batches of 4 MB. Raises CorpusError when a
-    corpus cannot be read or is empty.
+    `places` are what `read_documents` takes, read as `how` says. Memory: the distinct pre-tokens of a corpus (about
+    60 bytes each) a thread, and a few blocks of 1 MB. Raises CorpusError when a corpus cannot be read or is empty.
     """
     names = [str(places)] if isinstance(places, (str, Path)) else [str(place) for place in places]
     if len(set(names)) < len(names):
         raise CorpusError("a corpus is named twice; its documents would count twice")
-    return CorpusCounts(tuple(_count_place(name, pattern, column, n_threads, on_bytes) for name in names))
+    return CorpusCounts(tuple(_count_place(name, pattern, how or Reading(), n_threads, on_progress) for name in names))
 
 
 def _count_place(
-    place: str,
-    pattern: SplitPattern,
-    column: str,
-    n_threads: int,
-    on_bytes: Callable[[int], None] | None,
+    place: str, pattern: SplitPattern, how: Reading, n_threads: int, on_progress: OnProgress | None
 ) -> CorpusPart:
-    skipped: list[Path] = []
-    part = count_documents(read_documents(place, column, skipped), place, pattern, n_threads, on_bytes)
-    return replace(part, n_files_skipped=len(skipped))
+    n_skipped = len(how.skipped)
+    blocks = read_blocks(list_sources(place), how)
+    return _count_blocks(blocks, place, pattern, how, n_threads, on_progress, lambda: len(how.skipped) - n_skipped)
 
 
 def count_documents(
-    documents: Iterable[Document],
+    documents: Iterable[str],
     name: str,
     pattern: SplitPattern,
     n_threads: int = 1,
-    on_bytes: Callable[[int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> CorpusPart:
     """Count documents; the result does not depend on the number of threads."""
-    counters = [_Counter(pattern) for _ in range(n_threads)]
-    with ThreadPoolExecutor(n_threads) as pool:
-        under_way: deque[Future[None]] = deque()
-        for number, batch in enumerate(_batches(documents)):
-            if len(under_way) >= n_threads:  # one batch a counter, or two threads would share a table
-                under_way.popleft().result()
-            under_way.append(pool.submit(counters[number % n_threads].add, batch))
-            if on_bytes:
-                on_bytes(sum(document.n_bytes for document in batch))
-        for future in under_way:
-            future.result()
-    if not any(counter.n_bytes_read for counter in counters):
-        raise CorpusError(f"corpus {name} is empty: there is no text to count")
-    train = _together([c.train for c in counters], pattern)
-    held_out = _together([c.held_out for c in counters], pattern)
-    if train.n_pretokens == 0:  # a document or two, all of them held out by chance
-        train, held_out = held_out, train
-    return CorpusPart(
-        name=name,
-        train=train,
-        held_out=held_out,
-        n_documents=sum(c.n_documents for c in counters),
-        n_bytes_read=sum(c.n_bytes_read for c in counters),
-        n_documents_repaired=sum(c.n_documents_repaired for c in counters),
-    )
+    return _count_blocks(_as_blocks(documents, name), name, pattern, Reading(), n_threads, on_progress)
 
 
-def _together(tables: list[PretokenTable], pattern: SplitPattern) -> PretokenCounts:
-    """The sum of the threads' tables, gathered in the first of them and sorted once."""
-    whole, *others = tables
-    for table in others:
-        whole.add(table.blob, table.starts[1:], table.counts)
-    return from_table(whole, pattern.sha256)
+def _as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
+    pending: list[bytes] = []
+    n_bytes = 0
+    for document in documents:
+        pending.append(document.encode(errors="surrogatepass"))
+        n_bytes += len(pending[-1])
+        if n_bytes >= BLOCK_BYTES:
+            yield TextBlock(Position(), n_bytes, pending, [name] * len(pending))
+            pending, n_bytes = [], 0
+    yield TextBlock(Position(), n_bytes, pending, [name] * len(pending))
 
 
-def is_held_out(text: bytes) -> bool:
-    """Whether a document is held out: by its text alone, so that copies of it always fall on the same side."""
-    digest = hashlib.blake2b(text, digest_size=8).digest()
-    return int.from_bytes(digest, "big") % HELD_OUT_ONE_IN == 0
+def _count_blocks(
+    blocks: Iterable[Block],
+    name: str,
+    pattern: SplitPattern,
+    how: Reading,
+    n_threads: int,
+    on_progress: OnProgress | None,
+    n_files_skipped: Callable[[], int] = lambda: 0,
+) -> CorpusPart:
+    with CountingPool(pattern, how, n_threads) as pool:
+        for block in blocks:
+            pool.count(block)
+            if on_progress:
+                on_progress(pool.progress)
+        pool.wait()
+        if on_progress:
+            on_progress(pool.progress)
+        train, held_out = (from_tables(tables, pattern.sha256) for tables in pool.tables())
+        return CorpusPart.of(name, train, held_out, pool.tally, n_files_skipped())
+
+
+class CountingPool(AbstractContextManager["CountingPool"]):
+    """Threads that take blocks apart, split and count them, each into tables of its own.
+
+    With one thread everything happens in the caller's. What is counted does not depend on which thread got a block.
+    """
+
+    def __init__(self, pattern: SplitPattern, how: Reading, n_threads: int) -> None:
+        self._pattern = pattern
+        self._how = how
+        self._local = threading.local()
+        self._counters: list[_Counter] = []
+        self._under_way: deque[Future[None]] = deque()
+        self._most_under_way = n_threads + 2
+        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        self._n_stored_bytes = 0
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def count(self, block: Block) -> None:
+        """Have a block counted, now or soon; raises what went wrong in an earlier one."""
+        self._n_stored_bytes += block.n_stored_bytes
+        if self._pool is None:
+            self._work(block)
+            return
+        if len(self._under_way) >= self._most_under_way:
+            self._under_way.popleft().result()
+        self._under_way.append(self._pool.submit(self._work, block))
+
+    def wait(self) -> None:
+        """Return when every block is counted; raises what went wrong in one."""
+        while self._under_way:
+            self._under_way.popleft().result()
+
+    def _work(self, block: Block) -> None:
+        if not hasattr(self._local, "counter"):
+            self._local.counter = _Counter(self._pattern)
+            self._counters.append(self._local.counter)
+        self._local.counter.add(block.batch(self._how.encoding_errors))
+
+    @property
+    def tally(self) -> Tally:
+        """Of all blocks since the beginning."""
+        return sum((counter.tally for counter in self._counters), Tally())
+
+    @property
+    def progress(self) -> Progress:
+        n_pretokens = sum(counter.train.n_entries + counter.held_out.n_entries for counter in self._counters)
+        return Progress(self._n_stored_bytes, self.tally.n_bytes_read, n_pretokens)
+
+    @property
+    def n_bytes_held(self) -> int:
+        """Memory of all tables in bytes."""
+        return sum(counter.train.n_bytes_held + counter.held_out.n_bytes_held for counter in self._counters)
+
+    def tables(self) -> tuple[Sequence[PretokenTable], Sequence[PretokenTable]]:
+        """The threads' tables: of training and of held-out documents. Call `wait` first."""
+        counters = self._counters or [_Counter(self._pattern)]
+        return [counter.train for counter in counters], [counter.held_out for counter in counters]
+
+    def take_tables(self) -> tuple[Sequence[PretokenTable], Sequence[PretokenTable]]:
+        """The same, and begin with empty ones; the tally goes on. Call `wait` first."""
+        taken = self.tables()
+        for counter in self._counters:
+            counter.train, counter.held_out = PretokenTable(), PretokenTable()
+        return taken
 
 
 class _Counter:
@@ -155,28 +255,28 @@ class _Counter:
         self.pattern = pattern
         self.train = PretokenTable()
         self.held_out = PretokenTable()
-        self.n_documents = 0
-        self.n_bytes_read = 0
-        self.n_documents_repaired = 0
+        self.tally = Tally()
 
-    def add(self, documents: list[Document]) -> None:
-        for document in documents:
-            text = document.text.encode()
-            table = self.held_out if is_held_out(text) else self.train
-            table.add(np.frombuffer(text, dtype=np.uint8), self.pattern.ends(text))
-            self.n_documents += 1
-            self.n_bytes_read += document.n_bytes
-            self.n_documents_repaired += document.was_repaired
+    def add(self, batch: Batch) -> None:
+        held_out = are_held_out(batch)
+        ends, firsts = self.pattern.ends_of_documents(batch.text, batch.starts)
+        self.train.add_documents(batch.text, batch.starts, ends, firsts, ~held_out)
+        self.held_out.add_documents(batch.text, batch.starts, ends, firsts, held_out)
+        self.tally += Tally(
+            batch.n_documents, int(held_out.sum()), batch.n_repaired, batch.n_skipped, batch.n_bytes_read
+        )
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    n_bytes = 0
-    for document in documents:
-        batch.append(document)
-        n_bytes += document.n_bytes
-        if n_bytes >= _BATCH_BYTES:
-            yield batch
-            batch, n_bytes = [], 0
-    if batch:
-        yield batch
+def are_held_out(batch: Batch) -> npt.NDArray[np.bool_]:
+    """Whether each document is held out, bool[n_documents]: by its text alone, so that copies fall on one side."""
+    from vocab.corpus.hashing import hash_documents
+
+    hashes = np.empty(batch.n_documents, dtype=np.uint64)
+    hash_documents(frozen(batch.text), frozen(batch.starts), hashes)
+    held_out: npt.NDArray[np.bool_] = hashes % np.uint64(HELD_OUT_ONE_IN) == 0
+    return held_out
+
+
+def is_held_out(text: bytes) -> bool:
+    """Whether one document is held out, given its UTF-8 text."""
+    return bool(are_held_out(Batch.of_bytes([text], "replace", str))[0])

@@ -17,13 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vocab.corpus.counting import CorpusCounts, CorpusPart
-from vocab.corpus.counts import PretokenCounts, from_table
+from vocab.corpus.counting import CorpusCounts, CorpusPart, Tally
+from vocab.corpus.counts import PretokenCounts
 from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 
 _FILE = "profile.parquet"
 _METADATA = b"vocab.profile"
+BUILTIN_NOTE = (
+    "The built-in corpus profile was used: a mixture of open texts and code. For your own domain, --corpus with a "
+    "sample of your text gives a better vocabulary."
+)
+_RESPLIT_NOTE = "It was counted with cl100k_base's split pattern and split again with the source's."
 
 
 def builtin_profile(pattern: SplitPattern) -> CorpusCounts:
@@ -40,14 +45,13 @@ def builtin_profile(pattern: SplitPattern) -> CorpusCounts:
             name=part.name,
             train=_resplit(part.train, pattern),
             held_out=_resplit(part.held_out, pattern),
-            n_documents=part.n_documents,
-            n_bytes_read=part.n_bytes_read,
+            tally=part.tally,
             weight=part.weight,
+            held_out_rule=part.held_out_rule,
         )
         for part in profile.parts
     )
-    note = "The built-in profile was counted with cl100k_base's split pattern and split again with the source's."
-    return CorpusCounts(parts, prior=profile.prior, is_builtin=True, notes=(note,))
+    return CorpusCounts(parts, prior=profile.prior, is_builtin=True, notes=(BUILTIN_NOTE, _RESPLIT_NOTE))
 
 
 @cache
@@ -66,10 +70,17 @@ def read_profile(path: Path) -> CorpusCounts:
         for held_out in (False, True)
     }
     parts = [
-        CorpusPart(name=name, train=sides[name, False], held_out=sides[name, True], **stored)
+        CorpusPart(
+            name=name,
+            train=sides[name, False],
+            held_out=sides[name, True],
+            tally=Tally(n_documents=stored["n_documents"], n_bytes_read=stored["n_bytes_read"]),
+            weight=stored["weight"],
+            held_out_rule=facts["held_out_rule"],
+        )
         for name, stored in facts["parts"].items()
     ]
-    return CorpusCounts(tuple(parts), prior=facts["prior"], is_builtin=True)
+    return CorpusCounts(tuple(parts), prior=facts["prior"], is_builtin=True, notes=(BUILTIN_NOTE,))
 
 
 def _rows_as_counts(table: pa.Table, name: str, held_out: bool, pattern_sha256: str) -> PretokenCounts:
@@ -90,10 +101,11 @@ def write_profile(corpus: CorpusCounts, path: Path) -> None:
     facts: dict[str, Any] = {
         "pattern_sha256": corpus.parts[0].train.pattern_sha256,
         "prior": corpus.prior,
+        "held_out_rule": corpus.parts[0].held_out_rule,
         "parts": {
             part.name: {
-                "n_documents": part.n_documents,
-                "n_bytes_read": part.n_bytes_read,
+                "n_documents": part.tally.n_documents,
+                "n_bytes_read": part.tally.n_bytes_read,
                 "weight": part.weight,
             }
             for part in corpus.parts
@@ -121,7 +133,6 @@ def write_profile(corpus: CorpusCounts, path: Path) -> None:
 
 def _resplit(counts: PretokenCounts, pattern: SplitPattern) -> PretokenCounts:
     table = PretokenTable()
-    for pretoken, count in zip(counts.pretokens(), counts.counts, strict=True):
-        ends = pattern.ends(pretoken)
-        table.add(np.frombuffer(pretoken, dtype=np.uint8), ends, np.full(ends.size, count, dtype=np.uint64))
-    return from_table(table, pattern.sha256)
+    ends, firsts = pattern.ends_of_documents(counts.blob, counts.starts)
+    table.add(counts.blob, ends, np.repeat(counts.counts, np.diff(firsts)))
+    return PretokenCounts.from_table(table, pattern.sha256)

@@ -13,13 +13,16 @@ from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
-InferenceMethod = Literal["merges", "least-tokens", "longest-prefix"]
+InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy"]
 INFERENCE_METHODS: tuple[InferenceMethod, ...] = get_args(InferenceMethod)
 METHOD_CODES: dict[InferenceMethod, int] = {
     "merges": inference.MERGES,
     "least-tokens": inference.LEAST_TOKENS,
     "longest-prefix": inference.LONGEST_PREFIX,
+    "ungreedy": inference.UNGREEDY,
 }
+# Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
+LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
 
 # Text is encoded in parts of this many bytes, cut where the split pattern cuts it.
 _PART_BYTES = 8 << 20

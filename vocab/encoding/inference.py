@@ -1,20 +1,29 @@
 """Inference methods as kernels over a lattice, and the prices that follow from them.
 
-Names as in Uzan et al. 2024, "Greed is All You Need". A token's id is its merge rank. Tokens can be switched off
-(`alive`), which is how selection asks what a vocabulary would do without one.
+Names as in Uzan et al. 2024, "Greed is All You Need", but for `ungreedy`, TokenMonster's name for its own. A token's id
+is its merge rank. Tokens can be switched off (`alive`), which is how selection asks what a vocabulary would do without
+one.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from vocab.arrays import frozen
+from vocab.encoding import shapes
+
 MERGES = 0  # byte-pair merges by rank, with tiktoken's look-up of the whole pre-token first
 LEAST_TOKENS = 1  # shortest path; of equal ones, that whose last token is longest, and so on leftwards
 LONGEST_PREFIX = 2  # greedy from the left
+UNGREEDY = 3  # TokenMonster's: the longest token or one of two shorter ones, by what can follow it
+
+# Without reference counts of arrays (_nrt): the caller holds all of them, and counting took half of the time. Neither
+# such a kernel nor any that it calls can allocate an array.
+_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 
 # Above this many bytes merges go through a heap: O(n log n) instead of O(n²) for one huge pre-token.
 _HEAP_BYTES = 200
@@ -24,8 +33,8 @@ _NONE = np.int32(2**31 - 1)
 class Scratch(NamedTuple):
     """What one encoding writes, int32 with room for the bytes of the pre-token and 2 more.
 
-    `path` holds the tokens; `tree` every token of 2 bytes or more that came up on the way to them; the others are
-    the method's own.
+    `path` holds the tokens; `tree`, with room for 6 times as many, every token of 2 bytes or more that came up on the
+    way to them, some more than once; the others are the method's own.
     """
 
     path: npt.NDArray[np.int32]
@@ -34,6 +43,7 @@ class Scratch(NamedTuple):
     b: npt.NDArray[np.int32]
     c: npt.NDArray[np.int32]
     d: npt.NDArray[np.int32]
+    heap: npt.NDArray[np.int64]
 
 
 class Ledger(NamedTuple):
@@ -42,6 +52,7 @@ class Ledger(NamedTuple):
     The entries of pre-token w are at starts[w] … starts[w] + tree_sizes[w].
     """
 
+    starts: npt.NDArray[np.int64]
     tree_tokens: npt.NDArray[np.int32]
     tree_prices: npt.NDArray[np.int32]
     tree_sizes: npt.NDArray[np.int32]
@@ -49,13 +60,31 @@ class Ledger(NamedTuple):
     signatures: npt.NDArray[np.uint64]  # every token its prices rest on, folded into 64 bits
 
 
-@njit(nogil=True, cache=True)
+def new_ledger(method: int, starts: npt.NDArray[np.int64]) -> Ledger:
+    """An empty ledger for pre-tokens (starts int64[n + 1]) under a method.
+
+    Memory: 8 bytes an entry, of which there may be one for each byte, or under ungreedy three: the longest token there
+    and its two alternatives.
+    """
+    begins = starts * (3 if method == UNGREEDY else 1)
+    n_entries, n_pretokens = int(begins[-1]), starts.size - 1
+    return Ledger(
+        starts=frozen(begins),
+        tree_tokens=np.empty(n_entries, dtype=np.int32),
+        tree_prices=np.empty(n_entries, dtype=np.int32),
+        tree_sizes=np.zeros(n_pretokens, dtype=np.int32),
+        sizes=np.zeros(n_pretokens, dtype=np.int32),
+        signatures=np.zeros(n_pretokens, dtype=np.uint64),
+    )
+
+
+@njit(**_KERNEL)
 def _find(lattice, alive, position, length):
     """The live token of `length` bytes at `position`, or _NONE."""
     for e in range(lattice.edge_starts[position], lattice.edge_starts[position + 1]):
-        token = lattice.edge_tokens[e]
-        here = lattice.lengths[token]
+        here = lattice.edge_lengths[e]
         if here >= length:
+            token = lattice.edge_tokens[e]
             return token if here == length and alive[token] else _NONE
     return _NONE
 
@@ -67,15 +96,16 @@ def _scratch(starts, a, b):
         room = max(room, starts[w + 1] - starts[w] + 2)
     return Scratch(
         np.empty(room, dtype=np.int32),
+        np.empty(6 * room, dtype=np.int32),
         np.empty(room, dtype=np.int32),
         np.empty(room, dtype=np.int32),
         np.empty(room, dtype=np.int32),
         np.empty(room, dtype=np.int32),
-        np.empty(room, dtype=np.int32),
+        np.empty(3 * room if room > _HEAP_BYTES else 0, dtype=np.int64),
     )
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _start_merging(lattice, alive, first, n_bytes, scratch):
     """One part a byte, and the rank of each pair of neighbours."""
     path, starts, ranks = scratch.path, scratch.a, scratch.b
@@ -86,7 +116,7 @@ def _start_merging(lattice, alive, first, n_bytes, scratch):
     starts[n_bytes] = n_bytes
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _best_pair(ranks, n):
     best = 0
     for i in range(1, n - 1):
@@ -95,7 +125,7 @@ def _best_pair(ranks, n):
     return best
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _merge_pair(lattice, alive, first, best, n, scratch):
     """Merge parts best and best + 1 of n into the token that their rank names; returns n - 1."""
     path, starts, ranks = scratch.path, scratch.a, scratch.b
@@ -112,7 +142,7 @@ def _merge_pair(lattice, alive, first, best, n, scratch):
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _merge_on(lattice, alive, first, n, n_tree, scratch):
     """Merge n parts to the end by scanning all pairs each time: fastest for the short pre-tokens of real text."""
     while n > 1:
@@ -126,7 +156,7 @@ def _merge_on(lattice, alive, first, n, n_tree, scratch):
     return n, n_tree
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _push(heap, n, key):
     child = n
     while child > 0:
@@ -139,7 +169,7 @@ def _push(heap, n, key):
     return n + 1
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _pop(heap, n):
     """Remove the smallest key, which heap[0] holds; returns the new size."""
     n -= 1
@@ -159,15 +189,14 @@ def _pop(heap, n):
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _merge_long(lattice, alive, first, n_bytes, scratch):
     """The same merges through a heap of rank << 32 | position; entries gone stale are skipped when popped.
 
     Parts are linked by their first bytes: `after` leads to the next part, `before` to the previous one.
     """
     path, tree, after, ranks = scratch.path, scratch.tree, scratch.a, scratch.b
-    before = np.empty(n_bytes + 1, dtype=np.int32)
-    heap = np.empty(3 * n_bytes, dtype=np.int64)
+    before, heap = scratch.c, scratch.heap
     n_heap = 0
     for i in range(n_bytes):
         after[i] = i + 1
@@ -208,7 +237,7 @@ def _merge_long(lattice, alive, first, n_bytes, scratch):
     return n, n_tree
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _least_tokens(lattice, alive, first, n_bytes, scratch):
     """Dynamic programme over bytes; only a strictly better way replaces one found from an earlier start."""
     best, last = scratch.a, scratch.b
@@ -218,11 +247,10 @@ def _least_tokens(lattice, alive, first, n_bytes, scratch):
     for i in range(n_bytes):
         cost = best[i] + 1
         for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
-            token = lattice.edge_tokens[e]
-            end = i + lattice.lengths[token]
-            if cost < best[end] and alive[token]:
+            end = i + lattice.edge_lengths[e]
+            if cost < best[end] and alive[lattice.edge_tokens[e]]:
                 best[end] = cost
-                last[end] = token
+                last[end] = lattice.edge_tokens[e]
     n = best[n_bytes]
     end = n_bytes
     for k in range(n - 1, -1, -1):
@@ -231,7 +259,7 @@ def _least_tokens(lattice, alive, first, n_bytes, scratch):
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _longest_prefix(lattice, alive, first, n_bytes, scratch):
     n = 0
     i = 0
@@ -245,7 +273,121 @@ def _longest_prefix(lattice, alive, first, n_bytes, scratch):
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
+def _longest(lattice, alive, position):
+    """The longest live token at `position` that TokenMonster would have imported."""
+    flags = lattice.shapes.flags
+    e = lattice.edge_starts[position + 1] - 1
+    while not alive[lattice.edge_tokens[e]] or flags[lattice.edge_tokens[e]] & shapes.IS_TOO_LONG:
+        e -= 1
+    return lattice.edge_tokens[e]
+
+
+@njit(**_KERNEL)
+def _alternatives(lattice, alive, position, token):
+    """The two best live tokens to put in the place of the longest one, or _NONE: by where they cut it, then longest."""
+    cuts = lattice.shapes.cuts
+    begin = lattice.shapes.starts[token]
+    one, two = _NONE, _NONE
+    best = second = 0
+    for e in range(lattice.edge_starts[position], lattice.edge_starts[position + 1]):
+        shorter = lattice.edge_tokens[e]
+        length = lattice.lengths[shorter]
+        if length >= lattice.lengths[token]:
+            break
+        priority = cuts[begin + length] if alive[shorter] else 0
+        if priority == 0:
+            continue
+        if priority >= best:
+            two, second = one, best
+            one, best = shorter, priority
+        elif priority >= second:
+            two, second = shorter, priority
+    return one, two
+
+
+@njit(**_KERNEL)
+def _score(lattice, token, following, end, stop):
+    """TokenMonster's score of two tokens in a row; the second ends at byte `end` of a text that ends at `stop`.
+
+    One for each byte, each uniform token, each word begun but for the first of a token, and a space before and after
+    the second; 100 for each word; less 103 where they meet within a word and 3 where the second ends within one.
+    """
+    flags = lattice.shapes.flags
+    a, b = flags[token], flags[following]
+    after = flags[lattice.edge_tokens[lattice.edge_starts[end]]] if end < stop else 0
+    words_a, words_b = a >> shapes.WORDS_SHIFT, b >> shapes.WORDS_SHIFT
+    score = lattice.lengths[token] + lattice.lengths[following]
+    score += 1 if a & shapes.IS_UNIFORM else 0
+    score += 1 if b & shapes.IS_UNIFORM else 0
+    score += max(words_a - 1, 0) + max(words_b - 1, 0)
+    score += 1 if b & shapes.BEGINS_WITH_SPACE else 0
+    score += 1 if after & shapes.FIRST_IS_SPACE else 0
+    score += 100 * (words_a + words_b)
+    score += 100 if after & (shapes.FIRST_IS_SPACE | shapes.FIRST_IS_OTHER) else 0
+    score -= 103 if a & shapes.ENDS_WITH_LETTER and b & shapes.BEGINS_WITH_LETTER else 0
+    score -= 3 if b & shapes.ENDS_WITH_LETTER and after & shapes.FIRST_IS_LETTER else 0
+    return score
+
+
+@njit(**_KERNEL)
+def _note(lattice, token, n_tree, scratch):
+    """Add a token that came up to scratch.tree; returns how many it holds then."""
+    if lattice.lengths[token] == 1:
+        return n_tree
+    scratch.tree[n_tree] = token
+    return n_tree + 1
+
+
+@njit(**_KERNEL)
+def _ungreedy(lattice, alive, first, n_bytes, scratch):
+    """TokenMonster's look-ahead, as it would cut a text that is this pre-token alone.
+
+    Source: `tokenize` of alasdairforsythe/tokenmonster `go/tokenmonster.go` (ea8fd60) with capcode 0. At each place
+    there are three branches: the longest token, and the two shorter ones that cut it at the best places (`shapes`),
+    each with the longest token that can follow. The best `_score` wins, of equal ones the first; 100 are taken off a
+    shorter token whose branch does not reach the end of the longest one, and 10,000 where it just reaches it. The
+    longest token is taken unasked when it is one whole word with a space after it, or ends the text. What
+    follows the winner is then the longest token of the next place.
+
+    Left out are the three further branches, which need the forward delete token of capcode; what comes after the
+    pre-token, which to TokenMonster is a text of its own; and kinds of bytes by majority of the vocabulary's tokens
+    (a fixed table stands for them). All that comes up is put in scratch.tree, because without it the way may change.
+    """
+    flags, lengths = lattice.shapes.flags, lattice.lengths
+    stop = first + n_bytes
+    position = first
+    token = _longest(lattice, alive, first)
+    n, n_tree = 0, _note(lattice, token, 0, scratch)
+    while True:
+        end = position + lengths[token]
+        if end == stop:
+            scratch.path[n] = token
+            return n + 1, n_tree
+        chosen, following = token, _longest(lattice, alive, end)
+        n_tree = _note(lattice, following, n_tree, scratch)
+        after = flags[lattice.edge_tokens[lattice.edge_starts[end]]]
+        if not (flags[token] & shapes.IS_PLAIN_WORD and after & shapes.FIRST_IS_SPACE):
+            best = _score(lattice, token, following, end + lengths[following], stop)
+            for shorter in _alternatives(lattice, alive, position, token):
+                if shorter == _NONE:
+                    break
+                cut = position + lengths[shorter]
+                other = _longest(lattice, alive, cut)
+                reach = cut + lengths[other]
+                n_tree = _note(lattice, shorter, n_tree, scratch)
+                n_tree = _note(lattice, other, n_tree, scratch)
+                score = _score(lattice, shorter, other, reach, stop)
+                score -= 10_000 if reach == end else 100 if reach < end else 0
+                if score > best:
+                    best, chosen, following = score, shorter, other
+        scratch.path[n] = chosen
+        n += 1
+        position += lengths[chosen]
+        token = following
+
+
+@njit(**_KERNEL)
 def _encode(method, lattice, alive, w, scratch):
     """Encode pre-token w; returns how many tokens are in scratch.path and in scratch.tree.
 
@@ -263,6 +405,8 @@ def _encode(method, lattice, alive, w, scratch):
             _start_merging(lattice, alive, first, n_bytes, scratch)
             return _merge_on(lattice, alive, first, n_bytes, 0, scratch)
         return _merge_long(lattice, alive, first, n_bytes, scratch)
+    if method == UNGREEDY:
+        return _ungreedy(lattice, alive, first, n_bytes, scratch)
     if method == LEAST_TOKENS:
         n = _least_tokens(lattice, alive, first, n_bytes, scratch)
     else:
@@ -279,7 +423,11 @@ def _encode(method, lattice, alive, w, scratch):
 @njit(nogil=True, cache=True)
 def encode_all(method, lattice, alive, a, b, ids, sizes):
     """Encode pre-tokens a … b: the tokens of w to ids[starts[w]:] (int32, a place a byte), how many to sizes[w]."""
-    scratch = _scratch(lattice.starts, a, b)
+    _encode_each(method, lattice, alive, a, b, ids, sizes, _scratch(lattice.starts, a, b))
+
+
+@njit(**_KERNEL)
+def _encode_each(method, lattice, alive, a, b, ids, sizes, scratch):
     for w in range(a, b):
         n, _ = _encode(method, lattice, alive, w, scratch)
         sizes[w] = n
@@ -288,31 +436,40 @@ def encode_all(method, lattice, alive, a, b, ids, sizes):
             ids[first + k] = scratch.path[k]
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _bit(token):
     return np.uint64(1) << np.uint64(token & 63)
 
 
-@njit(nogil=True, cache=True)
-def _enter(ledger, first, n_priced, token, price):
-    """Add a token to the ledger of a pre-token, unless it is there; returns how many it holds then."""
+@njit(**_KERNEL)
+def _is_entered(ledger, first, n_priced, token):
     for k in range(first, first + n_priced):
         if ledger.tree_tokens[k] == token:
-            return n_priced
+            return True
+    return False
+
+
+@njit(**_KERNEL)
+def _enter(ledger, first, n_priced, token, price):
+    """Add a token to the ledger of a pre-token, unless it is there; returns how many it holds then."""
+    if _is_entered(ledger, first, n_priced, token):
+        return n_priced
     ledger.tree_tokens[first + n_priced] = token
     ledger.tree_prices[first + n_priced] = price
     return n_priced + 1
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _price_by_trial(method, lattice, alive, w, scratch, other, ledger):
     """Price each token of scratch.tree by encoding pre-token w once more without it: right for any method."""
     n, n_tree = _encode(method, lattice, alive, w, scratch)
-    first = lattice.starts[w]
+    first = ledger.starts[w]
     signature = np.uint64(0)
     n_priced = 0
     for k in range(n_tree):
         token = scratch.tree[k]
+        if _is_entered(ledger, first, n_priced, token):
+            continue
         signature |= _bit(token)
         alive[token] = False
         without, n_other = _encode(method, lattice, alive, w, other)
@@ -325,15 +482,19 @@ def _price_by_trial(method, lattice, alive, w, scratch, other, ledger):
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _price_merges(lattice, alive, w, scratch, other, ledger):
-    """The same for merges, quicker: without a token, all goes as before until the token would first be merged."""
+    """The same for merges, quicker: without a token, all goes as before until the token would first be merged.
+
+    Returns -1, having done nothing, where that does not apply.
+    """
     first = lattice.starts[w]
     n_bytes = lattice.starts[w + 1] - first
     is_token = w < lattice.n_whole and _find(lattice, alive, first, n_bytes) != _NONE
     if is_token or n_bytes > _HEAP_BYTES:
-        return _price_by_trial(MERGES, lattice, alive, w, scratch, other, ledger)
+        return -1
     _start_merging(lattice, alive, first, n_bytes, scratch)
+    begin = ledger.starts[w]
     signature = np.uint64(0)
     n = n_bytes
     n_priced = 0
@@ -344,7 +505,7 @@ def _price_merges(lattice, alive, w, scratch, other, ledger):
             break
         signature |= _bit(token)
         n_before = n_priced
-        n_priced = _enter(ledger, first, n_priced, token, 0)
+        n_priced = _enter(ledger, begin, n_priced, token, 0)
         if n_priced > n_before:
             for i in range(n):
                 other.path[i] = scratch.path[i]
@@ -356,30 +517,29 @@ def _price_merges(lattice, alive, w, scratch, other, ledger):
             alive[token] = True
             for j in range(n_other):
                 signature |= _bit(other.tree[j])
-            ledger.tree_prices[first + n_before] = without
+            ledger.tree_prices[begin + n_before] = without
         n = _merge_pair(lattice, alive, first, best, n, scratch)
-    for k in range(first, first + n_priced):
+    for k in range(begin, begin + n_priced):
         ledger.tree_prices[k] -= n
     ledger.tree_sizes[w] = n_priced
     ledger.signatures[w] = signature
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _tokens_to_end(lattice, alive, first, n_bytes, least, token_at):
     """Fewest tokens from each byte to the end of the pre-token, and the first token of such a way."""
     least[n_bytes] = 0
     for i in range(n_bytes - 1, -1, -1):
         least[i] = _NONE
         for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
-            token = lattice.edge_tokens[e]
-            cost = least[i + lattice.lengths[token]] + 1
-            if cost < least[i] and alive[token]:
+            cost = least[i + lattice.edge_lengths[e]] + 1
+            if cost < least[i] and alive[lattice.edge_tokens[e]]:
                 least[i] = cost
-                token_at[i] = token
+                token_at[i] = lattice.edge_tokens[e]
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _detours(lattice, alive, first, n_bytes, n, path_bits, scratch, other):
     """For each token on the path, the cheapest way that avoids its place; returns whether a token is in two places.
 
@@ -404,7 +564,7 @@ def _detours(lattice, alive, first, n_bytes, n, path_bits, scratch, other):
             token = lattice.edge_tokens[e]
             if not alive[token]:
                 continue
-            end = i + lattice.lengths[token]
+            end = i + lattice.edge_lengths[e]
             way = before[i] + 1 + after[end]
             if path_bits & _bit(token) != 0 and lattice.lengths[token] > 1:
                 for k in range(n):
@@ -419,7 +579,7 @@ def _detours(lattice, alive, first, n_bytes, n, path_bits, scratch, other):
     return repeats
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _price_least_tokens(lattice, alive, w, scratch, other, ledger):
     """The same for least-tokens from two passes over the lattice, one in each direction."""
     first = lattice.starts[w]
@@ -435,7 +595,7 @@ def _price_least_tokens(lattice, alive, w, scratch, other, ledger):
     for k in range(n):
         if lattice.lengths[scratch.path[k]] == 1:
             continue
-        n_priced = _enter(ledger, first, n_priced, scratch.path[k], scratch.c[k] - n)
+        n_priced = _enter(ledger, ledger.starts[w], n_priced, scratch.path[k], scratch.c[k] - n)
         signature |= _bit(scratch.d[k])
         i = other.tree[k]
         end = i + lattice.lengths[scratch.d[k]]
@@ -458,18 +618,24 @@ def price_pretokens(method, lattice, alive, counts, pending, a, b, ledger, price
     as it was). What the pre-token gave to `prices` last time is taken back first. Its signature gathers every token
     that the encodings with and without used: as long as none of them is dropped, its prices stand.
     """
-    scratch = _scratch(lattice.starts, a, b)
-    other = _scratch(lattice.starts, a, b)
+    scratch, other = _scratch(lattice.starts, a, b), _scratch(lattice.starts, a, b)
+    return _price_each(method, lattice, alive, counts, pending, a, b, ledger, prices, scratch, other)
+
+
+@njit(**_KERNEL)
+def _price_each(method, lattice, alive, counts, pending, a, b, ledger, prices, scratch, other):
     change = np.int64(0)
     for w in range(a, b):
         if not pending[w]:
             continue
         pending[w] = False
-        first = lattice.starts[w]
+        first = ledger.starts[w]
         for k in range(first, first + ledger.tree_sizes[w]):
             prices[ledger.tree_tokens[k]] -= counts[w] * ledger.tree_prices[k]
         if method == MERGES:
             n = _price_merges(lattice, alive, w, scratch, other, ledger)
+            if n < 0:
+                n = _price_by_trial(method, lattice, alive, w, scratch, other, ledger)
         elif method == LEAST_TOKENS:
             n = _price_least_tokens(lattice, alive, w, scratch, other, ledger)
         else:
@@ -481,7 +647,7 @@ def price_pretokens(method, lattice, alive, counts, pending, a, b, ledger, price
     return change
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def mark_affected(lattice, dropped, revived, signatures, a, b, pending):
     """Mark the pre-tokens whose prices a change of the vocabulary may touch (dropped, revived: bool a token)."""
     for w in range(a, b):
@@ -530,9 +696,24 @@ def spell_tokens(method, lattice, alive, ids, sizes):
             ids[first + k] = scratch.path[k]
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def count_uses(starts, ids, sizes, counts, uses):
     """Add to `uses` (int64 a token) how often each token occurs, from what `encode_all` wrote and the counts."""
     for w in range(sizes.size):
         for k in range(starts[w], starts[w] + sizes[w]):
             uses[ids[k]] += counts[w]
+
+
+@njit(nogil=True, cache=True)
+def tally(method, lattice, alive, counts, a, b, uses):
+    """Encode pre-tokens a … b whose count is not 0: adds to `uses` (int64 a token), returns how many tokens in all."""
+    scratch = _scratch(lattice.starts, a, b)
+    total = np.int64(0)
+    for w in range(a, b):
+        if counts[w] == 0:
+            continue
+        n, _ = _encode(method, lattice, alive, w, scratch)
+        total += counts[w] * n
+        for k in range(n):
+            uses[scratch.path[k]] += counts[w]
+    return total

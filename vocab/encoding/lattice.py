@@ -7,21 +7,24 @@ token that begins there and ends within the same pre-token, shortest first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from vocab.arrays import frozen
+from vocab.encoding.shapes import Shapes
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(31)
+# Without reference counts of arrays (_nrt): the caller holds all of them, and no kernel here allocates.
+_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _find_child(keys, node, byte):
     """Slot of the edge (node, byte) in the open-addressing table, or of the free place where it belongs."""
     mask = np.uint64(keys.size - 1)
@@ -32,7 +35,7 @@ def _find_child(keys, node, byte):
     return slot
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _build_trie(blob, starts, keys, children, node_token):
     """Insert every token; returns the number of nodes, or -1 - t when token t repeats an earlier one."""
     n_nodes = 1
@@ -51,8 +54,8 @@ def _build_trie(blob, starts, keys, children, node_token):
     return n_nodes
 
 
-@njit(nogil=True, cache=True)
-def _walk(blob, starts, first, last, keys, children, node_token, root, edge_starts, edge_tokens, filling):
+@njit(**_KERNEL)
+def _walk(blob, starts, first, last, keys, children, node_token, root, edge_starts, edge_tokens, edge_lengths, filling):
     """Count (into edge_starts[p + 1]) or fill the edges of pre-tokens first … last."""
     for w in range(first, last):
         end = starts[w + 1]
@@ -65,6 +68,7 @@ def _walk(blob, starts, first, last, keys, children, node_token, root, edge_star
                 if token >= 0:
                     if filling:
                         edge_tokens[at] = token
+                        edge_lengths[at] = q - p
                     at += 1
                 if q == end:
                     break
@@ -75,12 +79,13 @@ def _walk(blob, starts, first, last, keys, children, node_token, root, edge_star
                 edge_starts[p + 1] = at
 
 
-@njit(nogil=True, cache=True)
-def _mark_cuts(blob, starts, first, last, max_bytes, keys, children, node_token, root, is_end):
+@njit(**_KERNEL)
+def _mark_cuts(blob, starts, first, last, max_bytes, keep_whole, keys, children, node_token, root, is_end):
     """Mark in is_end the last byte of each segment of pre-tokens first … last."""
     for w in range(first, last):
         end = starts[w + 1]
-        begin = reach = starts[w]
+        begin = starts[w]
+        reach = end if keep_whole else begin
         for p in range(starts[w], end):
             if p > begin and (p >= reach or p - begin == max_bytes):
                 is_end[p - 1] = True
@@ -99,6 +104,16 @@ def _mark_cuts(blob, starts, first, last, max_bytes, keys, children, node_token,
             is_end[end - 1] = True
 
 
+@njit(**_KERNEL)
+def _count_ends(is_end, starts, n_ends):
+    """Write to n_ends (int64) how many bytes of each pre-token are marked."""
+    for w in range(starts.size - 1):
+        n = 0
+        for p in range(starts[w], starts[w + 1]):
+            n += is_end[p]
+        n_ends[w] = n
+
+
 @dataclass(frozen=True)
 class TokenTrie:
     """All tokens of a vocabulary as a prefix tree in a hash table."""
@@ -108,6 +123,7 @@ class TokenTrie:
     node_token: npt.NDArray[np.int32]
     root: npt.NDArray[np.int32]  # child of the root for each byte, -1 where there is none
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
+    shapes: Shapes
 
     @classmethod
     def build(cls, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> TokenTrie:
@@ -123,7 +139,7 @@ class TokenTrie:
             keys, children, node_token, _ = _filled_trie(blob, starts, compact)
         slots = [_find_child(keys, 0, byte) for byte in range(256)]
         root = np.array([children[s] if keys[s] >= 0 else -1 for s in slots], dtype=np.int32)
-        return cls(keys, children, node_token[:n_nodes].copy(), root, lengths)
+        return cls(keys, children, node_token[:n_nodes].copy(), root, lengths, Shapes.build(blob, starts))
 
 
 def _filled_trie(
@@ -142,14 +158,16 @@ def _filled_trie(
 class Lattice(NamedTuple):
     """Every (place, token) of some pre-tokens; built once and shared by all methods.
 
-    A named tuple, because Numba passes those to kernels whole. Memory: 4 bytes an edge and 8 a byte of distinct
+    A named tuple, because Numba passes those to kernels whole. Memory: 8 bytes an edge and 8 a byte of distinct
     pre-tokens.
     """
 
     starts: npt.NDArray[np.int64]  # first byte of each pre-token, [n_pretokens + 1]
     edge_starts: npt.NDArray[np.int64]  # first edge of each byte, [n_bytes + 1]
     edge_tokens: npt.NDArray[np.int32]
+    edge_lengths: npt.NDArray[np.int32]  # of their tokens, in bytes: beside them, for speed
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
+    shapes: Shapes
     n_whole: int  # pre-tokens from here on are segments of longer ones: merges look up no whole one
 
     @property
@@ -175,23 +193,26 @@ class Lattice(NamedTuple):
         """
         blob, starts = frozen(blob), frozen(starts)
         edge_starts = np.zeros(blob.size + 1, dtype=np.int64)
-        no_edges = np.empty(0, dtype=np.int32)
+        none = np.empty(0, dtype=np.int32)
         table = (trie.keys, trie.children, trie.node_token, trie.root)
         shards = shard_bounds(starts, n_threads)
-        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, no_edges, False), shards)
+        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, none, none, False), shards)
         np.cumsum(edge_starts, out=edge_starts)
         edge_tokens = np.empty(int(edge_starts[-1]), dtype=np.int32)
-        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, True), shards)
+        edge_lengths = np.empty(edge_tokens.size, dtype=np.int32)
+        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, edge_lengths, True), shards)
+        edges = frozen(edge_starts), frozen(edge_tokens), frozen(edge_lengths)
         whole = starts.size - 1 if n_whole is None else n_whole
-        return cls(starts, frozen(edge_starts), frozen(edge_tokens), frozen(trie.lengths), whole)
+        return cls(starts, *edges, frozen(trie.lengths), trie.shapes, whole)
 
 
 @dataclass(frozen=True)
 class Segments:
     """Distinct segments of pre-tokens with counts: what is left when pre-tokens are cut where no token crosses.
 
-    Every inference method encodes the segments of a pre-token independently, so their tokens add up to those of the
-    corpus exactly; and there are far fewer distinct segments than pre-tokens, above all where words are not spaced.
+    Every inference method but ungreedy encodes the segments of a pre-token independently, so their tokens add up to
+    those of the corpus exactly; and there are far fewer distinct segments than pre-tokens, above all where words are
+    not spaced. For ungreedy, which looks past the cut, pre-tokens are left whole.
 
     Pre-token w is made of the distinct segments entries[firsts[w] : firsts[w + 1]].
     """
@@ -212,43 +233,46 @@ class Segments:
         counts: npt.NDArray[np.uint64],
         max_bytes: int | None = None,
         n_threads: int = 1,
+        keep_whole: bool = False,
     ) -> Segments:
-        """Cut pre-tokens (blob uint8, starts int64[n + 1], counts) at every byte that no token of `trie` crosses.
+        """Cut distinct pre-tokens (blob uint8, starts int64[n + 1], counts) where no token of `trie` crosses.
 
-        A segment longer than `max_bytes` is cut there all the same; only then are sums no longer exact.
+        With `keep_whole` they are not cut there. A segment longer than `max_bytes` is cut there all the same; only then
+        are sums no longer exact.
         """
         blob, starts = frozen(blob), frozen(starts)
         most = blob.size + 1 if max_bytes is None else max_bytes
         is_end = np.zeros(blob.size, dtype=np.bool_)
         table = (trie.keys, trie.children, trie.node_token, trie.root)
         run_shards(
-            lambda a, b: _mark_cuts(blob, starts, a, b, most, *table, is_end),
+            lambda a, b: _mark_cuts(blob, starts, a, b, most, keep_whole, *table, is_end),
             shard_bounds(starts, n_threads),
         )
-        ends = np.flatnonzero(is_end) + 1
-        lengths = np.diff(ends, prepend=0)
-        owners = np.searchsorted(starts, ends) - 1
-        is_whole = lengths == np.diff(starts)[owners]
-        entries = np.empty(ends.size, dtype=np.int64)
-        whole, entries[is_whole] = _distinct(blob, lengths, counts[owners], is_whole)
-        fragments, entries[~is_whole] = _distinct(blob, lengths, counts[owners], ~is_whole)
-        entries[~is_whole] += whole.n_entries
-        return cls(
-            np.concatenate([whole.blob, fragments.blob]),
-            np.concatenate([whole.starts, fragments.starts[1:] + whole.starts[-1]]),
-            np.concatenate([whole.counts, fragments.counts]).astype(np.int64),
-            whole.n_entries,
-            entries,
-            np.searchsorted(owners, np.arange(starts.size)),
+        firsts = np.zeros(starts.size, dtype=np.int64)
+        _count_ends(is_end, starts, firsts[1:])
+        n_segments = firsts[1:].copy()
+        np.cumsum(firsts, out=firsts)
+        # Pre-tokens are distinct, so only those that were cut have anything in common.
+        is_whole = n_segments == 1
+        lengths = np.diff(starts)
+        in_whole = np.repeat(is_whole, lengths)
+        whole_starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths[is_whole])])
+        fragments = PretokenTable()
+        rows = fragments.add(
+            blob[~in_whole],
+            np.flatnonzero(is_end[~in_whole]) + 1,
+            np.repeat(counts[~is_whole], n_segments[~is_whole]),
         )
-
-
-def _distinct(
-    blob: npt.NDArray[np.uint8],
-    lengths: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.uint64],
-    chosen: npt.NDArray[np.bool_],
-) -> tuple[PretokenTable, npt.NDArray[np.int32]]:
-    table = PretokenTable()
-    entries = table.add(blob[np.repeat(chosen, lengths)], np.cumsum(lengths[chosen]), counts[chosen])
-    return table, entries
+        n_whole = whole_starts.size - 1
+        entries = np.empty(int(firsts[-1]), dtype=np.int64)
+        cut_entries = np.repeat(~is_whole, n_segments)
+        entries[~cut_entries] = np.arange(n_whole)
+        entries[cut_entries] = rows + np.int64(n_whole)
+        return cls(
+            np.concatenate([blob[in_whole], fragments.blob]),
+            np.concatenate([whole_starts, fragments.starts[1:] + whole_starts[-1]]),
+            np.concatenate([counts[is_whole], fragments.counts]).astype(np.int64),
+            n_whole,
+            entries,
+            firsts,
+        )

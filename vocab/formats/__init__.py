@@ -11,9 +11,9 @@ from vocab.vocabulary import Vocabulary
 def load(name_or_path: str | Path) -> Vocabulary:
     """A vocabulary by name or from a file or folder.
 
-    Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …). Files are a `.tiktoken` file or a
-    byte-level BPE `tokenizer.json`; a folder holds either. A path that exists goes before a name. Raises SourceError
-    when it is missing, damaged or of another kind.
+    Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …). Files are a `.tiktoken` file, a
+    byte-level BPE `tokenizer.json` or a TokenMonster vocabulary in YAML; a folder holds one of them. A path that exists
+    goes before a name. Raises SourceError when it is missing, damaged or of another kind.
     """
     path = Path(name_or_path)
     try:
@@ -33,7 +33,7 @@ def load(name_or_path: str | Path) -> Vocabulary:
 
 
 def _load_file(path: Path) -> Vocabulary:
-    """By content: JSON begins with a brace, ranks with base64."""
+    """By content: JSON begins with a brace, YAML with a comment or a name and a colon, ranks with base64."""
     with path.open("rb") as stream:
         head = stream.read(64).lstrip()
     if not head:
@@ -42,6 +42,10 @@ def _load_file(path: Path) -> Vocabulary:
         from vocab.formats.tokenizer_json import read_tokenizer_json
 
         return read_tokenizer_json(path)
+    if head.startswith((b"#", b"---")) or b":" in head:
+        from vocab.formats.tokenmonster_yaml import read_tokenmonster_yaml
+
+        return read_tokenmonster_yaml(path)
     from vocab.formats.tiktoken_file import read_tiktoken
 
     return read_tiktoken(path)

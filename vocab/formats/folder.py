@@ -1,4 +1,7 @@
-"""A folder that runtimes load: tokenizer.json and its companions, and the tiktoken pair where merges are run."""
+"""A folder that runtimes load: tokenizer.json and its companions, and the tiktoken pair where merges are run.
+
+No tokenizer.json can hold ungreedy, so for that there is TokenMonster's YAML alone.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from vocab.errors import SourceError
 from vocab.formats.staging import staged_folder
 from vocab.formats.tiktoken_file import read_tiktoken, write_tiktoken
 from vocab.formats.tokenizer_json import read_tokenizer_json, write_tokenizer_json
+from vocab.formats.tokenmonster_yaml import ENDING, read_tokenmonster_yaml, write_tokenmonster_yaml
 from vocab.vocabulary import Vocabulary
 
 # Texts that the field uses for the end of a document, best known first.
@@ -30,7 +34,14 @@ def safe_name(name: str) -> str:
 
 
 def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:
-    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair."""
+    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair.
+
+    For ungreedy, write NAME.tokenmonster.yaml only.
+    """
+    if vocabulary.inference == "ungreedy":
+        path = directory / (name + ENDING)
+        write_tokenmonster_yaml(vocabulary, path)
+        return [path]
     paths = [directory / "tokenizer.json"]
     write_tokenizer_json(vocabulary, paths[0])
     for file_name, content in (
@@ -79,10 +90,16 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def read_folder(directory: Path) -> Vocabulary:
-    """The vocabulary of a folder with a tokenizer.json, or with one .tiktoken file; raises SourceError otherwise."""
+    """The vocabulary of a folder with a tokenizer.json, or with one .tiktoken or TokenMonster file.
+
+    Raises SourceError when there is none of them.
+    """
     ranks = sorted(directory.glob("*.tiktoken"))
+    monsters = sorted(directory.glob("*" + ENDING))
     if (directory / "tokenizer.json").is_file():
         return read_tokenizer_json(directory / "tokenizer.json")
     if len(ranks) == 1:
         return read_tiktoken(ranks[0])
-    raise SourceError(f"{directory} holds neither a tokenizer.json nor one .tiktoken file")
+    if len(monsters) == 1:
+        return read_tokenmonster_yaml(monsters[0])
+    raise SourceError(f"{directory} holds neither a tokenizer.json nor one .tiktoken or {ENDING} file")

@@ -109,5 +109,6 @@ def to_tiktoken(vocabulary: Vocabulary) -> tiktoken.Encoding:
 def _require_merges(vocabulary: Vocabulary) -> None:
     if vocabulary.inference != "merges":
         raise SourceError(
-            f"tiktoken only runs merges, and this vocabulary was made for {vocabulary.inference}: use tokenizer.json"
+            f"tiktoken only runs merges, and this vocabulary was made for {vocabulary.inference}: save it and use the "
+            "files of the folder"
         )

@@ -29,8 +29,11 @@ _SCORE = -1.0  # of every Unigram piece; sums of equal scores are exact, so ties
 def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     """A `tokenizers.Tokenizer` with the same ids; raises SourceError when special ids do not follow the others.
 
-    tokenizers numbers special tokens itself, straight on from the ordinary ones, so it cannot hold holes.
+    tokenizers numbers special tokens itself, straight on from the ordinary ones, so it cannot hold holes. No model of
+    it looks ahead, so ungreedy is refused as well.
     """
+    if vocabulary.inference == "ungreedy":
+        raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(
             f"{vocabulary.source.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "

@@ -1,8 +1,21 @@
 """Pruning: `from vocab.prune import prune`."""
 
+from vocab.prune.certificate import Certificate
+from vocab.prune.optimal import Limits
 from vocab.prune.report import Report, Row
 from vocab.prune.result import PruneResult
-from vocab.prune.run import check_request, prune
+from vocab.prune.run import best_possible, check_request, prune
 from vocab.prune.selection import METHODS, Method
 
-__all__ = ["METHODS", "Method", "PruneResult", "Report", "Row", "check_request", "prune"]
+__all__ = [
+    "METHODS",
+    "Certificate",
+    "Limits",
+    "Method",
+    "PruneResult",
+    "Report",
+    "Row",
+    "best_possible",
+    "check_request",
+    "prune",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vocab.prune.report import Report, Row
+from vocab.prune.report import Report, Row, sentence_of
 from vocab.vocabulary import Vocabulary
 
 _LOADING = {
@@ -17,6 +17,16 @@ tiktoken, from the two files:
     import base64, json, tiktoken
     encoding = tiktoken.Encoding(mergeable_ranks={{base64.b64decode(t): int(r) for t, r in map(str.split, open("{name}.tiktoken"))}}, **json.load(open("{name}.json")))
 """,
+    "ungreedy": """\
+TokenMonster, which is the only one to run `ungreedy`; no tokenizer.json or .tiktoken file can say it:
+
+    import tokenmonster
+    vocabulary = tokenmonster.new(open("{name}.tokenmonster.yaml").read())
+
+TokenMonster does not split text before it cuts it, so its tokens may differ from the figures above where those stop at
+the edge of a pre-token; it leaves out ordinary tokens of more than 40 bytes, which `ungreedy` never produces either.
+`vocab.load("path/to/this/folder")` splits first, as the figures do.
+""",
     "other": """\
 Hugging Face:
 
@@ -30,8 +40,9 @@ The vocabulary was made for `{inference}`, which tiktoken does not run, so there
 
 def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     """README.md in Markdown."""
-    loading = _LOADING["merges" if report.inference == "merges" else "other"]
+    loading = _LOADING[report.inference if report.inference in _LOADING else "other"]
     notes = "\n".join(f"{note}\n" for note in report.corpus["notes"])
+    proof = f"{sentence_of(report.certificate)} `certificate.zip` is the proof.\n\n" if report.certificate else ""
     return f"""\
 # {name}
 
@@ -45,7 +56,7 @@ source's rank order, the last {report.n_special} are special tokens. `id_map.jso
 Change is in tokens against the whole source; held-out documents were not used to choose the vocabulary.
 
 {markdown_table(report.rows)}
-Tokens that no text produces: {report.n_unreachable}. Figures by part of the corpus are in `report.json`.
+{proof}Tokens that no text produces: {report.n_unreachable}. Figures by part of the corpus are in `report.json`.
 
 ## Loading
 

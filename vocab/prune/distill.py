@@ -14,10 +14,10 @@ import numpy.typing as npt
 from vocab.prune.pricing import PriceBook
 
 # Share of the surplus dropped before prices are brought up to date, and the least number of tokens in a slice.
-_SLICE = 0.1
+_SLICE = 0.2
 _MIN_SLICE = 64
 # Exchanges stop when a round saves less than this share of all tokens.
-_MIN_SAVING = 2e-6
+_MIN_SAVING = 2e-5
 _MAX_ROUNDS = 30
 _SHARE = 0.5
 
@@ -34,6 +34,17 @@ def distill(
 
     `on_progress` hears (tokens dropped, tokens to drop). Raises ValueError when more than `n_keep` are protected.
     """
+    drop_cheapest(book, n_keep, protected, on_progress)
+    exchange(book, protected)
+
+
+def drop_cheapest(
+    book: PriceBook,
+    n_keep: int,
+    protected: npt.NDArray[np.bool_],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """The first half of `distill`: drop tokens slice by slice and trade none back."""
     to_drop = book.n_alive - n_keep
     while (surplus := book.n_alive - n_keep) > 0:
         if on_progress:
@@ -43,7 +54,6 @@ def distill(
         if cheapest.size == 0:
             raise ValueError(f"{n_keep} tokens cannot be kept: {book.n_alive} are protected")
         book.change(drop=cheapest)
-    exchange(book, protected)
 
 
 def _cheapest(book: PriceBook, protected: npt.NDArray[np.bool_], n: int) -> Tokens:
@@ -60,12 +70,12 @@ def exchange(book: PriceBook, protected: npt.NDArray[np.bool_]) -> None:
     """
     for _ in range(_MAX_ROUNDS):
         before = book.total_tokens
-        _trade(book, protected, book.gains(~book.alive), _SHARE)
+        trade(book, protected, book.gains(~book.alive), _SHARE)
         if before - book.total_tokens <= before * _MIN_SAVING:
             return
 
 
-def _trade(book: PriceBook, protected: npt.NDArray[np.bool_], gains: Tokens, share: float) -> None:
+def trade(book: PriceBook, protected: npt.NDArray[np.bool_], gains: Tokens, share: float) -> None:
     """Make the best `share` of the trades that seem to pay; while they do not, undo them and try half as many."""
     incoming = np.flatnonzero(~book.alive & (gains > 0))
     incoming = incoming[np.lexsort((incoming, -gains[incoming]))]

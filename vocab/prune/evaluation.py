@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.counts import PretokenCounts
 from vocab.encoding import inference
-from vocab.encoding.encoder import METHOD_CODES, InferenceMethod
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
@@ -59,18 +59,19 @@ class _Rows:
 class Evaluator:
     """Counts tokens for any subset of a vocabulary's tokens; each distinct segment of all parts is encoded once.
 
-    Segments are cut only where no token crosses, so figures are exact. Memory: the lattice of all distinct segments,
-    and 16 bytes for each distinct one of each part.
+    Segments are cut only where no token crosses, so figures are exact; with `keep_whole` nothing is cut, which ungreedy
+    asks for. Memory: the lattice of all distinct segments, and 16 bytes for each distinct one of each part.
     """
 
-    def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1) -> None:
+    def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1, *, keep_whole: bool = False) -> None:
         table = PretokenTable()
         # The table is asked for the rows of each part only; what it counts is not used.
         rows = {
             part.name: [(table.add(side.blob, side.starts[1:]), side) for side in (part.train, part.held_out)]
             for part in corpus.parts
         }
-        cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads)
+        cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads, keep_whole=keep_whole)
+        self._keeps_whole = keep_whole
         self._parts = {
             name: (_segment_rows(cut, *train), _segment_rows(cut, *held_out))
             for name, (train, held_out) in rows.items()
@@ -80,7 +81,12 @@ class Evaluator:
         self._shards = shard_bounds(cut.starts, n_threads)
 
     def evaluate(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> Evaluation:
-        """Tokens when only the tokens marked in `alive` (bool[n_tokens], all single bytes among them) exist."""
+        """Tokens when only the tokens marked in `alive` (bool[n_tokens], all single bytes among them) exist.
+
+        Raises ValueError for a method that looks ahead where pre-tokens were cut.
+        """
+        if method in LOOKS_AHEAD and not self._keeps_whole:
+            raise ValueError(f"{method} needs whole pre-tokens")
         ids = np.zeros(int(self._lattice.starts[-1]), dtype=np.int32)
         sizes = np.zeros(self._lattice.n_pretokens, dtype=np.int32)
         code = METHOD_CODES[method]

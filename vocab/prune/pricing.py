@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from vocab.corpus.counts import PretokenCounts
 from vocab.encoding import inference
-from vocab.encoding.encoder import METHOD_CODES, InferenceMethod
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.threads import run_shards, shard_bounds
 
@@ -22,12 +22,14 @@ class PriceBook:
     dropped one, how many fewer when it alone is revived. Both are exact, may be negative under merges, and after a
     change only the pre-tokens that the change can touch are encoded again.
 
-    Memory: 4 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens, plus 8 bytes a token a thread.
+    Memory: 4 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
+    a token a thread.
     """
 
     def __init__(self, trie: TokenTrie, counts: PretokenCounts, method: InferenceMethod, n_threads: int = 1) -> None:
-        cut = Segments.build(trie, counts.blob, counts.starts, counts.counts, MAX_PRICED_BYTES, n_threads)
-        n_tokens, n_bytes, n_pretokens = trie.lengths.size, cut.blob.size, cut.counts.size
+        table = (counts.blob, counts.starts, counts.counts)
+        cut = Segments.build(trie, *table, MAX_PRICED_BYTES, n_threads, keep_whole=method in LOOKS_AHEAD)
+        n_tokens = trie.lengths.size
         self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self.counts = cut.counts
         self.alive = np.ones(n_tokens, dtype=np.bool_)
@@ -35,14 +37,8 @@ class PriceBook:
         self.total_tokens = 0
         self._method = METHOD_CODES[method]
         self._shards = shard_bounds(cut.starts, n_threads)
-        self._pending = np.ones(n_pretokens, dtype=np.bool_)
-        self._ledger = inference.Ledger(
-            tree_tokens=np.empty(n_bytes, dtype=np.int32),
-            tree_prices=np.empty(n_bytes, dtype=np.int32),
-            tree_sizes=np.zeros(n_pretokens, dtype=np.int32),
-            sizes=np.zeros(n_pretokens, dtype=np.int32),
-            signatures=np.zeros(n_pretokens, dtype=np.uint64),
-        )
+        self._pending = np.ones(cut.counts.size, dtype=np.bool_)
+        self._ledger = inference.new_ledger(self._method, cut.starts)
         self._price_pending()
 
     @property

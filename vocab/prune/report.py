@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vocab.environment import versions
 from vocab.prune.evaluation import Compression, Evaluation
 from vocab.sizes import padded, size_facts
-
-_PACKAGES = ("vocabkit", "numpy", "numba", "tiktoken", "tokenizers", "regex", "pyarrow")
-BUILTIN_NOTE = (
-    "The built-in corpus profile was used: a mixture of open texts and code. For your own domain, --corpus with a "
-    "sample of your text gives a better vocabulary."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +60,7 @@ def _part(figures: Evaluation, source: Evaluation, part: str) -> dict[str, float
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that `report.json` says. `seconds` is wall time by stage; all methods are free of chance."""
+    """Everything that `report.json` says. `seconds` is wall time by stage, `seed` None for methods without chance."""
 
     source: dict[str, Any]
     target: int
@@ -80,7 +73,8 @@ class Report:
     n_unreachable: int
     multiple_of: int
     seconds: dict[str, float]
-    seed: None = None
+    seed: int | None = None
+    certificate: dict[str, Any] | None = None  # claims of certificate.zip, with digests
 
     @property
     def result(self) -> Row:
@@ -104,12 +98,11 @@ class Report:
         }
 
 
-def versions() -> Mapping[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+def sentence_of(claims: Mapping[str, Any]) -> str:
+    """What a certificate claims, for people."""
+    return (
+        f"At most {claims['gap']:.4%} above the best possible {claims['n_keep']:,} tokens: no choice of so many of the "
+        f"{claims['n_candidates']:,} candidates, single bytes and tokens to keep among them, needs fewer than "
+        f"{claims['bound_tokens']:,} tokens for {claims['objective']}; these need {claims['tokens']:,} under "
+        f"{claims['inference']}."
+    )

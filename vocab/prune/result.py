@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vocab.formats.folder import safe_name, write_files
 from vocab.formats.staging import staged_folder
 from vocab.prune.card import model_card
+from vocab.prune.certificate import FILE_NAME, Certificate
 from vocab.prune.report import Report
 from vocab.vocabulary import Vocabulary
 
@@ -26,12 +27,14 @@ class PruneResult:
         source: the vocabulary it came from.
         kept_ids: old id of each ordinary new token, int64, rising.
         report: figures, as written to report.json.
+        certificate: the proof of how near to the best possible it is, where one was asked for.
     """
 
     vocabulary: Vocabulary
     source: Vocabulary
     kept_ids: npt.NDArray[np.int64]
     report: Report
+    certificate: Certificate | None = None
 
     @property
     def id_map(self) -> dict[int, int]:
@@ -69,6 +72,8 @@ class PruneResult:
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the tokenizer files, id_map.json, report.json and README.md to a folder, all or nothing.
 
+        A certificate.zip is there as well where the result has a certificate.
+
         Raises OutputError when the folder holds something else, or an earlier result and not `force`.
         """
         directory = Path(directory)
@@ -82,6 +87,9 @@ class PruneResult:
             }
             for file_name, text in texts.items():
                 (staging / file_name).write_text(text, encoding="utf-8")
+            names += [FILE_NAME] if self.certificate else []
+            if self.certificate:
+                (staging / FILE_NAME).write_bytes(self.certificate.as_zip())
         return [directory / file_name for file_name in [*names, *texts]]
 
 

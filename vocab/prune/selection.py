@@ -12,7 +12,7 @@ from vocab.encoding.encoder import merge_parents
 from vocab.encoding.lattice import TokenTrie
 from vocab.vocabulary import Vocabulary
 
-Method = Literal["rank", "frequency", "leaf", "distill"]
+Method = Literal["rank", "frequency", "leaf", "tokenmonster", "distill", "optimal"]
 METHODS: tuple[Method, ...] = get_args(Method)
 BASELINES: tuple[Method, ...] = ("rank", "frequency", "leaf")
 

@@ -1,80 +1,159 @@
 """Split patterns as Numba state machines: UTF-8 bytes in, ends of pre-tokens out, no regular expression engine.
 
-Each `*_end` function returns where the pre-token that starts at byte i ends, trying the alternatives of its pattern
-in the pattern's own order. Text must be valid UTF-8; a truncated character never reads past the end.
+Each `*_end` function returns where what starts at byte i ends, no later than byte `stop`, the end of the document.
+The alternatives of a pattern are told apart by the classes of a pre-token's first two characters, which are looked
+up once; runs of ASCII letters and of spaces are then measured eight bytes at a time. Text must be valid UTF-8; a
+truncated character never reads past the end of its document.
 """
 
 from __future__ import annotations
 
-from numba import njit
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from vocab.splitting.classes import CASELESS, DIGIT, LETTER, LOWER, NEWLINE, SPACE, UPPER
 
-# Families of patterns: which state machine runs.
-GPT2 = 0
-CL100K = 1
-O200K = 2
+# Without reference counts of arrays (_nrt): a kernel's caller holds all of them, and where functions with many branches
+# call each other Numba does not see that it could leave the counting out, which took nine tenths of the time.
+_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+_INLINE: dict[str, Any] = {**_KERNEL, "forceinline": True}
+_intrinsic: Any = intrinsic  # its declared type counts the typing context as an argument
 
 _HEAD = UPPER | CASELESS  # [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
 _TAIL = LOWER | CASELESS  # [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 _WORD = LETTER | DIGIT
+_FULL = SPACE | _WORD  # what [^\s\p{L}\p{N}] leaves out
+
+# Eight bytes at once: the high bit of each byte carries the answer.
+_HIGH = np.uint64(0x8080808080808080)
+_SEVEN = np.uint64(0x7F7F7F7F7F7F7F7F)
+_CASE = np.uint64(0x2020202020202020)  # the bit between a and A, and eight spaces
+_FROM_A = np.uint64(0x1F1F1F1F1F1F1F1F)  # added to seven bits, reaches the high bit from "a" on
+_PAST_Z = np.uint64(0x0505050505050505)  # the same after "z"
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _char_at(text, i, table):
+@_intrinsic
+def _load8(typingctx, array, at):
+    """Eight bytes from byte `at` of a uint8 array as a little-endian uint64, unchecked: the caller knows they exist."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), context.get_value_type(types.uint64).as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(array, at), codegen
+
+
+@_intrinsic
+def _n_zero_bytes(typingctx, word):
+    """How many bytes of a uint64, from the lowest on, are zero before one that is not: 0 to 8, int64."""
+
+    def codegen(context, builder, signature, args):
+        n_bits = builder.cttz(args[0], cgutils.false_bit)  # 64 for zero
+        return builder.lshr(n_bits, context.get_constant(types.uint64, 3))
+
+    return types.int64(word), codegen
+
+
+@njit(**_INLINE)
+def _n_letters(word, either_case):
+    """How many bytes of a word, from the lowest on, are a to z, or a to z and A to Z: 0 to 8."""
+    if either_case:
+        word |= _CASE
+    low = word & _SEVEN
+    is_letter = (low + _FROM_A) & ~(low + _PAST_Z) & ~word & _HIGH
+    return _n_zero_bytes(is_letter ^ _HIGH)
+
+
+@njit(**_INLINE)
+def _char_at(text, i, stop, table):
     """(class bits, width in bytes) of the character that starts at byte i."""
-    n = text.size
-    b = text[i]
+    b = text[np.uint64(i)]
     if b < 0x80:
-        return table[b], 1
+        return table[np.uint64(b)], 1
     if b < 0xE0:
-        width, code = 2, b & 0x1F
+        if i + 2 <= stop:
+            return table[np.uint64((b & 0x1F) << 6 | (text[np.uint64(i + 1)] & 0x3F))], 2
     elif b < 0xF0:
-        width, code = 3, b & 0x0F
-    else:
-        width, code = 4, b & 0x07
-    if i + width > n:
-        return 0, n - i
-    for k in range(1, width):
-        code = (code << 6) | (text[i + k] & 0x3F)
-    return table[code], width
+        if i + 3 <= stop:
+            tail = (text[np.uint64(i + 1)] & 0x3F) << 6 | (text[np.uint64(i + 2)] & 0x3F)
+            return table[np.uint64((b & 0x0F) << 12 | tail)], 3
+    elif i + 4 <= stop:
+        tail = (text[np.uint64(i + 2)] & 0x3F) << 6 | (text[np.uint64(i + 3)] & 0x3F)
+        return table[np.uint64((b & 0x07) << 18 | (text[np.uint64(i + 1)] & 0x3F) << 12 | tail)], 4
+    return np.uint8(0), stop - i
 
 
-@njit(nogil=True, cache=True)
-def _run(text, i, table, wanted):
+@njit(**_INLINE)
+def _letters_end(text, i, stop, table, wanted, either_case):
+    """End of the run from byte i of characters having one of the wanted bits.
+
+    These are all letters (LETTER, either_case) or those that end a word (_TAIL, not either_case).
+    """
+    while True:
+        while i + 8 <= text.size:
+            n = _n_letters(_load8(text, i), either_case)
+            i += n
+            if n < 8:
+                break
+        while True:
+            if i >= stop:
+                return stop
+            bits, width = _char_at(text, i, stop, table)
+            if bits & wanted == 0:
+                return i
+            i += width
+            if width == 1:  # ASCII again
+                break
+
+
+@njit(**_INLINE)
+def _run(text, i, stop, table, wanted):
     """End of the longest run from byte i of characters having one of the wanted bits."""
-    n = text.size
-    while i < n:
-        bits, width = _char_at(text, i, table)
+    while i < stop:
+        bits, width = _char_at(text, i, stop, table)
         if bits & wanted == 0:
             break
         i += width
     return i
 
 
-@njit(nogil=True, cache=True)
-def _run_without(text, i, table, unwanted):
-    """End of the longest run from byte i of characters having none of the unwanted bits."""
-    n = text.size
-    while i < n:
-        bits, width = _char_at(text, i, table)
-        if bits & unwanted != 0:
+@njit(**_INLINE)
+def _symbols_end(text, i, stop, table):
+    r"""End of `[^\s\p{L}\p{N}]*` from byte i."""
+    while i < stop:
+        bits, width = _char_at(text, i, stop, table)
+        if bits & _FULL != 0:
             break
         i += width
     return i
 
 
-@njit(nogil=True, cache=True)
-def _contraction(text, i, ignore_case):
-    """End of 's 't 'm 'd 'll 've 're at byte i, or i when there is none; ſ is an s where case is ignored."""
-    n = text.size
-    if i + 1 >= n or text[i] != 39:
+@njit(**_INLINE)
+def _line_ends_end(text, i, stop, slash):
+    r"""End of `[\r\n]*` from byte i, or with `slash` of `[\r\n/]*`."""
+    while i < stop:
+        b = text[np.uint64(i)]
+        if b != 10 and b != 13 and not (slash and b == 47):
+            break
+        i += 1
+    return i
+
+
+@njit(**_INLINE)
+def _contraction_end(text, i, stop, ignore_case):
+    """End of 's 't 'm 'd 'll 've 're at the apostrophe at byte i, or i; ſ is an s where case is ignored."""
+    if i + 1 >= stop:
         return i
     case = 0x20 if ignore_case else 0
     a = text[i + 1] | case
     if a == 115 or a == 116 or a == 109 or a == 100:
         return i + 2
-    if i + 2 >= n:
+    if i + 2 >= stop:
         return i
     if ignore_case and text[i + 1] == 0xC5 and text[i + 2] == 0xBF:
         return i + 3
@@ -84,159 +163,186 @@ def _contraction(text, i, ignore_case):
     return i
 
 
-@njit(nogil=True, cache=True)
-def _digits(text, i, table, most):
+@njit(**_INLINE)
+def _digits_end(text, i, stop, table, most):
     """End of up to `most` digits from byte i."""
-    n = text.size
     for _ in range(most):
-        if i >= n:
+        if i >= stop:
             break
-        bits, width = _char_at(text, i, table)
+        bits, width = _char_at(text, i, stop, table)
         if bits & DIGIT == 0:
             break
         i += width
     return i
 
 
-@njit(nogil=True, cache=True)
-def _space_end(text, i, table, by_line, whole_at_end):
+@njit(**_INLINE)
+def _space_end(text, i, stop, table, by_line, whole_at_end):
     r"""End of white space from byte i: \s*[\r\n]+ where by_line, then \s+(?!\S), then \s+ (or one \s)."""
-    n = text.size
     j = i
     last = i
     line_end = i
-    while j < n:
-        bits, width = _char_at(text, j, table)
+    while j < stop:
+        if j + 8 <= stop:
+            n = _n_zero_bytes(_load8(text, j) ^ _CASE)
+            if n > 0:
+                j += n
+                last = j - 1
+                continue
+        bits, width = _char_at(text, j, stop, table)
         if bits & SPACE == 0:
             break
         last = j
         j += width
         if bits & NEWLINE != 0:
             line_end = j
-    if j == n and whole_at_end:
+    if j == stop and whole_at_end:
         return j
     if by_line and line_end > i:
         return line_end
-    if j == n or last == i:
+    if j == stop or last == i:
         return j
     return last
 
 
-@njit(nogil=True, cache=True)
-def _gpt2_end(text, i, table):
-    end = _contraction(text, i, False)
-    if end > i:
-        return end
-    start = i
-    if text[i] == 32 and i + 1 < text.size:
-        start = i + 1
-    bits, _ = _char_at(text, start, table)
-    if bits & LETTER != 0:
-        return _run(text, start, table, LETTER)
-    if bits & DIGIT != 0:
-        return _run(text, start, table, DIGIT)
-    if bits & SPACE == 0:
-        return _run_without(text, start, table, SPACE | _WORD)
-    return _space_end(text, i, table, False, False)
-
-
-@njit(nogil=True, cache=True)
-def _symbols_end(text, i, table, slash):
-    r"""End of ` ?[^\s\p{L}\p{N}]+[\r\n]*` from byte i, or i; with `slash` the tail takes / too."""
-    n = text.size
-    start = i
-    if text[i] == 32 and i + 1 < n:
-        start = i + 1
-    end = _run_without(text, start, table, SPACE | _WORD)
-    if end == start:
-        return i
-    while end < n and (text[end] == 10 or text[end] == 13 or (slash and text[end] == 47)):
-        end += 1
-    return end
-
-
-@njit(nogil=True, cache=True)
-def _cl100k_end(text, i, table, max_digits, whole_at_end):
-    end = _contraction(text, i, True)
-    if end > i:
-        return end
-    bits, width = _char_at(text, i, table)
-    if bits & LETTER != 0:
-        return _run(text, i + width, table, LETTER)
-    if bits & DIGIT != 0:
-        return _digits(text, i, table, max_digits)
-    if bits & NEWLINE == 0:
-        end = _run(text, i + width, table, LETTER)
-        if end > i + width:
+@njit(**_INLINE)
+def _gpt2_end(text, i, stop, table):
+    b = text[i]
+    if b == 39:
+        end = _contraction_end(text, i, stop, False)
+        if end > i:
             return end
-    end = _symbols_end(text, i, table, False)
-    if end > i:
-        return end
-    return _space_end(text, i, table, True, whole_at_end)
+    start = i + 1 if b == 32 and i + 1 < stop else i
+    bits, width = _char_at(text, start, stop, table)
+    if bits & LETTER != 0:
+        return _letters_end(text, start + width, stop, table, LETTER, True)
+    if bits & DIGIT != 0:
+        return _run(text, start + width, stop, table, DIGIT)
+    if bits & SPACE == 0:
+        return _symbols_end(text, start + width, stop, table)
+    return _space_end(text, i, stop, table, False, False)
 
 
-@njit(nogil=True, cache=True)
-def _cased_word_end(text, i, table):
-    """End of [upper]*[lower]+ from byte i, or i when it does not match; both classes hold the caseless."""
-    n = text.size
+@njit(**_INLINE)
+def _cl100k_end(text, i, stop, table, max_digits, whole_at_end):
+    bits, width = _char_at(text, i, stop, table)
+    if bits & LETTER != 0:
+        return _letters_end(text, i + width, stop, table, LETTER, True)
+    if bits & DIGIT != 0:
+        return _digits_end(text, i + width, stop, table, max_digits - 1)
+    j = i + width
+    next_bits, next_width = np.uint8(SPACE), 0  # the end of the document is like white space
+    if j < stop:
+        next_bits, next_width = _char_at(text, j, stop, table)
+    b = text[np.uint64(i)]
+    if b == 39:
+        end = _contraction_end(text, i, stop, True)
+        if end > i:
+            return end
+    if next_bits & LETTER != 0 and bits & NEWLINE == 0:
+        return _letters_end(text, j + next_width, stop, table, LETTER, True)
+    if bits & SPACE == 0 or (b == 32 and next_bits & _FULL == 0):
+        if next_bits & _FULL == 0:
+            j = _symbols_end(text, j + next_width, stop, table)
+        return _line_ends_end(text, j, stop, False)
+    return _space_end(text, i, stop, table, True, whole_at_end)
+
+
+@njit(**_INLINE)
+def _cased_end(text, i, stop, table, upper_alone):
+    """End of `[upper]*[lower]+`, or with `upper_alone` else `[upper]+`, from byte i, or i; both hold the caseless."""
     middle = i
     last_caseless = i
-    while middle < n:
-        bits, width = _char_at(text, middle, table)
+    while middle < stop:
+        bits, width = _char_at(text, middle, stop, table)
         if bits & _HEAD == 0:
             break
         middle += width
         if bits & CASELESS != 0:
             last_caseless = middle
-    end = _run(text, middle, table, _TAIL)
+    end = _letters_end(text, middle, stop, table, _TAIL, False)
     if end > middle:
         return end
-    return last_caseless
+    return middle if upper_alone and last_caseless == i else last_caseless
 
 
-@njit(nogil=True, cache=True)
-def _o200k_word_end(text, i, table):
-    bits, width = _char_at(text, i, table)
-    prefix = i + width if bits & (NEWLINE | _WORD) == 0 else i
-    end = _cased_word_end(text, prefix, table)
-    if end > prefix:
-        return end
-    if prefix > i:
-        end = _cased_word_end(text, i, table)
-        if end > i:
+@njit(**_INLINE)
+def _o200k_end(text, i, stop, table, max_digits):
+    bits, width = _char_at(text, i, stop, table)
+    if bits & DIGIT != 0:
+        return _digits_end(text, i + width, stop, table, max_digits - 1)
+    start = i if bits & LETTER != 0 else i + width
+    if bits & NEWLINE == 0:
+        # A mark, when no word goes on after it, is one itself, before upper case alone too.
+        is_mark = bits & (LETTER | CASELESS) == CASELESS
+        end = _cased_end(text, start, stop, table, not is_mark)
+        if end > start or is_mark:
+            if end < stop and text[np.uint64(end)] == 39:
+                return _contraction_end(text, end, stop, True)
             return end
-    end = _run(text, prefix, table, _HEAD)
-    if end > prefix:
-        return end
-    return _run(text, i, table, _HEAD)
+    if bits & SPACE == 0:
+        end = _symbols_end(text, start, stop, table)
+        return _line_ends_end(text, end, stop, True)
+    if text[np.uint64(i)] == 32:
+        end = _symbols_end(text, start, stop, table)
+        if end > start:
+            return _line_ends_end(text, end, stop, True)
+    return _space_end(text, i, stop, table, True, False)
 
 
-@njit(nogil=True, cache=True)
-def _o200k_end(text, i, table, max_digits):
-    end = _o200k_word_end(text, i, table)
-    if end > i:
-        return max(end, _contraction(text, end, True))
-    end = _digits(text, i, table, max_digits)
-    if end > i:
-        return end
-    end = _symbols_end(text, i, table, True)
-    if end > i:
-        return end
-    return _space_end(text, i, table, True, False)
+# Each family has a kernel of its own, so that only the one in use is compiled.
 
 
-@njit(nogil=True, cache=True)
-def split_ends(text, table, family, max_digits, whole_at_end, ends):
-    """Write the end of each pre-token of `text` (uint8) to `ends` (int64, room for one a byte); returns how many."""
-    i = 0
-    n_pretokens = 0
-    while i < text.size:
-        if family == CL100K:
-            i = _cl100k_end(text, i, table, max_digits, whole_at_end)
-        elif family == O200K:
-            i = _o200k_end(text, i, table, max_digits)
-        else:
-            i = _gpt2_end(text, i, table)
-        ends[n_pretokens] = i
-        n_pretokens += 1
-    return n_pretokens
+@njit(**_KERNEL)
+def split_gpt2(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
+    """Write the end of each pre-token of documents `document` and later to ends[n:], what `firsts` holds to firsts.
+
+    `max_digits` and `whole_at_end` are for the other families. Returns (document, n) when `ends` is full or all is
+    done: then document is the number of documents. Called again with these and longer `ends`, it goes on.
+    """
+    i = ends[n - 1] if n > 0 else doc_starts[0]
+    while document < doc_starts.size - 1:
+        stop = doc_starts[document + 1]
+        while i < stop:
+            if n == ends.size:
+                return document, n
+            i = _gpt2_end(text, i, stop, table)
+            ends[n] = i
+            n += 1
+        document += 1
+        firsts[document] = n
+    return document, n
+
+
+@njit(**_KERNEL)
+def split_cl100k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
+    """As `split_gpt2`: up to `max_digits` digits stay together, and white space at the end if `whole_at_end`."""
+    i = ends[n - 1] if n > 0 else doc_starts[0]
+    while document < doc_starts.size - 1:
+        stop = doc_starts[document + 1]
+        while i < stop:
+            if n == ends.size:
+                return document, n
+            i = _cl100k_end(text, i, stop, table, max_digits, whole_at_end)
+            ends[n] = i
+            n += 1
+        document += 1
+        firsts[document] = n
+    return document, n
+
+
+@njit(**_KERNEL)
+def split_o200k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
+    """As `split_gpt2`; up to `max_digits` digits stay together."""
+    i = ends[n - 1] if n > 0 else doc_starts[0]
+    while document < doc_starts.size - 1:
+        stop = doc_starts[document + 1]
+        while i < stop:
+            if n == ends.size:
+                return document, n
+            i = _o200k_end(text, i, stop, table, max_digits)
+            ends[n] = i
+            n += 1
+        document += 1
+        firsts[document] = n
+    return document, n

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import regex
 
+from vocab.arrays import frozen
 from vocab.errors import SourceError
+
+_BYTES_A_PRETOKEN = 3  # fewer than in most text: room for ends is made by it, and made larger when it is not enough
 
 # tiktoken 0.14, tiktoken_ext/openai_public.py.
 CL100K_REGEX = (
@@ -43,20 +47,20 @@ _CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(
 
 @dataclass(frozen=True)
 class _Kernel:
-    family: str  # GPT2, CL100K or O200K of splitting/kernels.py
+    name: str  # of the function in splitting/kernels.py
     max_digits: int
     whole_at_end: bool  # white space at the end of a text is one pre-token even across lines
     portable: str  # the same split for engines without possessive quantifiers
 
 
 _KERNELS = {
-    CL100K_REGEX: _Kernel("CL100K", 3, True, _CL100K_PORTABLE),
-    _CL100K_PORTABLE: _Kernel("CL100K", 3, True, _CL100K_PORTABLE),
-    LLAMA3_REGEX: _Kernel("CL100K", 3, False, LLAMA3_REGEX),
-    QWEN2_REGEX: _Kernel("CL100K", 1, False, QWEN2_REGEX),
-    GPT2_REGEX: _Kernel("GPT2", 0, True, GPT2_OLD_REGEX),
-    GPT2_OLD_REGEX: _Kernel("GPT2", 0, True, GPT2_OLD_REGEX),
-    O200K_REGEX: _Kernel("O200K", 3, False, O200K_REGEX),
+    CL100K_REGEX: _Kernel("split_cl100k", 3, True, _CL100K_PORTABLE),
+    _CL100K_PORTABLE: _Kernel("split_cl100k", 3, True, _CL100K_PORTABLE),
+    LLAMA3_REGEX: _Kernel("split_cl100k", 3, False, LLAMA3_REGEX),
+    QWEN2_REGEX: _Kernel("split_cl100k", 1, False, QWEN2_REGEX),
+    GPT2_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
+    GPT2_OLD_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
+    O200K_REGEX: _Kernel("split_o200k", 3, False, O200K_REGEX),
 }
 
 
@@ -94,8 +98,31 @@ class SplitPattern:
         Text that the pattern does not match stays as pre-tokens of its own, so that nothing is lost.
         """
         if self.regex in _KERNELS:
-            return _kernel_ends(text, _KERNELS[self.regex])
+            raw = np.frombuffer(text, dtype=np.uint8)
+            return _kernel_ends(raw, np.array([0, raw.size], dtype=np.int64), _KERNELS[self.regex])[0]
         return _regex_ends(text, self.regex)
+
+    def ends_of_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Ends of the pre-tokens of many documents that stand one after another in one buffer.
+
+        Args:
+            text: UTF-8, uint8; document d is text[doc_starts[d] : doc_starts[d + 1]].
+            doc_starts: int64[n_documents + 1], never falling.
+
+        Returns:
+            (ends, firsts): `ends` int64, byte positions in `text`; those of document d are
+            ends[firsts[d] : firsts[d + 1]], with `firsts` int64[n_documents + 1]. No pre-token crosses the border of
+            two documents, and an empty document has none.
+        """
+        if self.regex in _KERNELS:
+            return _kernel_ends(text, doc_starts, _KERNELS[self.regex])
+        edges = pairwise(doc_starts.tolist())
+        parts = [_regex_ends(text[start:stop].tobytes(), self.regex) + start for start, stop in edges]
+        firsts = np.zeros(doc_starts.size, dtype=np.int64)
+        np.cumsum([part.size for part in parts], out=firsts[1:])
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts]), firsts
 
     def split(self, text: str) -> list[str]:
         """The pre-tokens of `text` as strings."""
@@ -104,15 +131,24 @@ class SplitPattern:
         return [raw[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
 
 
-def _kernel_ends(text: bytes, kernel: _Kernel) -> npt.NDArray[np.int64]:
+def _kernel_ends(
+    text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], kernel: _Kernel
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     from vocab.splitting import kernels
     from vocab.splitting.classes import class_table
 
-    ends = np.empty(len(text), dtype=np.int64)
-    family = getattr(kernels, kernel.family)
-    raw = np.frombuffer(text, dtype=np.uint8)
-    n = kernels.split_ends(raw, class_table(), family, kernel.max_digits, kernel.whole_at_end, ends)
-    return ends[:n]
+    split = getattr(kernels, kernel.name)
+    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.whole_at_end)
+    firsts = np.zeros(doc_starts.size, dtype=np.int64)
+    ends = np.empty(int(doc_starts[-1] - doc_starts[0]) // _BYTES_A_PRETOKEN + 64, dtype=np.int64)
+    document, n = 0, 0
+    while True:
+        document, n = split(*inputs, ends, firsts, document, n)
+        if document == doc_starts.size - 1:
+            return ends[:n], firsts
+        longer = np.empty(2 * ends.size, dtype=np.int64)
+        longer[:n] = ends[:n]
+        ends = longer
 
 
 def _regex_ends(text: bytes, pattern: str) -> npt.NDArray[np.int64]:

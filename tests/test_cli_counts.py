@@ -1,0 +1,158 @@
+"""`vocab count`, `vocab counts`, and what the other commands make of count tables and mixtures."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from vocab.cli import app
+from vocab.cli.corpora import place_and_weight
+from vocab.vocabulary import Source, Vocabulary
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, cl100k, real_text) -> Path:
+    """A small source and two corpora: code, and sentences in many scripts."""
+    made = tmp_path_factory.mktemp("counts")
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:2000], cl100k.pattern, source=Source("small"))
+    small.save(made / "small")
+    for name, text in (("code", real_text[:200_000]), ("other", real_text[-100_000:])):
+        lines = [json.dumps({"text": text[k : k + 3000]}) for k in range(0, len(text), 3000)]
+        (made / f"{name}.jsonl").write_text("\n".join(lines))
+    return made
+
+
+@pytest.fixture
+def vocab(folder, monkeypatch, capsys):
+    """Run the command in this process; returns (exit code, screen, errors)."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vocab", *map(str, arguments)])
+        code = 0
+        try:
+            app.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def counted(vocab, folder) -> Path:
+    for name in ("code", "other"):
+        if not (folder / name).exists():
+            assert vocab("count", "--corpus", f"{name}.jsonl", "--source", "small", "--out", name)[0] == 0
+    return folder
+
+
+def tokens_of(path: Path) -> dict[str, int]:
+    return json.loads((path / "tokenizer.json").read_text())["model"]["vocab"]
+
+
+def test_count_says_what_it_did(vocab, folder):
+    code, screen, errors = vocab("count", "--corpus", "code.jsonl", "--out", "said", "--min-count", "2")
+    assert (code, errors) == (0, "")
+    report = json.loads((folder / "said" / "report.json").read_text())
+    for number in (report["tally"]["n_bytes_read"], report["n_pretokens"], report["left_out"]["n_occurrences"]):
+        assert f"{number:,}" in screen
+    assert "fewer than 2" in screen
+    assert "Next: vocab prune --counts said" in screen
+    assert max(map(len, screen.splitlines())) <= 120
+
+
+def test_prune_from_counts_gives_what_the_text_gives(vocab, counted):
+    shared = ("--source", "small", "--target", 800)
+    assert vocab("prune", *shared, "--corpus", "code.jsonl", "--out", "of-text")[0] == 0
+    assert vocab("prune", *shared, "--counts", "code", "--out", "of-counts")[0] == 0
+    assert vocab("prune", *shared, "--counts", "code/counts.parquet", "--out", "of-file")[0] == 0
+    names = ("of-text", "of-counts", "of-file")
+    assert tokens_of(counted / names[0]) == tokens_of(counted / names[1]) == tokens_of(counted / names[2])
+    reports = [json.loads((counted / name / "report.json").read_text()) for name in names]
+    assert reports[0]["rows"] == [
+        row | {"parts": {"code.jsonl": next(iter(row["parts"].values()))}} for row in reports[1]["rows"]
+    ]
+
+
+def test_a_mixture_shows_each_part(vocab, counted):
+    arguments = ("--corpus", "code.jsonl:1", "--counts", "other:3", "--source", "small", "--target", 900)
+    code, screen, _ = vocab("prune", *arguments, "--out", "mixed")
+    assert code == 0
+    parts = json.loads((counted / "mixed" / "report.json").read_text())["corpus"]["parts"]
+    assert [part["name"] for part in parts] == ["code.jsonl", "other.jsonl"]
+    assert [part["share"] for part in parts] == pytest.approx([0.25, 0.75], abs=0.001)
+    lines = {line.split()[0]: line for line in screen.splitlines() if line.startswith((" code.jsonl", " other.jsonl"))}
+    assert "25.0%" in lines["code.jsonl"]
+    assert "75.0%" in lines["other.jsonl"]
+    assert tokens_of(counted / "mixed")
+
+
+def test_eval_takes_counts(vocab, counted):
+    code, screen, _ = vocab("eval", "small", "--counts", "code")
+    assert code == 0
+    assert vocab("eval", "small", "--corpus", "code.jsonl")[1].split("small", 1)[1] == screen.split("small", 1)[1]
+
+
+def test_merge_and_info(vocab, counted):
+    code, screen, _ = vocab("counts", "merge", "code", "other/counts.parquet", "--out", "sum.parquet")
+    assert code == 0
+    assert "Wrote sum.parquet." in screen
+    code, screen, _ = vocab("counts", "info", "sum.parquet", "--top", "3")
+    assert code == 0
+    assert "place code.jsonl" in screen
+    assert "Most frequent" in screen
+    facts = json.loads(vocab("counts", "info", "sum.parquet", "--json")[1])
+    each = [json.loads(vocab("counts", "info", name, "--json")[1]) for name in ("code", "other")]
+    assert facts["tally"]["n_documents"] == sum(fact["tally"]["n_documents"] for fact in each)
+    code, _, errors = vocab("counts", "merge", "code", "--out", "sum.parquet")
+    assert (code, errors) == (
+        2,
+        "vocab: sum.parquet is there already: name another file with --out, or pass --force\n",
+    )
+    assert vocab("counts", "merge", "code", "--out", "sum.parquet", "--force")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("count", "--corpus", "none.txt", "--out", "x"), "corpus none.txt: no such file or folder"),
+        (("count", "--corpus", "code.jsonl", "--out", "x", "--column", "body"), "has no text in column 'body'"),
+        (("count", "--corpus", "code.jsonl", "--out", "code"), "holds a finished count already"),
+        (("count", "--corpus", "code.jsonl", "--out", "small"), "small holds other files"),
+        (("count", "--corpus", "code.jsonl", "--out", "x", "--memory", "much"), "is no amount of memory"),
+        (("count", "--corpus", "code.jsonl", "--out", "x", "--memory", "1MB"), "1 MB are too few"),
+        (("count", "--corpus", "code.jsonl", "--out", "x", "--shard", "2/1"), "is no shard"),
+        (("count", "--corpus", "code.jsonl", "--out", "x", "--source", "none"), "none"),
+        (("prune", "--source", "small", "--target", "900", "--counts", "none"), "none cannot be read"),
+        (("prune", "--source", "gpt2", "--target", "900", "--counts", "code"), "gpt2"),
+        (("prune", "--source", "small", "--target", "900", "--counts", "code:0"), "must be above 0"),
+        (("prune", "--source", "small", "--target", "900", "--counts", "code", "--min-count", "99999999"), "is empty"),
+        (("counts", "info", "code.jsonl"), "code.jsonl cannot be read"),
+        (("counts", "merge", "code", "none", "--out", "y.parquet"), "none cannot be read"),
+        (("counts", "merge", "code", "--out", "other"), "other is a folder"),
+    ],
+)
+def test_what_is_refused(vocab, counted, arguments, sentence):
+    before = {path: path.stat().st_mtime_ns for path in counted.rglob("*") if "unfinished" not in str(path)}
+    code, screen, errors = vocab(*arguments)
+    assert (code, screen) == (2, "")
+    assert errors.startswith("vocab: ")
+    assert errors.count("\n") == 1
+    assert sentence in errors
+    left = {path: path.stat().st_mtime_ns for path in counted.rglob("*") if "unfinished" not in str(path)}
+    assert {path for path in left.keys() - before.keys() if path.name != "x"} == set()
+    assert all(left[path] == before[path] for path in before if path.is_file())
+
+
+def test_a_weight_is_no_part_of_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd:2").write_text("")
+    assert place_and_weight("books:2") == ("books", 2.0)
+    assert place_and_weight("hf://a/b:train:0.5") == ("hf://a/b:train", 0.5)
+    assert place_and_weight("hf://a/b:train") == ("hf://a/b:train", None)
+    assert place_and_weight("odd:2") == ("odd:2", None)
+    assert place_and_weight("odd:2:3") == ("odd:2", 3.0)

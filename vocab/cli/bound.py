@@ -1,0 +1,86 @@
+"""`vocab bound`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    CorpusOption,
+    CountsOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    MinCountOption,
+    ThreadsOption,
+    corpus_of,
+    reading,
+)
+from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
+from vocab.cli.screen import progress, stages
+
+
+def bound(
+    target: Annotated[int, typer.Option("--target", help="Ids in the result, special tokens included.")],
+    source: Annotated[
+        str,
+        typer.Option("--source", help="Vocabulary to prune: a tiktoken name, a .tiktoken file, or a tokenizer.json."),
+    ] = "cl100k_base",
+    corpus: CorpusOption = None,
+    counts: CountsOption = None,
+    min_count: MinCountOption = 1,
+    keep: Annotated[Path | None, typer.Option("--keep", help="File of tokens never to drop, one a line.")] = None,
+    special: Annotated[
+        list[str] | None, typer.Option("--special", metavar="NAME", help="Special token to add, counted in the target.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option("--certificate", help="File to write the proof to.")] = None,
+    gap: GapOption = DEFAULT_GAP_PER_CENT,
+    seconds: TimeOption = None,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    threads: ThreadsOption = None,
+) -> None:
+    """Show how few tokens any vocabulary of TARGET ids needs at least, and the fewest found for one.
+
+    The bound holds for every inference method; the vocabulary found is for least-tokens.
+    """
+    from vocab.formats import load
+    from vocab.prune import Limits, best_possible, check_request
+    from vocab.threads import n_cores
+
+    whole = load(source)
+    tokens = tokens_to_keep(keep) if keep else []
+    check_request(whole, target, keep=tokens, special=special or [])
+    how = reading(column, documents, encoding_errors)
+    counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
+    with progress() as bar:
+        proof = best_possible(
+            whole,
+            target,
+            corpus=counted,
+            keep=tokens,
+            special=special or [],
+            limits=Limits(gap / 100, seconds),
+            n_threads=threads,
+            on_progress=stages(bar),
+        )
+    show_certificate(proof.facts)
+    if certificate:
+        _write(certificate, proof.as_zip())
+
+
+def _write(path: Path, content: bytes) -> None:
+    from vocab.errors import OutputError
+
+    hidden = path.with_name(f".{path.name}.part")
+    try:
+        hidden.write_bytes(content)
+        hidden.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
+    typer.echo(f"Wrote {path}")

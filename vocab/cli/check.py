@@ -1,0 +1,25 @@
+"""`vocab check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    certificate: Annotated[Path, typer.Argument(help="A certificate.zip.")],
+    report: Annotated[
+        Path | None, typer.Option("--report", help="The report.json that must state the same claims and digests.")
+    ] = None,
+) -> None:
+    """Verify a certificate from its file alone, in plain Python: what it proves, or why it proves nothing."""
+    from vocab.errors import CertificateError
+    from vocab.prune import check_certificate
+
+    try:
+        claims = check_certificate.check(str(certificate), str(report) if report else None)
+    except check_certificate.RejectedError as error:
+        raise CertificateError(f"{certificate} is rejected: {error}") from None
+    typer.echo(f"Proven: {check_certificate.sentence_of(claims)}.")

@@ -1,0 +1,191 @@
+"""`vocab count`, `vocab counts merge` and `vocab counts info`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    MinCountOption,
+    ThreadsOption,
+    count_bar,
+    note_slow_split,
+    reading,
+    stored_bytes,
+)
+from vocab.cli.screen import console, progress, table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from vocab.corpus.count_facts import CountFacts
+    from vocab.corpus.counting import Progress
+    from vocab.corpus.job import Counted
+
+counts_app = typer.Typer(help="Add up and look into count tables.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def count(
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            "--corpus",
+            metavar="PATH",
+            help="What to count: a file, folder or glob of text, JSON lines or Parquet (plain, .gz, .zst), "
+            '"-" for standard input, or hf://DATASET[:SPLIT]. Several are added up.',
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for counts.parquet and report.json.")],
+    source: Annotated[
+        str, typer.Option("--source", help="Vocabulary whose split pattern is used, as for `vocab prune`.")
+    ] = "cl100k_base",
+    memory: Annotated[str, typer.Option("--memory", help="Memory that is kept to, like 512MB or 16GiB.")] = "4GB",
+    min_count: MinCountOption = 1,
+    shard: Annotated[
+        str,
+        typer.Option("--shard", metavar="I/N", help="Count every N-th file from the I-th on: one machine's share."),
+    ] = "1/1",
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    threads: ThreadsOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start over, replacing an earlier count in the folder.")
+    ] = False,
+) -> None:
+    """Count a corpus of any size once, for `vocab prune --counts`; an interrupted count goes on when repeated."""
+    from vocab.corpus.job import CountJob, Interrupted, Shard, count_to
+    from vocab.corpus.memory import parse_bytes
+    from vocab.formats import load
+    from vocab.threads import n_cores
+
+    pattern = load(source).pattern
+    how = reading(column, documents, encoding_errors)
+    job = CountJob(corpus, pattern, how, Shard.parse(shard), min_count)
+    note_slow_split(pattern)
+    n_bytes = parse_bytes(memory)
+    try:
+        with progress() as bar:
+            hear = _stages(bar, stored_bytes(corpus) if job.shard.n == 1 else None)
+            done = count_to(
+                out, job, memory_bytes=n_bytes, n_threads=threads or n_cores(), force=force, on_progress=hear
+            )
+    except Interrupted:
+        typer.echo(f"vocab: stopped; what was counted is kept in {out}: repeat the command to go on", err=True)
+        sys.exit(130)
+    _show(done, out)
+
+
+def _stages(bar: Bar, total: int | None) -> Callable[[str, Progress], None]:
+    counting = count_bar(bar, total)
+    adding: list[Any] = []
+
+    def hear(stage: str, now: Progress) -> None:
+        if stage == "count":
+            counting(now)
+            return
+        if not adding:
+            adding.append(bar.add_task("add up", total=None, rate=""))
+        bar.update(adding[0], rate=f"{now.n_pretokens / 1e6:.2f} M distinct")
+
+    return hear
+
+
+def _show(done: Counted, out: Path) -> None:
+    screen = console()
+    screen.print(_facts_table(done.facts, done.n_pretokens))
+    screen.print(
+        f"{done.seconds:,.1f} s, {done.bytes_per_second / 1e6:,.0f} MB/s of text, {done.n_runs} runs, "
+        f"peak memory {done.peak_resident_bytes / 1e6:,.0f} MB."
+    )
+    if done.n_files_skipped:
+        screen.print(f"{done.n_files_skipped} files are not text and were left out.")
+    screen.print(
+        f"Wrote {out}: counts.parquet, report.json. Next: vocab prune --counts {out} --target 32000", soft_wrap=True
+    )
+
+
+def _facts_table(facts: CountFacts, n_pretokens: int) -> Any:
+    tally, left_out = facts.tally, facts.left_out
+    shown = table(f"Counts of {facts.name}", ["", "number"])
+    rows = {
+        "bytes of text": tally.n_bytes_read,
+        "documents": tally.n_documents,
+        "held out": tally.n_documents_held_out,
+        "mended: not UTF-8": tally.n_documents_repaired,
+        "left out: not UTF-8": tally.n_documents_skipped,
+        "distinct pre-tokens": n_pretokens,
+    }
+    if facts.min_count > 1:
+        rows |= {
+            f"distinct left out: fewer than {facts.min_count}": left_out.n_pretokens,
+            "their occurrences": left_out.n_occurrences,
+            "their bytes": left_out.n_bytes,
+        }
+    for name, number in rows.items():
+        shown.add_row(name, f"{number:,}")
+    return shown
+
+
+@counts_app.command()
+def merge(
+    tables: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Count tables, or folders that hold one.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")],
+    min_count: MinCountOption = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Add up count tables, such as those of several machines; in whatever order, the same file."""
+    from vocab.corpus.count_table import CountTable
+    from vocab.corpus.merging import merge_count_tables
+    from vocab.errors import OutputError
+
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder: name a file with --out")
+    if out.exists() and not force:
+        raise OutputError(f"{out} is there already: name another file with --out, or pass --force")
+    paths = [path / "counts.parquet" if path.is_dir() else path for path in tables]
+    total = sum(CountTable(path).n_rows for path in paths)
+    with progress() as bar:
+        task = bar.add_task("add up", total=total, rate="")
+        facts = merge_count_tables(paths, out, min_count=min_count, on_rows=lambda n: bar.advance(task, n))
+    console().print(_facts_table(facts, CountTable(out).n_rows))
+    console().print(f"Wrote {out}.", soft_wrap=True)
+
+
+@counts_app.command()
+def info(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Count table, or a folder that holds one.")],
+    top: Annotated[int, typer.Option("--top", min=0, help="How many of the most frequent pre-tokens to list.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
+) -> None:
+    """Check a count table from end to end and say what it holds."""
+    from vocab.corpus.count_table import CountTable, most_frequent
+
+    found = CountTable(path / "counts.parquet" if path.is_dir() else path)
+    rows = most_frequent(found, top)
+    if as_json:
+        typer.echo(
+            json.dumps({**json.loads(found.facts.to_json()), "n_pretokens": found.n_rows}, indent=2, ensure_ascii=False)
+        )
+        return
+    screen = console()
+    screen.print(_facts_table(found.facts, found.n_rows))
+    for entry in found.facts.corpus:
+        screen.print(", ".join(f"{key} {value}" for key, value in entry.items()), soft_wrap=True)
+    screen.print(f"Split pattern: {found.facts.split_pattern}", markup=False)
+    screen.print(f"Held out: {found.facts.held_out_rule}.")
+    if rows:
+        shown = table("Most frequent", ["pre-token", "count", "documents", "held-out count"])
+        for pretoken, values in rows:
+            shown.add_row(repr(pretoken.decode(errors="replace")), *(f"{v:,}" for v in values[:3]))
+        screen.print(shown)

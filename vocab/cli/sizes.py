@@ -1,0 +1,150 @@
+"""`vocab sizes`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    CorpusOption,
+    CountsOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    ThreadsOption,
+    corpus_of,
+    reading,
+)
+from vocab.cli.prune import InferenceName
+from vocab.cli.screen import console, progress, stages, table
+
+if TYPE_CHECKING:
+    from vocab.corpus.counting import CorpusCounts
+    from vocab.prune.neighbours import SizeOnCorpus
+    from vocab.vocabulary import Vocabulary
+
+# Sizes are listed as far from the target as a 32nd of it, and at least this far, unless --within says otherwise.
+_LEAST_WITHIN = 64
+
+
+def sizes(
+    near: Annotated[int, typer.Option("--near", min=2, help="The size to look around, special tokens included.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            help="Vocabulary to measure the sizes of: a tiktoken name, a file or a folder. [default: cl100k_base, if a "
+            "corpus is named]",
+        ),
+    ] = None,
+    corpus: CorpusOption = None,
+    counts: CountsOption = None,
+    inference: Annotated[
+        InferenceName, typer.Option("--inference", help="How text is cut into tokens.")
+    ] = InferenceName.merges,
+    within: Annotated[
+        int | None,
+        typer.Option("--within", min=0, help="How far from the size to look. [default: a 32nd of it, at least 64]"),
+    ] = None,
+    width: Annotated[
+        int, typer.Option("--width", min=1, help="Width of the model, for the memory of its embedding and head.")
+    ] = 2048,
+    dtype_bytes: Annotated[int, typer.Option("--dtype-bytes", min=1, help="Bytes of a parameter.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    threads: ThreadsOption = None,
+) -> None:
+    """List sizes around one that suit hardware, with what they cost in tokens and in memory.
+
+    Without a source or a corpus nothing is measured; with a source alone, on the built-in profile.
+    """
+    from vocab.corpus.profile import builtin_profile
+    from vocab.formats import load
+    from vocab.prune.neighbours import along_sizes
+    from vocab.sizes import sizes_near
+    from vocab.threads import n_cores
+
+    listed = sizes_near(near, max(_LEAST_WITHIN, near // 32) if within is None else within)
+    measured: dict[int, SizeOnCorpus] = {}
+    vocabulary: Vocabulary | None = None
+    if source or corpus or counts:
+        vocabulary = load(source or "cl100k_base")
+        _check_sizes(vocabulary, near)
+        how = reading(column, documents, encoding_errors)
+        counted: CorpusCounts | None = corpus_of(corpus, counts, vocabulary.pattern, how, threads or n_cores())
+        with progress() as bar:
+            measured = along_sizes(
+                vocabulary,
+                listed,
+                counted or builtin_profile(vocabulary.pattern),
+                inference=inference.value,
+                n_threads=threads or n_cores(),
+                on_progress=stages(bar),
+            )
+    rows = [_row(size, near, measured, width, dtype_bytes) for size in listed]
+    _show(rows, near, width, dtype_bytes)
+    if vocabulary:
+        console().print(
+            f"Tokens of {vocabulary.source.name} distilled for {inference.value}, one pruning order for all sizes: "
+            f"change against {near:,} ids."
+        )
+    if json_file:
+        content = {"near": near, "width": width, "dtype_bytes": dtype_bytes, "inference": inference.value}
+        _write(json_file, {**content, "source": vocabulary.source.name if vocabulary else None, "sizes": rows})
+
+
+def _check_sizes(vocabulary: Vocabulary, near: int) -> None:
+    from vocab.errors import TargetError
+
+    if near > vocabulary.n_ids:
+        raise TargetError(f"{near} is above the {vocabulary.n_ids} ids of {vocabulary.source.name}: nothing to compare")
+
+
+def _row(size: int, near: int, measured: dict[int, SizeOnCorpus], width: int, dtype_bytes: int) -> dict[str, Any]:
+    """What is known of one size, as JSON types; figures of tokens are absent where nothing was measured."""
+    from dataclasses import asdict
+
+    from vocab.prune.report import change
+    from vocab.sizes import parameter_bytes, size_facts
+
+    row: dict[str, Any] = asdict(size_facts(size))
+    row["tied_bytes"] = parameter_bytes(size, width, dtype_bytes, tied=True)
+    row["untied_bytes"] = parameter_bytes(size, width, dtype_bytes, tied=False)
+    if size in measured:
+        for side in ("train", "held_out"):
+            ours, base = getattr(measured[size], side), getattr(measured[near], side)
+            row[f"{side}_tokens"], row[f"{side}_change"] = ours.n_tokens, change(ours, base)
+            row[f"{side}_bytes_per_token"] = ours.bytes_per_token
+    return row
+
+
+def _show(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -> None:
+    has_tokens = any("train_tokens" in row for row in rows)
+    columns = ["ids", "from", "Hamming weight", "zeros", "divisible by", "tied MB", "untied MB"]
+    columns += ["tokens", "held-out"] if has_tokens else []
+    shown = table(f"Sizes around {near:,}; width {width:,}, {dtype_bytes} bytes a parameter", columns)
+    for row in rows:
+        size = row["n_tokens"]
+        cells = [f"{size:,}", f"{size - near:+,}" if size != near else "–", f"{row['hamming_weight']}"]
+        cells += [f"{row['trailing_zeros']}", f"{row['largest_power_of_two_divisor']:,}"]
+        cells += [f"{row[key] / 1e6:,.1f}" for key in ("tied_bytes", "untied_bytes")]
+        if has_tokens:
+            cells += [f"{row[key]:+.3%}" if key in row else "–" for key in ("train_change", "held_out_change")]
+        shown.add_row(*cells, style="bold" if size == near else None)
+    console().print(shown)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    from vocab.errors import OutputError
+
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,112 @@
+"""Documents as kernels take them: valid UTF-8 end to end in one array."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vocab.errors import CorpusError
+
+EncodingErrors = Literal["replace", "skip", "refuse"]
+ENCODING_ERRORS: tuple[EncodingErrors, ...] = get_args(EncodingErrors)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Documents end to end; document d is text[starts[d] : starts[d + 1]].
+
+    `n_bytes_read` are the bytes of all documents before anything was replaced or skipped.
+    """
+
+    text: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    n_bytes_read: int
+    n_repaired: int = 0  # documents in which invalid UTF-8 became U+FFFD
+    n_skipped: int = 0  # documents left out because they were not valid UTF-8
+
+    @property
+    def n_documents(self) -> int:
+        return self.starts.size - 1
+
+    def documents(self) -> list[str]:
+        """The documents as strings."""
+        raw, starts = self.text.tobytes(), self.starts.tolist()
+        return [raw[a:b].decode() for a, b in itertools.pairwise(starts)]
+
+    @classmethod
+    def of_arrow(cls, array: pa.Array, errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
+        """Documents of an Arrow string or binary array without nulls; `where(d)` names document d in an error."""
+        array = array.cast(pa.large_string())
+        _, offsets, data = array.buffers()
+        starts = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+        text = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+        return cls._checked(text[starts[0] : starts[-1]], starts - starts[0], errors, where)
+
+    @classmethod
+    def of_bytes(cls, documents: Sequence[bytes], errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
+        """Documents from bytes; `where(d)` names document d in an error."""
+        text, starts = _end_to_end(documents)
+        return cls._checked(text, starts, errors, where)
+
+    @classmethod
+    def _checked(
+        cls,
+        text: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        errors: EncodingErrors,
+        where: Callable[[int], str],
+    ) -> Batch:
+        if _is_valid(text, starts):
+            return cls(text, starts, text.size)
+        return _mended(text.tobytes(), starts.tolist(), errors, where)
+
+
+def _is_valid(text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> bool:
+    """Whether every document is valid UTF-8 on its own."""
+    buffers = [None, pa.py_buffer(starts), pa.py_buffer(text)]
+    try:
+        pa.Array.from_buffers(pa.large_string(), starts.size - 1, buffers).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _mended(raw: bytes, starts: list[int], errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
+    """The documents one by one: invalid ones are repaired, left out or refused."""
+    kept: list[bytes] = []
+    n_repaired = n_skipped = 0
+    for d, (first, last) in enumerate(itertools.pairwise(starts)):
+        document = raw[first:last]
+        mended = decoded(document, errors, lambda d=d: where(d))  # type: ignore[misc]
+        if mended is None:
+            n_skipped += 1
+            continue
+        n_repaired += mended is not document
+        kept.append(mended)
+    text, offsets = _end_to_end(kept)
+    return Batch(text, offsets, len(raw), n_repaired, n_skipped)
+
+
+def decoded(document: bytes, errors: EncodingErrors, where: Callable[[], str]) -> bytes | None:
+    """A document itself when it is UTF-8; otherwise repaired, None to skip it, or CorpusError."""
+    try:
+        document.decode()
+    except UnicodeDecodeError as error:
+        if errors == "refuse":
+            what = f"{where()} is not UTF-8 at its byte {error.start:,}"
+            raise CorpusError(f"{what}: mend it, or use --encoding-errors replace or skip") from None
+        return None if errors == "skip" else document.decode(errors="replace").encode()
+    return document
+
+
+def _end_to_end(documents: Iterable[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    kept = list(documents)
+    starts = np.zeros(len(kept) + 1, dtype=np.int64)
+    np.cumsum([len(document) for document in kept], out=starts[1:])
+    return np.frombuffer(b"".join(kept), dtype=np.uint8), starts

@@ -1,0 +1,310 @@
+"""Count tables: the public Parquet format for a counted corpus, which anyone can write and `vocab` reads back.
+
+One row a distinct pre-token, sorted by its bytes, no two equal:
+
+    pretoken            binary
+    count               uint64   occurrences in documents that are not held out
+    documents           uint64   documents that hold it and are not held out (may be left out)
+    held_out_count      uint64   the same of held-out documents (may be left out: nothing is held out)
+    held_out_documents  uint64
+
+The schema metadata key "vocab.counts" holds JSON: at least `format` (1) and `split_pattern`. See docs/counts.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vocab.corpus.count_facts import CountFacts, LeftOut
+from vocab.corpus.counting import CorpusPart
+from vocab.corpus.counts import PretokenCounts
+from vocab.corpus.files import reading
+from vocab.corpus.staged import writing
+from vocab.errors import CorpusError
+from vocab.splitting import SplitPattern
+from vocab.splitting.table import PretokenTable
+
+VALUE_COLUMNS = ("count", "documents", "held_out_count", "held_out_documents")
+_SCHEMA = pa.schema([("pretoken", pa.binary()), *((name, pa.uint64()) for name in VALUE_COLUMNS)])
+_METADATA = b"vocab.counts"
+_ROW_GROUP_ROWS = 1 << 16
+_READ_ROWS = 1 << 14
+# Sums of counts times lengths stay exact in int64.
+_MOST_BYTES = 1 << 62
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a count table: pre-token k is blob[starts[k] : starts[k + 1]], its values uint64[n, 4]."""
+
+    blob: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.uint64]
+
+    @property
+    def n_rows(self) -> int:
+        return self.starts.size - 1
+
+    def pretoken(self, k: int) -> bytes:
+        return self.blob[self.starts[k] : self.starts[k + 1]].tobytes()
+
+    def slice(self, first: int, last: int) -> Rows:
+        """Rows first … last - 1, without copying pre-tokens."""
+        starts = self.starts[first : last + 1]
+        return Rows(self.blob[starts[0] : starts[-1]], starts - starts[0], self.values[first:last])
+
+    def n_at_most(self, bound: bytes) -> int:
+        """How many rows have a pre-token that is not after `bound`."""
+        low, high = 0, self.n_rows
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self.pretoken(middle) <= bound else (low, middle)
+        return low
+
+    @classmethod
+    def of_table(cls, table: PretokenTable, *, held_out: bool) -> Iterator[Rows]:
+        """The entries of a thread's table in byte order, as counts of training or held-out documents, in chunks."""
+        for blob, starts, counts, documents in table.sorted_chunks(_ROW_GROUP_ROWS):
+            values = np.zeros((counts.size, len(VALUE_COLUMNS)), dtype=np.uint64)
+            values[:, 2 * held_out], values[:, 2 * held_out + 1] = counts, documents
+            yield cls(blob, starts, values)
+
+    @classmethod
+    def summed(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of several tables in byte order, equal pre-tokens added up."""
+        table = PretokenTable()
+        entries = [table.add(part.blob, part.starts[1:]) for part in parts]
+        sums = np.zeros((table.n_entries, len(VALUE_COLUMNS)), dtype=np.uint64)
+        for part, places in zip(parts, entries, strict=True):
+            sums[places] += part.values  # a part holds a pre-token once
+        order = table.order()
+        blob, starts, _, _ = table.sorted_arrays()
+        return cls(blob, starts, sums[order])
+
+
+class CountTableWriter:
+    """Writes rows in row groups of a fixed size, so that the same rows make the same file however they arrive."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending: list[pa.Table] = []
+        self._n_pending = 0
+        with writing(path):
+            self._writer = pq.ParquetWriter(
+                path,
+                _SCHEMA,
+                compression="zstd",
+                use_dictionary=False,
+                write_statistics=False,  # a pre-token can be a megabyte long
+                column_encoding={
+                    "pretoken": "DELTA_LENGTH_BYTE_ARRAY",
+                    **dict.fromkeys(VALUE_COLUMNS, "DELTA_BINARY_PACKED"),
+                },
+            )
+
+    def write(self, rows: Rows) -> None:
+        """Add rows that follow those already written; raises OutputError when there is no room on the disk."""
+        for first in range(0, rows.n_rows, _ROW_GROUP_ROWS):
+            self._pending.append(_as_arrow(rows.slice(first, min(rows.n_rows, first + _ROW_GROUP_ROWS))))
+            self._n_pending += len(self._pending[-1])
+            self._flush(_ROW_GROUP_ROWS)
+
+    def _flush(self, n_rows: int) -> None:
+        while self._n_pending >= max(1, n_rows):
+            table = pa.concat_tables(self._pending)
+            with writing(self._path):
+                self._writer.write_table(table.slice(0, _ROW_GROUP_ROWS))
+            rest = table.slice(_ROW_GROUP_ROWS)
+            self._pending, self._n_pending = ([rest], len(rest)) if len(rest) else ([], 0)
+
+    def close(self, facts: CountFacts | None = None) -> None:
+        """Write what is left and the metadata."""
+        self._flush(1)
+        with writing(self._path):
+            if facts:
+                self._writer.add_key_value_metadata({_METADATA.decode(): facts.to_json()})
+            self._writer.close()
+
+
+def _as_arrow(rows: Rows) -> pa.Table:
+    offsets = rows.starts.astype(np.int32 if rows.blob.size < 1 << 31 else np.int64)
+    kind = pa.binary() if offsets.dtype == np.int32 else pa.large_binary()
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows.blob))]
+    pretokens = pa.Array.from_buffers(kind, rows.n_rows, buffers)
+    columns = [pa.array(np.ascontiguousarray(rows.values[:, k])) for k in range(len(VALUE_COLUMNS))]
+    return pa.Table.from_arrays([pretokens, *columns], schema=_SCHEMA)
+
+
+class CountTable:
+    """A count table on disk, read a few rows at a time and checked on the way."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with reading(path):
+            file = pq.ParquetFile(path)
+        self._file = file
+        metadata = file.metadata.metadata or {}
+        if _METADATA not in metadata:
+            raise CorpusError(
+                f"{path} is no count table: it does not say which split pattern it was counted with; see docs/counts.md"
+            )
+        self.facts = CountFacts.from_json(metadata[_METADATA], path)
+        self.n_rows: int = file.metadata.num_rows
+        self._columns = _checked_columns(file.schema_arrow, path)
+
+    def rows(self) -> Iterator[Rows]:
+        """All rows in order; raises CorpusError that names the first row that cannot be."""
+        before = None
+        n_before = n_bytes = 0
+        with reading(self.path):
+            for batch in self._file.iter_batches(_READ_ROWS, columns=self._columns, use_threads=False):
+                rows = _from_arrow(batch, self.path, n_before)
+                _check_rising(rows, before, self.path, n_before)
+                n_bytes += _total_bytes(rows, self.path)
+                if n_bytes > _MOST_BYTES:
+                    raise CorpusError(
+                        f"{self.path} counts more than {_MOST_BYTES:,} bytes of text: its counts overflow"
+                    )
+                if rows.n_rows:
+                    before = rows.pretoken(rows.n_rows - 1)
+                n_before += rows.n_rows
+                yield rows
+
+
+def most_frequent(table: CountTable, n: int) -> list[tuple[bytes, list[int]]]:
+    """The n pre-tokens of highest count with their four values; every row is read, and checked, on the way."""
+    best: list[tuple[int, bytes, list[int]]] = []
+    for rows in table.rows():
+        counts = rows.values[:, 0]
+        here = np.argsort(counts)[counts.size - min(n, counts.size) :].tolist()
+        best = sorted(best + [(-int(counts[k]), rows.pretoken(k), rows.values[k].tolist()) for k in here])[:n]
+    return [(pretoken, values) for _, pretoken, values in best]
+
+
+def stored_rows(path: Path) -> Iterator[Rows]:
+    """All rows of a file that CountTableWriter wrote, unchecked."""
+    with reading(path):
+        for batch in pq.ParquetFile(path).iter_batches(_READ_ROWS, use_threads=False):
+            yield _from_arrow(batch, path, 0)
+
+
+def _checked_columns(schema: pa.Schema, path: Path) -> list[str]:
+    names = [name for name in _SCHEMA.names if name in schema.names]
+    missing = [name for name in ("pretoken", "count") if name not in names]
+    if missing:
+        raise CorpusError(
+            f"{path} is no count table: it has no column {missing[0]!r} (it has: {', '.join(schema.names)})"
+        )
+    kind = schema.field("pretoken").type
+    if kind not in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string()):
+        raise CorpusError(f"{path} is no count table: its pre-tokens are {kind} and not binary")
+    for name in names[1:]:
+        if not pa.types.is_integer(schema.field(name).type):
+            raise CorpusError(f"{path} is no count table: column {name!r} is {schema.field(name).type} and not uint64")
+    return names
+
+
+def _from_arrow(batch: pa.RecordBatch, path: Path, n_before: int) -> Rows:
+    pretokens = batch.column(0).cast(pa.large_binary())
+    values = np.zeros((len(batch), len(VALUE_COLUMNS)), dtype=np.uint64)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if column.null_count:
+            row = column.is_null().to_pylist().index(True)
+            raise CorpusError(f"{path} row {n_before + row:,} has no {name}")
+        if name != "pretoken":
+            values[:, VALUE_COLUMNS.index(name)] = _unsigned(column, f"{path}", name, n_before)
+    _, offsets, data = pretokens.buffers()
+    starts = np.frombuffer(offsets, dtype=np.int64)[pretokens.offset : pretokens.offset + len(pretokens) + 1]
+    blob = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+    return Rows(blob[starts[0] : starts[-1]], starts - starts[0], values)
+
+
+def _unsigned(column: pa.Array, path: str, name: str, n_before: int) -> npt.NDArray[np.uint64]:
+    numbers = column.to_numpy(zero_copy_only=False)
+    if numbers.dtype.kind == "i" and numbers.size and numbers.min() < 0:
+        row = int(np.argmax(numbers < 0))
+        raise CorpusError(f"{path} row {n_before + row:,} has a negative {name}: {numbers[row]}")
+    return np.asarray(numbers, dtype=np.uint64)
+
+
+def _check_rising(rows: Rows, before: bytes | None, path: Path, n_before: int) -> None:
+    """Raise CorpusError at the first row that is not after the one before it, or is empty."""
+    from vocab.corpus.row_kernels import first_not_rising
+
+    if rows.n_rows == 0:
+        return
+    wrong = 0 if rows.starts[1] == 0 or (before is not None and rows.pretoken(0) <= before) else -1
+    if wrong < 0:
+        wrong = int(first_not_rising(rows.blob, rows.starts))
+    if wrong >= 0:
+        raise CorpusError(
+            f"{path} row {n_before + wrong:,} is not after the row before it: sort pre-tokens by their bytes, each once"
+        )
+
+
+def _total_bytes(rows: Rows, path: Path) -> int:
+    """Bytes of text behind the rows, without overflow."""
+    lengths = np.diff(rows.starts).astype(np.float64)
+    counts = rows.values[:, 0].astype(np.float64) + rows.values[:, 2].astype(np.float64)
+    return int((lengths * counts).sum())
+
+
+def read_part(path: Path, pattern: SplitPattern | None = None, min_count: int = 1) -> CorpusPart:
+    """A count table as a part of a corpus, without pre-tokens that occur fewer than `min_count` times in all.
+
+    Raises CorpusError when the table cannot be trusted, or was counted with another split pattern.
+    """
+    table = CountTable(path)
+    digest = SplitPattern(table.facts.split_pattern).sha256
+    if pattern and digest != pattern.sha256:
+        raise CorpusError(
+            f"{path} was counted with another split pattern than the vocabulary's: count the corpus again with --source"
+        )
+    kept, left_out = [], LeftOut()
+    for rows in table.rows():
+        rows, dropped = drop_rare(rows, min_count)
+        left_out += dropped
+        kept.append(rows)
+    train, held_out = _side(kept, 0, digest), _side(kept, 2, digest)
+    part = CorpusPart.of(table.facts.name, train, held_out, table.facts.tally)
+    return replace(part, held_out_rule=table.facts.held_out_rule)
+
+
+def drop_rare(rows: Rows, min_count: int) -> tuple[Rows, LeftOut]:
+    """Rows of pre-tokens that occur at least `min_count` times, held-out documents included, and what that drops."""
+    if min_count <= 1:
+        return rows, LeftOut()
+    totals = rows.values[:, 0] + rows.values[:, 2]
+    kept = totals >= min_count
+    lengths = np.diff(rows.starts)
+    rare = totals[~kept]
+    left_out = LeftOut(int(rare.size), int(rare.sum()), int((rare * lengths[~kept].astype(np.uint64)).sum()))
+    return _chosen(rows, kept), left_out
+
+
+def _chosen(rows: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
+    lengths = np.diff(rows.starts)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths[mask])])
+    return Rows(rows.blob[np.repeat(mask, lengths)], starts, rows.values[mask])
+
+
+def _side(parts: Sequence[Rows], column: int, digest: str) -> PretokenCounts:
+    """Training (column 0) or held-out counts (column 2), without the pre-tokens that do not occur there."""
+    parts = [_chosen(rows, rows.values[:, column] > 0) for rows in parts]
+    before = np.cumsum([0] + [rows.blob.size for rows in parts])
+    starts = [rows.starts[:-1] + n for rows, n in zip(parts, before[:-1], strict=True)]
+    values = np.concatenate([rows.values for rows in parts]) if parts else np.zeros((0, 4), dtype=np.uint64)
+    return PretokenCounts(
+        np.concatenate([rows.blob for rows in parts]) if parts else np.empty(0, dtype=np.uint8),
+        np.concatenate([*starts, before[-1:]]),
+        np.ascontiguousarray(values[:, column]),
+        digest,
+        np.ascontiguousarray(values[:, column + 1]),
+    )

@@ -1,0 +1,65 @@
+"""Parts of a corpus put together by share of the bytes, and what a report says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from fractions import Fraction
+
+from vocab.corpus.counting import CorpusCounts, CorpusPart
+from vocab.errors import TargetError
+
+# Weights are whole numbers, so that counts stay whole: the smallest is at least this, for shares right to 0.1%.
+_LEAST_WEIGHT = 512
+# Weighted bytes of all parts stay below this, so that sums of counts are exact in int64 and float64.
+_MOST_BYTES = 1 << 50
+
+
+def mixed(parts: Sequence[CorpusPart], shares: Sequence[float | None]) -> CorpusCounts:
+    """Parts as one corpus, in which training bytes stand to one another as `shares` say.
+
+    A part without a share counts as 1 when any other has one; when none has, parts are simply added up. Raises
+    TargetError for a share that is not above 0.
+    """
+    if all(share is None for share in shares):
+        return CorpusCounts(tuple(parts))
+    if any(share is not None and not 0 < share < 1e9 for share in shares):
+        raise TargetError("the weight of a corpus must be above 0, like --corpus books/:2")
+    wanted = [
+        Fraction(1 if share is None else share) / part.train.n_bytes for part, share in zip(parts, shares, strict=True)
+    ]
+    scale = Fraction(_LEAST_WEIGHT) / min(wanted)
+    total = sum(factor * part.train.n_bytes for factor, part in zip(wanted, parts, strict=True))
+    scale = min(scale, Fraction(_MOST_BYTES) / total)
+    weights = [max(1, round(factor * scale)) for factor in wanted]
+    return CorpusCounts(tuple(replace(part, weight=w) for part, w in zip(parts, weights, strict=True)))
+
+
+def shares(corpus: CorpusCounts) -> list[float]:
+    """Each part's share of the training bytes, weights included."""
+    n_bytes = [part.weight * part.train.n_bytes for part in corpus.parts]
+    return [n / sum(n_bytes) for n in n_bytes]
+
+
+def corpus_facts(corpus: CorpusCounts) -> dict[str, object]:
+    """What a report says of a corpus."""
+    return {
+        "is_builtin_profile": corpus.is_builtin,
+        "notes": list(corpus.notes),
+        "prior": corpus.prior,
+        "held_out_rule": corpus.parts[0].held_out_rule,
+        "parts": [
+            {
+                "name": part.name,
+                "weight": part.weight,
+                "share": share,
+                **asdict(part.tally),
+                "n_files_skipped": part.n_files_skipped,
+                "n_bytes_train": part.train.n_bytes,
+                "n_bytes_held_out": part.held_out.n_bytes,
+                "n_pretokens_train": part.train.n_pretokens,
+                "n_pretokens_held_out": part.held_out.n_pretokens,
+            }
+            for part, share in zip(corpus.parts, shares(corpus), strict=True)
+        ],
+    }

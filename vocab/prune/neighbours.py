@@ -1,0 +1,64 @@
+"""What sizes around a target cost on a corpus: one pruning order read at every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vocab.corpus.counting import CorpusCounts
+from vocab.encoding.encoder import LOOKS_AHEAD, InferenceMethod
+from vocab.prune.distill import distill, drop_cheapest
+from vocab.prune.evaluation import Compression, Evaluator
+from vocab.prune.pricing import PriceBook
+from vocab.prune.prior import with_prior
+from vocab.prune.run import check_corpus, check_request
+from vocab.vocabulary import Vocabulary
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeOnCorpus:
+    """One size of a source's vocabulary on a corpus: documents to choose tokens by, and those held out."""
+
+    n_ids: int
+    train: Compression
+    held_out: Compression
+
+
+def along_sizes(
+    source: Vocabulary,
+    sizes: Sequence[int],
+    corpus: CorpusCounts,
+    *,
+    inference: InferenceMethod = "merges",
+    n_threads: int = 1,
+    on_progress: Progress | None = None,
+) -> dict[int, SizeOnCorpus]:
+    """Tokens that the corpus needs at each of the sizes (ids, special tokens included), by size.
+
+    The source is distilled to the largest of them; from there the cheapest tokens go under exact prices, brought up to
+    date at every size and after a few dozen tokens. None comes back, so that each vocabulary holds the next smaller
+    one: differences between sizes are those of one order. Sizes above the source's have no entry.
+
+    `on_progress` hears (stage, done, all). Raises TargetError when a size is below what is always kept, CorpusError
+    when the corpus was counted with another split pattern.
+    """
+    hear = on_progress or (lambda stage, done, total: None)
+    check_corpus(source, corpus)
+    wanted = sorted({size for size in sizes if size <= source.n_ids}, reverse=True)
+    if smaller := [size for size in wanted if size < source.n_ids]:
+        check_request(source, smaller[-1])
+    hear("price tokens", 0, 1)
+    trie, protected = source.encoder.trie, source.lengths == 1
+    evaluator = Evaluator(trie, corpus, n_threads, keep_whole=inference in LOOKS_AHEAD)
+    evidence = with_prior(corpus.train, source, corpus.prior)
+    book = PriceBook(trie, evidence.counts, inference, n_threads)
+    found = {}
+    for k, size in enumerate(wanted):
+        hear("drop tokens", k, len(wanted))
+        reduce = distill if book.alive.all() else drop_cheapest
+        reduce(book, size - len(source.special_tokens), protected)
+        figures = evaluator.evaluate(book.alive, inference)
+        found[size] = SizeOnCorpus(n_ids=size, train=figures.train, held_out=figures.held_out)
+    return found
