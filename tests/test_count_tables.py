@@ -15,13 +15,14 @@ from strategies import corpora
 
 from vocab.corpus import merging
 from vocab.corpus.count_facts import CountFacts
-from vocab.corpus.count_table import CountTable, CountTableWriter, Rows, read_part
+from vocab.corpus.count_table import CountTable, CountTableWriter, read_part
 from vocab.corpus.counting import CorpusPart, Tally, count
 from vocab.corpus.counts import PretokenCounts
 from vocab.corpus.job import CountJob, count_to
 from vocab.corpus.memory import parse_bytes
 from vocab.corpus.merging import merge_count_tables
 from vocab.corpus.mixture import mixed, shares
+from vocab.corpus.rows import Rows
 from vocab.errors import CorpusError, TargetError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 

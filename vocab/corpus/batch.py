@@ -49,6 +49,12 @@ class Batch:
         return cls._checked(text[starts[0] : starts[-1]], starts - starts[0], errors, where)
 
     @classmethod
+    def of_utf8(cls, documents: Sequence[bytes]) -> Batch:
+        """Documents that are known to be UTF-8."""
+        text, starts = _end_to_end(documents)
+        return cls(text, starts, text.size)
+
+    @classmethod
     def of_bytes(cls, documents: Sequence[bytes], errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
         """Documents from bytes; `where(d)` names document d in an error."""
         text, starts = _end_to_end(documents)

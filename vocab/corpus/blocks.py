@@ -43,8 +43,11 @@ class TextBlock(Block):
 
     documents: list[bytes]
     places: list[str]  # of each document, for errors
+    is_utf8: bool = False  # known, so that it need not be checked
 
     def batch(self, errors: EncodingErrors) -> Batch:
+        if self.is_utf8:
+            return Batch.of_utf8(self.documents)
         return Batch.of_bytes(self.documents, errors, self.places.__getitem__)
 
 

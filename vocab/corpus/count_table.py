@@ -14,7 +14,7 @@ The schema metadata key "vocab.counts" holds JSON: at least `format` (1) and `sp
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from vocab.corpus.count_facts import CountFacts, LeftOut
 from vocab.corpus.counting import CorpusPart
 from vocab.corpus.counts import PretokenCounts
 from vocab.corpus.files import reading
+from vocab.corpus.rows import Rows
 from vocab.corpus.staged import writing
 from vocab.errors import CorpusError
 from vocab.splitting import SplitPattern
@@ -40,53 +41,12 @@ _READ_ROWS = 1 << 14
 _MOST_BYTES = 1 << 62
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of a count table: pre-token k is blob[starts[k] : starts[k + 1]], its values uint64[n, 4]."""
-
-    blob: npt.NDArray[np.uint8]
-    starts: npt.NDArray[np.int64]
-    values: npt.NDArray[np.uint64]
-
-    @property
-    def n_rows(self) -> int:
-        return self.starts.size - 1
-
-    def pretoken(self, k: int) -> bytes:
-        return self.blob[self.starts[k] : self.starts[k + 1]].tobytes()
-
-    def slice(self, first: int, last: int) -> Rows:
-        """Rows first … last - 1, without copying pre-tokens."""
-        starts = self.starts[first : last + 1]
-        return Rows(self.blob[starts[0] : starts[-1]], starts - starts[0], self.values[first:last])
-
-    def n_at_most(self, bound: bytes) -> int:
-        """How many rows have a pre-token that is not after `bound`."""
-        low, high = 0, self.n_rows
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self.pretoken(middle) <= bound else (low, middle)
-        return low
-
-    @classmethod
-    def of_table(cls, table: PretokenTable, *, held_out: bool) -> Iterator[Rows]:
-        """The entries of a thread's table in byte order, as counts of training or held-out documents, in chunks."""
-        for blob, starts, counts, documents in table.sorted_chunks(_ROW_GROUP_ROWS):
-            values = np.zeros((counts.size, len(VALUE_COLUMNS)), dtype=np.uint64)
-            values[:, 2 * held_out], values[:, 2 * held_out + 1] = counts, documents
-            yield cls(blob, starts, values)
-
-    @classmethod
-    def summed(cls, parts: Sequence[Rows]) -> Rows:
-        """The rows of several tables in byte order, equal pre-tokens added up."""
-        table = PretokenTable()
-        entries = [table.add(part.blob, part.starts[1:]) for part in parts]
-        sums = np.zeros((table.n_entries, len(VALUE_COLUMNS)), dtype=np.uint64)
-        for part, places in zip(parts, entries, strict=True):
-            sums[places] += part.values  # a part holds a pre-token once
-        order = table.order()
-        blob, starts, _, _ = table.sorted_arrays()
-        return cls(blob, starts, sums[order])
+def rows_of_table(table: PretokenTable, *, held_out: bool) -> Iterator[Rows]:
+    """The entries of a thread's table in byte order, as counts of training or held-out documents, in chunks."""
+    for blob, starts, counts, documents in table.sorted_chunks(_ROW_GROUP_ROWS):
+        values = np.zeros((counts.size, len(VALUE_COLUMNS)), dtype=np.uint64)
+        values[:, 2 * held_out], values[:, 2 * held_out + 1] = counts, documents
+        yield Rows(blob, starts, values)
 
 
 class CountTableWriter:

@@ -147,15 +147,24 @@ def count_documents(
 
 
 def _as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
-    pending: list[bytes] = []
-    n_bytes = 0
+    pending: list[str] = []
+    n_characters = 0
     for document in documents:
-        pending.append(document.encode(errors="surrogatepass"))
-        n_bytes += len(pending[-1])
-        if n_bytes >= BLOCK_BYTES:
-            yield TextBlock(Position(), n_bytes, pending, [name] * len(pending))
-            pending, n_bytes = [], 0
-    yield TextBlock(Position(), n_bytes, pending, [name] * len(pending))
+        pending.append(document)
+        n_characters += len(document)
+        if n_characters >= BLOCK_BYTES:
+            yield _string_block(pending, name)
+            pending, n_characters = [], 0
+    yield _string_block(pending, name)
+
+
+def _string_block(documents: list[str], name: str) -> Block:
+    """A block of strings, which are UTF-8 once they are encoded, unless there are lone surrogates in one."""
+    try:
+        encoded, is_utf8 = [document.encode() for document in documents], True
+    except UnicodeEncodeError:
+        encoded, is_utf8 = [document.encode(errors="surrogatepass") for document in documents], False
+    return TextBlock(Position(), sum(map(len, encoded)), encoded, [name] * len(encoded), is_utf8)
 
 
 def _count_blocks(
@@ -244,8 +253,13 @@ class CountingPool(AbstractContextManager["CountingPool"]):
         """The same, and begin with empty ones; the tally goes on. Call `wait` first."""
         taken = self.tables()
         for counter in self._counters:
-            counter.train, counter.held_out = PretokenTable(), PretokenTable()
+            counter.train, counter.held_out = _new_tables()
         return taken
+
+
+def _new_tables() -> tuple[PretokenTable, PretokenTable]:
+    """For training and for held-out documents, with room from the start, since growing costs."""
+    return PretokenTable(1 << 16), PretokenTable(1 << 14)
 
 
 class _Counter:
@@ -253,8 +267,7 @@ class _Counter:
 
     def __init__(self, pattern: SplitPattern) -> None:
         self.pattern = pattern
-        self.train = PretokenTable()
-        self.held_out = PretokenTable()
+        self.train, self.held_out = _new_tables()
         self.tally = Tally()
 
     def add(self, batch: Batch) -> None:
@@ -279,4 +292,4 @@ def are_held_out(batch: Batch) -> npt.NDArray[np.bool_]:
 
 def is_held_out(text: bytes) -> bool:
     """Whether one document is held out, given its UTF-8 text."""
-    return bool(are_held_out(Batch.of_bytes([text], "replace", str))[0])
+    return bool(are_held_out(Batch.of_utf8([text]))[0])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vocab.corpus.rows import Rows, sum_rows
 from vocab.errors import CorpusError
 from vocab.splitting.table import PretokenTable
 
@@ -68,7 +69,7 @@ class PretokenCounts:
         return [blob[a:b] for a, b in itertools.pairwise(starts)]
 
 
-def merge(tables: Sequence[PretokenCounts], weights: Iterable[int] | None = None) -> PretokenCounts:
+def merge(tables: Sequence[PretokenCounts], weights: Iterable[int] | None = None, n_threads: int = 1) -> PretokenCounts:
     """Sum of count tables, each times its weight (default 1); associative. Raises CorpusError on mixed patterns.
 
     Documents are counted without weights, and only when every table has them.
@@ -80,63 +81,27 @@ def merge(tables: Sequence[PretokenCounts], weights: Iterable[int] | None = None
     factors = list(weights or [1] * len(tables))
     if len(tables) == 1 and factors == [1]:
         return tables[0]
-    table = PretokenTable()
-    for counts, weight in zip(tables, factors, strict=True):
-        documents = counts.document_counts
-        if documents is None:
-            documents = np.zeros(counts.n_pretokens, dtype=np.uint64)
-        table.add_counts(counts.blob, counts.starts, counts.counts * np.uint64(weight), documents)
-    have_documents = all(counts.document_counts is not None for counts in tables)
-    return PretokenCounts.from_table(table, tables[0].pattern_sha256, with_documents=have_documents)
+    rows = [_weighted_rows(counts, weight) for counts, weight in zip(tables, factors, strict=True)]
+    whole = sum_rows(rows, n_threads)
+    counts, documents = np.ascontiguousarray(whole.values.T)
+    have_documents = all(part.document_counts is not None for part in tables)
+    return PretokenCounts(
+        whole.blob, whole.starts, counts, tables[0].pattern_sha256, documents if have_documents else None
+    )
 
 
 def from_tables(tables: Sequence[PretokenTable], pattern_sha256: str) -> PretokenCounts:
-    """The sum of several threads' tables, with documents; each thread adds up and sorts one range of the bytes."""
+    """The sum of several threads' tables, with documents, by as many threads."""
     if len(tables) == 1:
         return PretokenCounts.from_table(tables[0], pattern_sha256, with_documents=True)
-    heads = [_first_two_bytes(table) for table in tables]
-    cuts = _even_cuts(heads, len(tables))
-    parts = [[(head >= low) & (head < high) for head in heads] for low, high in itertools.pairwise(cuts)]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        sums = list(pool.map(lambda chosen: _sum_of_chosen(tables, chosen, pattern_sha256), parts))
-    return _end_to_end(sums)
+    with ThreadPoolExecutor(len(tables)) as pool:
+        parts = list(pool.map(lambda t: PretokenCounts.from_table(t, pattern_sha256, with_documents=True), tables))
+    return merge(parts, n_threads=len(tables))
 
 
-def _first_two_bytes(table: PretokenTable) -> npt.NDArray[np.int64]:
-    """Numbers in the order of the bytes, so that equal pre-tokens have equal ones."""
-    first = table.starts[:-1]
-    has_second = table.starts[1:] - first > 1
-    head = table.blob[first].astype(np.int64) * 257
-    head[has_second] += table.blob[first[has_second] + 1].astype(np.int64) + 1
-    return head
-
-
-def _even_cuts(heads: Sequence[npt.NDArray[np.int64]], n_parts: int) -> list[int]:
-    """Edges of n_parts ranges of heads that hold about equally many entries."""
-    totals = np.cumsum(sum(np.bincount(head, minlength=256 * 257) for head in heads))
-    cuts = np.searchsorted(totals, [totals[-1] * k // n_parts for k in range(1, n_parts)]) + 1
-    return [0, *cuts.tolist(), 256 * 257]
-
-
-def _sum_of_chosen(
-    tables: Sequence[PretokenTable], chosen: Sequence[npt.NDArray[np.bool_]], pattern_sha256: str
-) -> PretokenCounts:
-    whole = PretokenTable()
-    for table, mask in zip(tables, chosen, strict=True):
-        lengths = np.diff(table.starts)
-        starts = np.concatenate([[0], np.cumsum(lengths[mask])])
-        whole.add_counts(table.blob[np.repeat(mask, lengths)], starts, table.counts[mask], table.n_documents[mask])
-    return PretokenCounts.from_table(whole, pattern_sha256, with_documents=True)
-
-
-def _end_to_end(parts: Sequence[PretokenCounts]) -> PretokenCounts:
-    """Counts whose ranges of pre-tokens follow one another."""
-    before = np.cumsum([0] + [part.blob.size for part in parts])
-    starts = [part.starts[:-1] + n for part, n in zip(parts, before[:-1], strict=True)]
-    return PretokenCounts(
-        np.concatenate([part.blob for part in parts]),
-        np.concatenate([*starts, before[-1:]]),
-        np.concatenate([part.counts for part in parts]),
-        parts[0].pattern_sha256,
-        np.concatenate([part.document_counts for part in parts if part.document_counts is not None]),
-    )
+def _weighted_rows(counts: PretokenCounts, weight: int) -> Rows:
+    values = np.zeros((counts.n_pretokens, 2), dtype=np.uint64)
+    values[:, 0] = counts.counts * np.uint64(weight)
+    if counts.document_counts is not None:
+        values[:, 1] = counts.document_counts
+    return Rows(counts.blob, counts.starts, values)

@@ -5,8 +5,16 @@ Specification: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md. T
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
+
+# Without reference counts of arrays (_nrt): the caller holds them.
+_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+_INLINE: dict[str, Any] = {**_KERNEL, "forceinline": True}
+_intrinsic: Any = intrinsic  # its declared type counts the typing context as an argument
 
 _P1 = np.uint64(0x9E3779B185EBCA87)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -16,32 +24,34 @@ _P5 = np.uint64(0x27D4EB2F165667C5)
 _64 = np.uint64(64)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(**_INLINE)
 def _rotate(x, n):
     return (x << np.uint64(n)) | (x >> (_64 - np.uint64(n)))
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _word(text, i):
-    """Eight bytes, little endian."""
-    low = np.uint64(text[i]) | np.uint64(text[i + 1]) << np.uint64(8)
-    low |= np.uint64(text[i + 2]) << np.uint64(16) | np.uint64(text[i + 3]) << np.uint64(24)
-    high = np.uint64(text[i + 4]) | np.uint64(text[i + 5]) << np.uint64(8)
-    high |= np.uint64(text[i + 6]) << np.uint64(16) | np.uint64(text[i + 7]) << np.uint64(24)
-    return low | high << np.uint64(32)
+@_intrinsic
+def _word(typingctx, array, at):
+    """Eight bytes from byte `at` of a uint8 array as a little-endian uint64, unchecked: the caller knows they exist."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), context.get_value_type(types.uint64).as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(array, at), codegen
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(**_INLINE)
 def _round(accumulator, word):
     return _rotate(accumulator + word * _P2, 31) * _P1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(**_INLINE)
 def _merge(value, accumulator):
     return (value ^ _round(np.uint64(0), accumulator)) * _P1 + _P4
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def _xxh64(text, i, end):
     """XXH64 with seed 0 of text[i:end]."""
     length = np.uint64(end - i)
@@ -71,7 +81,7 @@ def _xxh64(text, i, end):
     return value ^ (value >> np.uint64(32))
 
 
-@njit(nogil=True, cache=True)
+@njit(**_KERNEL)
 def hash_documents(text, starts, hashes):
     """Write XXH64 (seed 0) of each document text[starts[d]:starts[d + 1]] (uint8, int64) to hashes (uint64)."""
     for d in range(starts.size - 1):

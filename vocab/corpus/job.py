@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from vocab.corpus.blocks import Position
 from vocab.corpus.count_facts import CountFacts
-from vocab.corpus.count_table import CountTableWriter, Rows, stored_rows
+from vocab.corpus.count_table import CountTableWriter, rows_of_table, stored_rows
 from vocab.corpus.counting import CountingPool, Progress
 from vocab.corpus.job_state import JobState
 from vocab.corpus.memory import give_back_unused, peak_resident_bytes, resident_bytes
@@ -344,7 +344,7 @@ def write_run(path: Path, table: PretokenTable, is_held_out: int) -> None:
     """Write a thread's table of training (0) or held-out (1) documents, sorted; OutputError when the disk is full."""
     with staged_file(path) as staged:
         writer = CountTableWriter(staged)
-        for rows in Rows.of_table(table, held_out=bool(is_held_out)):
+        for rows in rows_of_table(table, held_out=bool(is_held_out)):
             writer.write(rows)
         writer.close()
 

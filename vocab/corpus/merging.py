@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from vocab.corpus.count_facts import CountFacts, LeftOut, merged_facts
-from vocab.corpus.count_table import CountTable, CountTableWriter, Rows, drop_rare, stored_rows
+from vocab.corpus.count_table import CountTable, CountTableWriter, drop_rare, stored_rows
+from vocab.corpus.rows import Rows, sum_rows
 from vocab.corpus.staged import staged_file
 
 # Tables read side by side; more are added up in groups first.
@@ -84,7 +85,7 @@ def _side_by_side(tables: Sequence[Iterator[Rows]]) -> Iterator[Rows]:
             left = rows.slice(n, rows.n_rows) if n < rows.n_rows else _next(table)
             if left is not None:
                 rest.append((left, table))
-        yield taken[0] if len(taken) == 1 else Rows.summed(taken)
+        yield sum_rows(taken)
         in_hand = rest
 
 

@@ -461,7 +461,7 @@ def _grown(array: npt.NDArray[Scalar], n_used: int, n_needed: int) -> npt.NDArra
     """The array, or a copy with room for `n_needed` rows and a third of that to spare."""
     if n_needed <= len(array):
         return array
-    larger = np.empty((max(n_needed, len(array) * 3 // 2), *array.shape[1:]), dtype=array.dtype)
+    larger = np.empty((max(n_needed, 2 * len(array)), *array.shape[1:]), dtype=array.dtype)
     larger[:n_used] = array[:n_used]
     return larger
 
@@ -476,13 +476,14 @@ class PretokenTable:
     adding one more raises ValueError.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 1 << 12) -> None:
+        """An empty table with room for so many entries, a power of two, before it grows."""
         self.n_entries = 0
         self._n_documents = 0  # added so far: what the last document of an entry is told by
-        self._arena = np.empty(1 << 16, dtype=np.uint8)
-        self._starts = np.zeros((1 << 12) + 1, dtype=np.int64)
-        self._records = np.empty((1 << 12, 5), dtype=np.uint64)
-        self._slots = np.zeros(1 << 13, dtype=np.uint64)
+        self._arena = np.empty(16 * room, dtype=np.uint8)
+        self._starts = np.zeros(room + 1, dtype=np.int64)
+        self._records = np.empty((room, 5), dtype=np.uint64)
+        self._slots = np.zeros(2 * room, dtype=np.uint64)
         # Some pieces while they are counted.
         self._keys = np.empty((_N_CHUNK, 2), dtype=np.uint64)
         self._found = np.empty(_N_CHUNK, dtype=np.uint64)
