@@ -1,6 +1,7 @@
 """The public count table: what it holds, sums of many, mixtures, and tables that cannot be trusted."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -108,6 +109,14 @@ def test_a_table_by_somebody_else_needs_two_columns_and_the_pattern(tmp_path):
     assert part.train.counts.tolist() == [3, 2**40, 1]
     assert part.held_out.n_pretokens == 0
     assert part.held_out_rule == "not stated"
+
+
+def test_the_recipe_in_the_documentation(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "counts.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(recipe, {})
+    assert read_part(tmp_path / "mine.parquet", PATTERN).train.pretokens() == [b" world", b"Hello"]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_binary(), pa.large_string()])
