@@ -278,6 +278,9 @@ def test_nothing_to_count(tmp_path):
     job = CountJob([str(tmp_path / "empty.txt")], PATTERN)
     assert "is empty: there is no text to count" in refusal(CorpusError, tmp_path / "c", job)
     assert not (tmp_path / "c").exists()
+    (tmp_path / "binary.txt").write_bytes(b"a\0b")
+    assert "holds NUL bytes" in refusal(CorpusError, tmp_path / "c", CountJob([str(tmp_path / "binary.txt")], PATTERN))
+    assert not (tmp_path / "c").exists()
 
 
 def test_standard_input_cannot_go_on(many_runs, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import sysconfig
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from vocab.corpus.profile import builtin_profile
 from vocab.errors import CorpusError, SourceError, TargetError
 from vocab.prune import METHODS, PruneResult, prune
 from vocab.prune.compare import compare
+from vocab.prune.prior import with_prior
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Vocabulary
 
@@ -199,6 +201,17 @@ def test_baselines_are_those_that_their_own_runs_give(results):
             own = results[row.name, inference].report.result
             # The run itself exchanges tokens that no text produces, which can only touch few.
             assert row.train.n_tokens == pytest.approx(own.train.n_tokens, rel=1e-3)
+
+
+def test_a_prior_adds_every_token_to_the_counts(source, corpus):
+    evidence = with_prior(corpus.train, source, 0.1)
+    pretokens = evidence.counts.pretokens()
+    assert pretokens == sorted(set(pretokens))
+    expected = Counter(dict(zip(source.tokens(), evidence.pseudo.tolist(), strict=True)))
+    for pretoken, n in zip(corpus.train.pretokens(), corpus.train.counts.tolist(), strict=True):
+        expected[pretoken] += evidence.scale * n
+    assert dict(zip(pretokens, evidence.counts.counts.tolist(), strict=True)) == expected
+    assert evidence.pseudo.sum() == pytest.approx(0.1 * evidence.scale * corpus.train.n_occurrences, rel=0.01)
 
 
 def test_the_frequency_baseline_keeps_the_most_used(results, source, documents, tiktoken_cl100k):

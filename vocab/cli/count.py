@@ -105,7 +105,7 @@ def _show(done: Counted, out: Path) -> None:
     screen = console()
     screen.print(_facts_table(done.facts, done.n_pretokens))
     screen.print(
-        f"{done.seconds:,.1f} s, {done.bytes_per_second / 1e6:,.0f} MB/s of text, {done.n_runs} runs, "
+        f"{done.seconds:,.1f} s, {done.bytes_per_second / 1e6:,.0f} MB/s of text, sorted runs: {done.n_runs}, "
         f"peak memory {done.peak_resident_bytes / 1e6:,.0f} MB."
     )
     if done.n_files_skipped:

@@ -205,9 +205,12 @@ class _Run:
     def finish(self) -> Counted:
         """Count what is left, add up, report; what an interrupted count needs goes last."""
         was_resumed = self.state.position > Position()
-        self._count()
+        try:
+            self._count()
+        finally:
+            if not self.state.runs:  # there is nothing to go on from
+                self._remove_scratch()
         if not self.state.runs:
-            self._remove_scratch()
             raise CorpusError(f"corpus {' + '.join(self.job.places)} is empty: there is no text to count")
         facts, n_pretokens = self._add_up()
         done = Counted(

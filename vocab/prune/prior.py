@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.corpus.counts import PretokenCounts, merge
+from vocab.splitting.table import PretokenTable
 from vocab.vocabulary import Vocabulary
 
 # Ranks below this count as equally frequent: there, rank says more of the order of merging than of use.
@@ -36,5 +37,7 @@ def with_prior(train: PretokenCounts, source: Vocabulary, strength: float) -> Ev
         return Evidence(train, 1, np.zeros(source.n_tokens, dtype=np.int64))
     weights = 1.0 / (np.arange(source.n_tokens) + _FLAT_RANKS)
     counts = np.rint(weights * (strength * _SCALE * train.n_occurrences / weights.sum())).astype(np.uint64)
-    pseudo = PretokenCounts(source.blob, source.starts, counts, train.pattern_sha256)
+    tokens = PretokenTable()
+    tokens.add(source.blob, source.starts[1:], counts)
+    pseudo = PretokenCounts.from_table(tokens, train.pattern_sha256)
     return Evidence(merge([train, pseudo], [_SCALE, 1]), _SCALE, counts.astype(np.int64))
