@@ -276,8 +276,9 @@ class _Run:
                     last_run = time.monotonic()
                 if interrupt.is_set():
                     raise Interrupted
-            self._write_runs(pool, before, end, how)
+            pool.wait()
             self.on_progress("count", _sum(before, pool.progress))
+            self._write_runs(pool, before, end, how)
 
     def _table_bytes(self) -> int:
         free = self.memory_bytes - resident_bytes() - _BYTES_A_THREAD * self.n_threads
