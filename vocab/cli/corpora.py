@@ -100,7 +100,7 @@ def corpus_of(
         return None
     named = [place_and_weight(text) for text in places or []]
     stored = [place_and_weight(text) for text in tables or []]
-    parts = [read_part(_table_path(path), pattern, min_count) for path, _ in stored]
+    parts = [read_part(table_path(path), pattern, min_count) for path, _ in stored]
     if named:
         note_slow_split(pattern)
         names = [place for place, _ in named]
@@ -127,7 +127,8 @@ def place_and_weight(text: str) -> tuple[str, float | None]:
     return match[1], float(match[2])
 
 
-def _table_path(place: str) -> Path:
+def table_path(place: str | Path) -> Path:
+    """A count table, given by its file or by the folder that `vocab count` wrote it to."""
     path = Path(place)
     return path / "counts.parquet" if path.is_dir() else path
 

@@ -22,6 +22,7 @@ from vocab.cli.corpora import (
     note_slow_split,
     reading,
     stored_bytes,
+    table_path,
 )
 from vocab.cli.screen import console, progress, table
 
@@ -153,7 +154,7 @@ def merge(
         raise OutputError(f"{out} is a folder: name a file with --out")
     if out.exists() and not force:
         raise OutputError(f"{out} is there already: name another file with --out, or pass --force")
-    paths = [path / "counts.parquet" if path.is_dir() else path for path in tables]
+    paths = [table_path(path) for path in tables]
     total = sum(CountTable(path).n_rows for path in paths)
     with progress() as bar:
         task = bar.add_task("add up", total=total, rate="")
@@ -171,7 +172,7 @@ def info(
     """Check a count table from end to end and say what it holds."""
     from vocab.corpus.count_table import CountTable, most_frequent
 
-    found = CountTable(path / "counts.parquet" if path.is_dir() else path)
+    found = CountTable(table_path(path))
     rows = most_frequent(found, top)
     if as_json:
         typer.echo(

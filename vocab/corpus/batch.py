@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vocab.corpus.arrow import blob_and_starts
 from vocab.errors import CorpusError
 
 EncodingErrors = Literal["replace", "skip", "refuse"]
@@ -42,11 +43,7 @@ class Batch:
     @classmethod
     def of_arrow(cls, array: pa.Array, errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
         """Documents of an Arrow string or binary array without nulls; `where(d)` names document d in an error."""
-        array = array.cast(pa.large_string())
-        _, offsets, data = array.buffers()
-        starts = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-        text = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
-        return cls._checked(text[starts[0] : starts[-1]], starts - starts[0], errors, where)
+        return cls._checked(*blob_and_starts(array.cast(pa.large_string())), errors, where)
 
     @classmethod
     def of_utf8(cls, documents: Sequence[bytes]) -> Batch:

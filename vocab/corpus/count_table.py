@@ -22,11 +22,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vocab.corpus.arrow import blob_and_starts
 from vocab.corpus.count_facts import CountFacts, LeftOut
 from vocab.corpus.counting import CorpusPart
 from vocab.corpus.counts import PretokenCounts
 from vocab.corpus.files import reading
-from vocab.corpus.rows import Rows
+from vocab.corpus.rows import Rows, end_to_end
 from vocab.corpus.staged import writing
 from vocab.errors import CorpusError
 from vocab.splitting import SplitPattern
@@ -39,6 +40,9 @@ _ROW_GROUP_ROWS = 1 << 16
 _READ_ROWS = 1 << 14
 # Sums of counts times lengths stay exact in int64.
 _MOST_BYTES = 1 << 62
+_NO_ROWS = Rows(
+    np.empty(0, dtype=np.uint8), np.zeros(1, dtype=np.int64), np.empty((0, len(VALUE_COLUMNS)), dtype=np.uint64)
+)
 
 
 def rows_of_table(table: PretokenTable, *, held_out: bool) -> Iterator[Rows]:
@@ -127,7 +131,7 @@ class CountTable:
             for batch in self._file.iter_batches(_READ_ROWS, columns=self._columns, use_threads=False):
                 rows = _from_arrow(batch, self.path, n_before)
                 _check_rising(rows, before, self.path, n_before)
-                n_bytes += _total_bytes(rows, self.path)
+                n_bytes += _total_bytes(rows)
                 if n_bytes > _MOST_BYTES:
                     raise CorpusError(
                         f"{self.path} counts more than {_MOST_BYTES:,} bytes of text: its counts overflow"
@@ -172,7 +176,6 @@ def _checked_columns(schema: pa.Schema, path: Path) -> list[str]:
 
 
 def _from_arrow(batch: pa.RecordBatch, path: Path, n_before: int) -> Rows:
-    pretokens = batch.column(0).cast(pa.large_binary())
     values = np.zeros((len(batch), len(VALUE_COLUMNS)), dtype=np.uint64)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if column.null_count:
@@ -180,10 +183,7 @@ def _from_arrow(batch: pa.RecordBatch, path: Path, n_before: int) -> Rows:
             raise CorpusError(f"{path} row {n_before + row:,} has no {name}")
         if name != "pretoken":
             values[:, VALUE_COLUMNS.index(name)] = _unsigned(column, f"{path}", name, n_before)
-    _, offsets, data = pretokens.buffers()
-    starts = np.frombuffer(offsets, dtype=np.int64)[pretokens.offset : pretokens.offset + len(pretokens) + 1]
-    blob = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
-    return Rows(blob[starts[0] : starts[-1]], starts - starts[0], values)
+    return Rows(*blob_and_starts(batch.column(0).cast(pa.large_binary())), values)
 
 
 def _unsigned(column: pa.Array, path: str, name: str, n_before: int) -> npt.NDArray[np.uint64]:
@@ -209,7 +209,7 @@ def _check_rising(rows: Rows, before: bytes | None, path: Path, n_before: int) -
         )
 
 
-def _total_bytes(rows: Rows, path: Path) -> int:
+def _total_bytes(rows: Rows) -> int:
     """Bytes of text behind the rows, without overflow."""
     lengths = np.diff(rows.starts).astype(np.float64)
     counts = rows.values[:, 0].astype(np.float64) + rows.values[:, 2].astype(np.float64)
@@ -257,14 +257,6 @@ def _chosen(rows: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
 
 def _side(parts: Sequence[Rows], column: int, digest: str) -> PretokenCounts:
     """Training (column 0) or held-out counts (column 2), without the pre-tokens that do not occur there."""
-    parts = [_chosen(rows, rows.values[:, column] > 0) for rows in parts]
-    before = np.cumsum([0] + [rows.blob.size for rows in parts])
-    starts = [rows.starts[:-1] + n for rows, n in zip(parts, before[:-1], strict=True)]
-    values = np.concatenate([rows.values for rows in parts]) if parts else np.zeros((0, 4), dtype=np.uint64)
-    return PretokenCounts(
-        np.concatenate([rows.blob for rows in parts]) if parts else np.empty(0, dtype=np.uint8),
-        np.concatenate([*starts, before[-1:]]),
-        np.ascontiguousarray(values[:, column]),
-        digest,
-        np.ascontiguousarray(values[:, column + 1]),
-    )
+    whole = end_to_end([_NO_ROWS, *(_chosen(rows, rows.values[:, column] > 0) for rows in parts)])
+    counts, documents = np.ascontiguousarray(whole.values[:, column : column + 2].T)
+    return PretokenCounts(whole.blob, whole.starts, counts, digest, documents)

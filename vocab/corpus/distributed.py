@@ -24,7 +24,7 @@ from vocab.corpus.blocks import Position, TextBlock
 from vocab.corpus.count_facts import CountFacts
 from vocab.corpus.count_table import stored_rows
 from vocab.corpus.counting import CountingPool
-from vocab.corpus.job import write_run
+from vocab.corpus.job import write_runs
 from vocab.corpus.merging import merge_count_tables, write_sum
 from vocab.corpus.readers import BLOCK_BYTES, Reading
 from vocab.corpus.staged import staged_file, writing
@@ -223,12 +223,7 @@ class _Counted:
             self._spill()
 
     def _spill(self) -> None:
-        for is_held_out, tables in enumerate(self._pool.take_tables()):
-            for table in tables:
-                if table.n_entries:
-                    path = self._scratch / f"run-{len(self.runs):06}.parquet"
-                    write_run(path, table, is_held_out)
-                    self.runs.append(path)
+        self.runs += write_runs(self._pool, self._scratch, len(self.runs))
 
     def write(self, path: Path, entry: dict[str, Any]) -> CountFacts:
         """Write the table of everything added."""

@@ -262,7 +262,7 @@ class _Run:
 
     def _count(self) -> None:
         budget = self._table_bytes()
-        before, how = replace(self.state), replace(self.job.how, skipped=[])
+        before, how = self.state, replace(self.job.how, skipped=[])
         last_run = time.monotonic()
         with deferred_interrupt() as interrupt, CountingPool(self.job.pattern, how, self.n_threads) as pool:
             end = before.position
@@ -292,25 +292,17 @@ class _Run:
     def _write_runs(self, pool: CountingPool, before: JobState, end: Position, how: Reading) -> None:
         """Put everything counted since the last time on disk, then say so in progress.json."""
         pool.wait()
-        training, held_out = pool.take_tables()
-        tables = [
-            (table, side) for side, tables in enumerate((training, held_out)) for table in tables if table.n_entries
-        ]
-        first = len(self.state.runs)
-        names = [f"run-{first + k:06}.parquet" for k in range(len(tables))]
-        with ThreadPoolExecutor(self.n_threads) as threads:
-            list(threads.map(write_run, (self.scratch / name for name in names), *zip(*tables, strict=True)))
+        paths = write_runs(pool, self.scratch, len(self.state.runs), self.n_threads)
         self.state = replace(
             self.state,
             position=end,
-            runs=[*self.state.runs, *names],
+            runs=[*self.state.runs, *(path.name for path in paths)],
             tally=before.tally + pool.tally,
             n_stored_bytes=before.n_stored_bytes + pool.progress.n_stored_bytes,
             n_files_skipped=before.n_files_skipped + len(how.skipped),
             seconds=self._seconds(),
         )
         self.state.save(self.scratch / _PROGRESS)
-        del tables, training, held_out
         give_back_unused()
 
 
@@ -344,7 +336,16 @@ def _sum(before: JobState, progress: Progress) -> Progress:
     )
 
 
-def write_run(path: Path, table: PretokenTable, is_held_out: int) -> None:
+def write_runs(pool: CountingPool, folder: Path, first: int, n_threads: int = 1) -> list[Path]:
+    """Write all that a pool holds as sorted runs, numbered from `first` on, and leave it empty; the runs' paths."""
+    tables = [(table, side) for side, tables in enumerate(pool.take_tables()) for table in tables if table.n_entries]
+    paths = [folder / f"run-{first + k:06}.parquet" for k in range(len(tables))]
+    with ThreadPoolExecutor(n_threads) as threads:
+        list(threads.map(_write_run, paths, *zip(*tables, strict=True)))
+    return paths
+
+
+def _write_run(path: Path, table: PretokenTable, is_held_out: int) -> None:
     """Write a thread's table of training (0) or held-out (1) documents, sorted; OutputError when the disk is full."""
     with staged_file(path) as staged:
         writer = CountTableWriter(staged)

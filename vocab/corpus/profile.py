@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from vocab.corpus.arrow import blob_and_starts
 from vocab.corpus.counting import CorpusCounts, CorpusPart, Tally
 from vocab.corpus.counts import PretokenCounts
 from vocab.splitting import SplitPattern
@@ -86,13 +87,9 @@ def read_profile(path: Path) -> CorpusCounts:
 def _rows_as_counts(table: pa.Table, name: str, held_out: bool, pattern_sha256: str) -> PretokenCounts:
     same_part = pc.equal(table["part"], name)
     rows = table.filter(pc.and_(same_part, pc.equal(table["held_out"], held_out)))
-    pretokens = rows["pretoken"].combine_chunks()
     counts = rows["count"].to_numpy().astype(np.uint64)
-    offsets = np.frombuffer(pretokens.buffers()[1], dtype=np.int32)
-    starts = offsets[pretokens.offset : pretokens.offset + len(pretokens) + 1].astype(np.int64)
-    data = pretokens.buffers()[2]
-    blob = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
-    return PretokenCounts(blob[starts[0] : starts[-1]], starts - starts[0], counts, pattern_sha256)
+    pretokens = rows["pretoken"].combine_chunks().cast(pa.large_binary())
+    return PretokenCounts(*blob_and_starts(pretokens), counts, pattern_sha256)
 
 
 def write_profile(corpus: CorpusCounts, path: Path) -> None:

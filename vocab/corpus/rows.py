@@ -54,7 +54,7 @@ def sum_rows(parts: Sequence[Rows], n_threads: int = 1) -> Rows:
             merged = list(pool.map(_sum_of_two, pieces))
     else:
         merged = [_sum_of_two(piece) for piece in pieces]
-    sums = [_end_to_end(merged[k], merged[k + 1]) for k in range(0, len(merged), 2)]
+    sums = [end_to_end(merged[k : k + 2]) for k in range(0, len(merged), 2)]
     return sum_rows([*sums, *parts[len(parts) // 2 * 2 :]], n_threads)
 
 
@@ -80,10 +80,12 @@ def _sum_of_two(pair: tuple[Rows, Rows]) -> Rows:
     return Rows(blob[: starts[n]], starts[: n + 1], values[:n])
 
 
-def _end_to_end(one: Rows, other: Rows) -> Rows:
-    """Rows of which all of the second come after all of the first."""
+def end_to_end(parts: Sequence[Rows]) -> Rows:
+    """Rows of several tables, of which all of one come before all of the next."""
+    before = np.cumsum([0] + [rows.blob.size for rows in parts])
+    starts = [rows.starts[:-1] + n for rows, n in zip(parts, before[:-1], strict=True)]
     return Rows(
-        np.concatenate([one.blob, other.blob]),
-        np.concatenate([one.starts, other.starts[1:] + one.starts[-1]]),
-        np.concatenate([one.values, other.values]),
+        np.concatenate([rows.blob for rows in parts]),
+        np.concatenate([*starts, before[-1:]]),
+        np.concatenate([rows.values for rows in parts]),
     )
