@@ -289,6 +289,64 @@ def gain(method: str, ranks: Mapping[bytes, int], counts: Mapping[bytes, int], t
     return price(method, {**ranks, token: rank}, counts, token)
 
 
+# Candidates
+
+
+def whole_characters(raw: bytes) -> list[bytes | None]:
+    """The characters of some bytes, None for each byte that is no part of a whole one."""
+    found: list[bytes | None] = []
+    while raw:
+        widths = [n for n in range(1, 5) if _is_character(raw[:n])]
+        found.append(raw[: widths[0]] if widths else None)
+        raw = raw[widths[0] if widths else 1 :]
+    return found
+
+
+def _is_character(raw: bytes) -> bool:
+    try:
+        return len(raw.decode()) == 1
+    except UnicodeDecodeError:
+        return False
+
+
+def substrings(
+    counts: Mapping[bytes, int], documents: Mapping[bytes, int], min_count: int, min_documents: int, max_bytes: int
+) -> dict[bytes, tuple[int, int]]:
+    """Occurrences, and documents at most, of substrings of whole characters; single bytes among them."""
+    n_found: Counter[bytes] = Counter()
+    n_documents: Counter[bytes] = Counter()
+    for piece, count in counts.items():
+        characters = whole_characters(piece)
+        spans = [characters[a:b] for a in range(len(characters)) for b in range(a + 1, len(characters) + 1)]
+        inside = [b"".join(span) for span in spans if None not in span]
+        for token in inside:
+            n_found[token] += count
+        for token in set(inside):
+            n_documents[token] += documents[piece]
+    return {
+        token: (n, n_documents[token])
+        for token, n in n_found.items()
+        if n >= min_count and n_documents[token] >= min_documents and len(token) <= max_bytes
+    }
+
+
+def closed(found: Mapping[bytes, tuple[int, int]]) -> set[bytes]:
+    """Those that no other with one more character equals in occurrences."""
+    longer = [(token.decode(), n) for token, (n, _) in found.items() if len(token.decode()) > 1]
+    same = {part.encode() for text, n in longer for part in (text[1:], text[:-1]) if found[part.encode()][0] == n}
+    return set(found) - same
+
+
+def documents_with(counts: Iterable[bytes], documents: Mapping[bytes, int], token: bytes) -> int:
+    """Documents that hold a token at most: a document counts once for each distinct pre-token with the token."""
+    return sum(documents[piece] for piece in counts if token in piece)
+
+
+def occurrences(counts: Mapping[bytes, int], token: bytes) -> int:
+    """How often a token occurs in pre-tokens, overlapping itself too."""
+    return sum(n * sum(piece.startswith(token, k) for k in range(len(piece))) for piece, n in counts.items())
+
+
 # The best possible
 
 

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vocab.cli.candidates import (
+    CandidatesOption,
+    MinCandidateCountOption,
+    MinDocumentsOption,
+    MostCandidatesOption,
+    candidates_of,
+)
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -81,6 +88,10 @@ def prune(
     corpus: CorpusOption = None,
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
+    candidates: CandidatesOption = None,
+    min_documents: MinDocumentsOption = 1,
+    candidates_min_count: MinCandidateCountOption = None,
+    candidates_most: MostCandidatesOption = 1_000_000,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -137,7 +148,8 @@ def prune(
     directory = out or Path(f"{safe_name(whole.source.name)}-{target}")
     check_target(directory, force=force)
     tokens = tokens_to_keep(keep) if keep else []
-    check_request(whole, target, keep=tokens, special=special or [])
+    chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
+    check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
     how = reading(column, documents, encoding_errors)
     counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
     with progress() as bar:
@@ -145,6 +157,7 @@ def prune(
             whole,
             target,
             corpus=counted,
+            candidates=chosen_from,
             method=method.value,
             inference=inference.value,
             seed=seed,
@@ -196,6 +209,7 @@ def _parts_table(report: Report) -> Table:
 
 
 def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
+    from vocab.prune.report import candidates_sentences
     from vocab.sizes import padded, size_facts
 
     report, screen = result.report, console()
@@ -212,7 +226,7 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
     screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")
     if report.result.held_out.n_bytes == 0:
         screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
-    for note in report.corpus["notes"]:
+    for note in [*candidates_sentences(report.candidates, report.source["name"]), *report.corpus["notes"]]:
         screen.print(note)
     if report.certificate:
         show_certificate(report.certificate)
@@ -222,8 +236,9 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
         screen.print(
             f"Embedding rows for a multiple of {report.multiple_of}: {rows:,} ({rows - report.target} unused)."
         )
+    new = f", {report.candidates['n_new_in_result']:,} of them new," if report.candidates["n_new_in_result"] else ""
     screen.print(
-        f"{report.n_ordinary:,} ordinary + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
+        f"{report.n_ordinary:,} ordinary{new} + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
         f"Hamming weight {size.hamming_weight}, divisible by {size.largest_power_of_two_divisor}."
     )
     screen.print(f"Wrote {directory}: {', '.join(names)}", soft_wrap=False)

@@ -114,6 +114,28 @@ def _count_ends(is_end, starts, n_ends):
         n_ends[w] = n
 
 
+@njit(**_KERNEL)
+def _tally(blob, starts, first, last, keys, children, node_token, root, counts, documents, n_found, n_documents, seen):
+    """Add to n_found and n_documents what pre-tokens first … last hold of each token; seen[t] is the last that did."""
+    for w in range(first, last):
+        end = starts[w + 1]
+        for p in range(starts[w], end):
+            node = root[blob[p]]
+            q = p + 1
+            while node >= 0:
+                token = node_token[node]
+                if token >= 0:
+                    n_found[token] += counts[w]
+                    if seen[token] != w:
+                        seen[token] = w
+                        n_documents[token] += documents[w]
+                if q == end:
+                    break
+                slot = _find_child(keys, node, blob[q])
+                node = children[slot] if keys[slot] >= 0 else -1
+                q += 1
+
+
 @dataclass(frozen=True)
 class TokenTrie:
     """All tokens of a vocabulary as a prefix tree in a hash table."""
@@ -140,6 +162,32 @@ class TokenTrie:
         slots = [_find_child(keys, 0, byte) for byte in range(256)]
         root = np.array([children[s] if keys[s] >= 0 else -1 for s in slots], dtype=np.int32)
         return cls(keys, children, node_token[:n_nodes].copy(), root, lengths, Shapes.build(blob, starts))
+
+    def occurrences(
+        self,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        documents: npt.NDArray[np.int64],
+        n_threads: int = 1,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Occurrences of each token in pre-tokens, overlapping ones too, and documents that hold it at most.
+
+        Pre-tokens are distinct (blob uint8, starts int64[n + 1]), `counts` and `documents` int64[n]. Documents are
+        summed over the pre-tokens that hold the token. Returns int64[n_tokens] twice.
+        """
+        blob, starts, counts, documents = frozen(blob), frozen(starts), frozen(counts), frozen(documents)
+        table = (self.keys, self.children, self.node_token, self.root)
+
+        def work(a: int, b: int) -> npt.NDArray[np.int64]:
+            sums = np.zeros((2, self.lengths.size), dtype=np.int64)
+            seen = np.full(self.lengths.size, -1, dtype=np.int64)
+            _tally(blob, starts, a, b, *table, counts, documents, sums[0], sums[1], seen)
+            return sums
+
+        parts = run_shards(work, shard_bounds(starts, n_threads))
+        n_found, n_documents = sum(parts, np.zeros((2, self.lengths.size), dtype=np.int64))
+        return n_found, n_documents
 
 
 def _filled_trie(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vocab.errors import SourceError
 from vocab.vocabulary import Vocabulary
@@ -32,20 +34,51 @@ def load(name_or_path: str | Path) -> Vocabulary:
     return load_named(str(name_or_path))
 
 
+@dataclass(frozen=True)
+class TokenList:
+    """Tokens in the order of a file, and what it was asked for by."""
+
+    name: str
+    tokens: list[bytes]
+
+
+def load_tokens(name_or_path: str | Path) -> TokenList:
+    """The ordinary tokens of what `load` takes, and of a rank file that nothing says the split pattern of.
+
+    Such are tiktoken-format files of any name (`tokenizer.model` of Llama 3 and 4). Raises SourceError as `load` does.
+    """
+    path = Path(name_or_path)
+    try:
+        if path.is_file() and _kind_of(path) == "ranks":
+            from vocab.formats.tiktoken_file import parse_tiktoken
+
+            return TokenList(str(name_or_path), parse_tiktoken(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+    return TokenList(str(name_or_path), list(load(name_or_path).tokens()))
+
+
 def _load_file(path: Path) -> Vocabulary:
-    """By content: JSON begins with a brace, YAML with a comment or a name and a colon, ranks with base64."""
-    with path.open("rb") as stream:
-        head = stream.read(64).lstrip()
-    if not head:
-        raise SourceError(f"{path} is empty: no vocabulary")
-    if head.startswith(b"{"):
+    kind = _kind_of(path)
+    if kind == "json":
         from vocab.formats.tokenizer_json import read_tokenizer_json
 
         return read_tokenizer_json(path)
-    if head.startswith((b"#", b"---")) or b":" in head:
+    if kind == "yaml":
         from vocab.formats.tokenmonster_yaml import read_tokenmonster_yaml
 
         return read_tokenmonster_yaml(path)
     from vocab.formats.tiktoken_file import read_tiktoken
 
     return read_tiktoken(path)
+
+
+def _kind_of(path: Path) -> Literal["json", "yaml", "ranks"]:
+    """By content: JSON begins with a brace, YAML with a comment or a name and a colon, ranks with base64."""
+    with path.open("rb") as stream:
+        head = stream.read(64).lstrip()
+    if not head:
+        raise SourceError(f"{path} is empty: no vocabulary")
+    if head.startswith(b"{"):
+        return "json"
+    return "yaml" if head.startswith((b"#", b"---")) or b":" in head else "ranks"

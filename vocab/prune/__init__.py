@@ -2,6 +2,7 @@
 
 from vocab.prune.certificate import Certificate
 from vocab.prune.optimal import Limits
+from vocab.prune.pool import Candidates
 from vocab.prune.report import Report, Row
 from vocab.prune.result import PruneResult
 from vocab.prune.run import best_possible, check_request, prune
@@ -9,6 +10,7 @@ from vocab.prune.selection import METHODS, Method
 
 __all__ = [
     "METHODS",
+    "Candidates",
     "Certificate",
     "Limits",
     "Method",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vocab.prune.report import Report, Row, sentence_of
+from vocab.prune.report import Report, Row, candidates_sentences, sentence_of
 from vocab.vocabulary import Vocabulary
 
 _LOADING = {
@@ -42,15 +42,19 @@ def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     """README.md in Markdown."""
     loading = _LOADING[report.inference if report.inference in _LOADING else "other"]
     notes = "\n".join(f"{note}\n" for note in report.corpus["notes"])
+    candidates = "".join(f"{text}\n" for text in candidates_sentences(report.candidates, report.source["name"]))
+    candidates += "\n" if candidates and notes else ""
+    new = report.candidates["n_new_in_result"]
+    order = f"; {new:,} of them are not in {report.source['name']} and stand after those that are" if new else ""
     proof = f"{sentence_of(report.certificate)} `certificate.zip` is the proof.\n\n" if report.certificate else ""
     return f"""\
 # {name}
 
 {report.target:,} token ids, pruned from {report.source["name"]} ({report.source["n_ids"]:,} ids) by `vocab prune` with the method
 `{report.method}`, to be run with the inference method `{report.inference}`. Ids 0 to {report.n_ordinary - 1:,} are ordinary tokens in the
-source's rank order, the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
+source's rank order{order}, the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
 
-{notes}
+{candidates}{notes}
 ## Tokens
 
 Change is in tokens against the whole source; held-out documents were not used to choose the vocabulary.

@@ -69,6 +69,7 @@ class Report:
     method: str
     inference: str
     corpus: dict[str, Any]
+    candidates: dict[str, Any]  # what could be chosen from, and how many of the result's tokens the source lacks
     rows: list[Row]  # the whole source first, then the result, then the baselines
     n_unreachable: int
     multiple_of: int
@@ -96,6 +97,29 @@ class Report:
             "rows": rows,
             "versions": versions(),
         }
+
+
+def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str]:
+    """What could be chosen from, for people; nothing where that was the source's tokens alone."""
+    sentences = []
+    if candidates["others"]:
+        origins = [f"{_origin(other)} ({other['n_new']:,} of {other['n_found']:,})" for other in candidates["others"]]
+        sentences.append(
+            f"{candidates['n_of_source']:,} candidates were tokens of {source}; new ones came from "
+            f"{', '.join(origins)}: {candidates['n_candidates']:,} in all."
+        )
+    if candidates["min_documents"] > 1:
+        sentences.append(
+            f"Each is in {candidates['min_documents']} documents or more, single bytes and tokens to keep aside; "
+            f"{candidates['n_of_source_left_out']:,} tokens of {source} are not."
+        )
+    return sentences
+
+
+def _origin(other: Mapping[str, Any]) -> str:
+    if other["min_count"] is None:
+        return str(other["name"])
+    return f"substrings of the corpus that occur {other['min_count']:,} times or more"
 
 
 def sentence_of(claims: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_facts
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.lattice import TokenTrie
 from vocab.errors import CorpusError, TargetError
 from vocab.formats import load
 from vocab.formats.tokenizer_json import is_token_text
@@ -22,6 +23,7 @@ from vocab.prune.certificate import Certificate
 from vocab.prune.distill import distill
 from vocab.prune.evaluation import Evaluation, Evaluator
 from vocab.prune.optimal import Found, Limits, polish, search, set_alive
+from vocab.prune.pool import Candidates, Pool
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import Evidence, with_prior
 from vocab.prune.reachable import unreachable
@@ -50,6 +52,7 @@ def prune(
     method: Method = "distill",
     inference: InferenceMethod = "merges",
     seed: int = 0,
+    candidates: Candidates | None = None,
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
     pad_to_multiple_of: int = 1,
@@ -62,9 +65,10 @@ def prune(
 
     Single bytes and special tokens are always kept and count towards the target, as do `keep` (tokens of the source
     by their bytes) and `special` (texts of new special tokens). Without `corpus` the built-in profile is used.
-    `pad_to_multiple_of` is only reported: no id is invented. `seed` is for the method tokenmonster, the only one with
-    chance in it. `on_progress` hears (stage, done, all). The result is the same for any `n_threads` (default: all
-    cores).
+    `candidates` says which tokens may be chosen beside the source's, and in how many documents they must be; the
+    methods rank, frequency and leaf keep to the source's. `pad_to_multiple_of` is only reported: no id is invented.
+    `seed` is for the method tokenmonster, the only one with chance in it. `on_progress` hears (stage, done, all). The
+    result is the same for any `n_threads` (default: all cores).
 
     Raises TargetError for a target or option that cannot be met, CorpusError when the corpus was counted with another
     split pattern, SourceError when the source cannot be loaded.
@@ -72,11 +76,11 @@ def prune(
     whole = load(source) if isinstance(source, str) else source
     if certify and inference not in CHECKABLE:
         raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
-    job = _Job(whole, target, corpus, inference, keep, special, n_threads, on_progress, limits)
     if method not in METHODS:
         raise TargetError(f"no method is called {method!r}; there are {', '.join(METHODS)}")
     if pad_to_multiple_of < 1:
         raise TargetError(f"--pad-to-multiple-of must be at least 1, not {pad_to_multiple_of}")
+    job = _Job(whole, target, corpus, inference, candidates, keep, special, n_threads, on_progress, limits)
     certify = certify or (method == "optimal" and inference in CHECKABLE)
     used_seed = seed if method == "tokenmonster" else None
     return job.result(method, job.select(method, seed), pad_to_multiple_of, used_seed, certify=certify)
@@ -87,6 +91,7 @@ def best_possible(
     target: int,
     *,
     corpus: CorpusCounts | None = None,
+    candidates: Candidates | None = None,
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
     limits: Limits | None = None,
@@ -98,12 +103,17 @@ def best_possible(
     Arguments and errors are those of `prune`; the vocabulary is for least-tokens.
     """
     whole = load(source) if isinstance(source, str) else source
-    job = _Job(whole, target, corpus, "least-tokens", keep, special, n_threads, on_progress, limits)
+    job = _Job(whole, target, corpus, "least-tokens", candidates, keep, special, n_threads, on_progress, limits)
     return job.certificate(job.select("optimal"))
 
 
 def check_request(
-    source: Vocabulary, target: int, *, keep: Sequence[bytes] = (), special: Sequence[str] = ()
+    source: Vocabulary,
+    target: int,
+    *,
+    keep: Sequence[bytes] = (),
+    special: Sequence[str] = (),
+    candidates: Candidates | None = None,
 ) -> tuple[list[str], Alive, int]:
     """Special tokens of the result, protected tokens (bool[n_tokens]) and how many ordinary ones to keep.
 
@@ -111,7 +121,8 @@ def check_request(
     """
     all_special = _all_special(source, special)
     protected = _protected(source, keep)
-    return all_special, protected, _checked_target(source, target, len(all_special), protected)
+    may_add = candidates is not None and len(candidates.others) > 0
+    return all_special, protected, _checked_target(source, target, len(all_special), protected, may_add=may_add)
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:
@@ -131,6 +142,7 @@ class _Job:
         target: int,
         corpus: CorpusCounts | None,
         inference: InferenceMethod,
+        candidates: Candidates | None,
         keep: Sequence[bytes],
         special: Sequence[str],
         n_threads: int | None,
@@ -148,15 +160,27 @@ class _Job:
         self.seconds: dict[str, float] = {}
         self.limits = limits or Limits()
         self._on_progress = on_progress or (lambda stage, done, total: None)
-        self.special, self.protected, self.n_keep = check_request(source, target, keep=keep, special=special)
+        wanted = candidates or Candidates()
+        self.special, of_source, self.n_keep = check_request(
+            source, target, keep=keep, special=special, candidates=wanted
+        )
         self.corpus = corpus or builtin_profile(source.pattern)
         check_corpus(source, self.corpus)
+        with self._stage("gather candidates"):
+            self.pool = Pool.build(source, of_source, self.corpus, wanted, self.special, self.n_threads)
+        _check_pool(self.pool, self.n_keep, target)
+        self.trie = self.pool.trie
+        self.protected = np.zeros(self.pool.vocabulary.n_tokens, dtype=np.bool_)
+        self.protected[: self.pool.n_own] = of_source[self.pool.old_ids[: self.pool.n_own]]
         with self._stage("evaluate the source"):
-            self.trie = source.encoder.trie
-            looks_ahead = not LOOKS_AHEAD.isdisjoint((inference, source.inference))
-            self.evaluator = Evaluator(self.trie, self.corpus, self.n_threads, keep_whole=looks_ahead)
+            evaluator = self._new_evaluator(source.encoder.trie)
             self.everything = np.ones(source.n_tokens, dtype=np.bool_)
-            self.whole = self.evaluator.evaluate(self.everything, source.inference)
+            self.whole = evaluator.evaluate(self.everything, source.inference)
+            self.evaluator = evaluator if self.pool.vocabulary is source else self._new_evaluator(self.trie)
+
+    def _new_evaluator(self, trie: TokenTrie) -> Evaluator:
+        looks_ahead = not LOOKS_AHEAD.isdisjoint((self.inference, self.source.inference))
+        return Evaluator(trie, self.corpus, self.n_threads, keep_whole=looks_ahead)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -167,18 +191,32 @@ class _Job:
         self._on_progress(name, 1, 1)
 
     def select(self, method: Method, seed: int = 0) -> Alive:
-        """Which tokens a method keeps, bool[n_tokens]."""
-        if method == "rank":
-            return by_rank(self.protected, self.n_keep)
-        if method == "frequency":
-            return by_frequency(self._uses, self.protected, self.n_keep)
-        if method == "leaf":
-            return by_leaf(self.source, self.trie, self._uses, self.protected, self.n_keep)
+        """Which candidates a method keeps, bool[n_candidates]."""
+        if method in BASELINES:
+            return self._baseline(method)
         if method == "tokenmonster":
             return self._by_tokenmonster(seed)
         if method == "optimal":
             return self._optimal()
         return self._distilled()[0]
+
+    def _baseline(self, method: Method) -> Alive:
+        """What a method keeps that knows of the source's tokens only; raises TargetError where those are too few."""
+        own, n_own = self.pool.own, self.pool.n_own
+        if n_own < self.n_keep:
+            raise TargetError(
+                f"the method {method} keeps to the source's tokens, of which {n_own:,} may be kept: {self.n_keep:,} "
+                "are too many"
+            )
+        protected = self.protected[:n_own]
+        alive = np.zeros_like(self.protected)
+        if method == "rank":
+            alive[:n_own] = by_rank(protected, self.n_keep)
+        elif method == "frequency":
+            alive[:n_own] = by_frequency(self._uses, protected, self.n_keep)
+        else:
+            alive[:n_own] = by_leaf(own, own.encoder.trie, self._uses, protected, self.n_keep)
+        return alive
 
     @cached_property
     def _evidence(self) -> Evidence:
@@ -186,8 +224,9 @@ class _Job:
 
     @cached_property
     def _uses(self) -> npt.NDArray[np.int64]:
-        """Uses of each token by the whole source, from the same evidence that distilling has."""
-        return self.whole.uses * self._evidence.scale + self._evidence.pseudo
+        """Uses of each of the pool's own tokens by the whole source, from the same evidence that distilling has."""
+        uses = self.whole.uses * self._evidence.scale + self._evidence.pseudo
+        return uses[self.pool.old_ids[: self.pool.n_own]]
 
     def _by_tokenmonster(self, seed: int) -> Alive:
         with self._stage("put counts together"):
@@ -249,7 +288,7 @@ class _Job:
             note += ", its parts by weight"
         if self._evidence.scale > 1:
             note += f", {self._evidence.scale}-fold, with pseudo-counts for the source's rank order"
-        return Certificate(self.source, counts, note, self._objective, alive, self.inference, tokens, found)
+        return Certificate(self.pool.vocabulary, counts, note, self._objective, alive, self.inference, tokens, found)
 
     def _reachable(self, alive: Alive) -> tuple[Alive, Vocabulary, Evaluation, int]:
         """Replace tokens that no text produces by the next best ranks; returns how many are left as well.
@@ -277,11 +316,12 @@ class _Job:
         """The vocabulary of the chosen tokens, evaluated beside the baselines."""
         with self._stage("evaluate the result"):
             alive, vocabulary, figures, n_unreachable = self._reachable(chosen)
+        new = np.flatnonzero(alive & (self.pool.old_ids < 0))
         rows = [self._row(self.source.source.name, self.everything, self.whole, self.source)]
         rows.append(self._row(method, alive, figures, vocabulary))
         with self._stage("evaluate the baselines"):
             for baseline in BASELINES:
-                if baseline != method:
+                if baseline != method and self.pool.n_own >= self.n_keep:
                     kept = self.select(baseline)
                     compared = self.evaluator.evaluate(kept, self.inference)
                     rows.append(self._row(baseline, kept, compared, vocabulary))
@@ -301,16 +341,17 @@ class _Job:
             inference=self.inference,
             corpus=corpus_facts(self.corpus),
             rows=rows,
+            candidates=self.pool.facts | {"n_new_in_result": int(new.size)},
             n_unreachable=n_unreachable,
             multiple_of=multiple_of,
             seconds=self.seconds,
             seed=seed,
             certificate=certificate.facts if certificate else None,
         )
-        return PruneResult(vocabulary, self.source, np.flatnonzero(alive), report, certificate)
+        return PruneResult(vocabulary, self.source, self.pool.old_ids[alive], report, certificate)
 
     def _smaller(self, alive: Alive) -> Vocabulary:
-        tokens = [token for token, kept in zip(self.source.tokens(), alive.tolist(), strict=True) if kept]
+        tokens = [token for token, kept in zip(self.pool.vocabulary.tokens(), alive.tolist(), strict=True) if kept]
         special = {text: len(tokens) + k for k, text in enumerate(self.special)}
         source = Source(f"{self.source.source.name}-{self.target}", None)
         return Vocabulary.from_tokens(tokens, self.source.pattern, special, self.inference, source)
@@ -343,7 +384,7 @@ def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
     return protected
 
 
-def _checked_target(source: Vocabulary, target: int, n_special: int, protected: Alive) -> int:
+def _checked_target(source: Vocabulary, target: int, n_special: int, protected: Alive, *, may_add: bool) -> int:
     """How many ordinary tokens to keep; raises TargetError when the target cannot be met."""
     n_fixed = int(np.count_nonzero(protected))
     if target < n_fixed + n_special:
@@ -352,8 +393,19 @@ def _checked_target(source: Vocabulary, target: int, n_special: int, protected: 
             f"are always kept, so the least is {n_fixed + n_special}"
         )
     largest = source.n_tokens + n_special
-    if target == largest:
+    if target == largest and not may_add:
         raise TargetError(f"target {target} is the size of {source.source.name} itself: there is nothing to prune")
-    if target > largest:
-        raise TargetError(f"target {target} is above the {largest} ids of {source.source.name}: pruning cannot add any")
+    if target > largest and not may_add:
+        raise TargetError(
+            f"target {target} is above the {largest} ids of {source.source.name}: pruning adds none but --candidates"
+        )
     return target - n_special
+
+
+def _check_pool(pool: Pool, n_keep: int, target: int) -> None:
+    """Raise TargetError when there are fewer candidates than tokens to keep."""
+    if (n := pool.vocabulary.n_tokens) < n_keep:
+        few = f" in {pool.min_documents} documents or more" if pool.min_documents > 1 else ""
+        raise TargetError(
+            f"target {target} cannot be met: there are {n:,} candidates{few}, and {n_keep:,} ordinary tokens are wanted"
+        )

@@ -1,0 +1,50 @@
+"""Options that commands share for what a vocabulary may be chosen from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vocab.prune import Candidates
+
+CandidatesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--candidates",
+        metavar="corpus|PATH",
+        help="Tokens to choose from beside the source's: corpus for frequent substrings of the corpus itself, or "
+        "another tokenizer (what --source takes, and rank files like Llama 3's tokenizer.model). May be given several "
+        "times. Such tokens have no old id.",
+    ),
+]
+MinDocumentsOption = Annotated[
+    int,
+    typer.Option(
+        "--min-documents",
+        min=1,
+        help="Documents of the corpus that each token must be in, single bytes and --keep aside; a document counts "
+        "once for each different pre-token in it that holds the token.",
+    ),
+]
+MinCandidateCountOption = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates-min-count",
+        min=1,
+        help="With --candidates corpus: times that a substring must occur. [default: once in 4.5 MB, at least 4 times]",
+    ),
+]
+MostCandidatesOption = Annotated[
+    int,
+    typer.Option("--candidates-most", min=1, help="With --candidates corpus: how many substrings at most."),
+]
+
+
+def candidates_of(others: Sequence[str] | None, min_documents: int, min_count: int | None, most: int) -> Candidates:
+    """What may be chosen from, its tokenizers read."""
+    from vocab.prune import Candidates
+
+    return Candidates(tuple(others or ()), min_documents=min_documents, min_count=min_count, most=most).read()
