@@ -56,10 +56,11 @@ def places(corpus: Path) -> list[str]:
 def documents(corpus: Path, *, held_out: bool) -> Iterator[str]:
     """Texts of the training or of the held-out part."""
     for place in places(corpus):
-        yield from _one_side(place, held_out)
+        yield from one_side(place, held_out)
 
 
-def _one_side(place: str, held_out: bool) -> Iterator[str]:
+def one_side(place: str, held_out: bool) -> Iterator[str]:
+    """Documents of one file that are held out, or those that are not."""
     for text in read_documents(place):
         if is_held_out(text.encode()) == held_out:
             yield text
@@ -72,11 +73,12 @@ def sample(corpus: Path, n_bytes: int, *, held_out: bool) -> list[str]:
     texts: list[str] = []
     for place in places(corpus):
         share = n_bytes * rows[Path(place).name]["text_bytes"] // total
-        texts += _prefix(_one_side(place, held_out), share)
+        texts += up_to(one_side(place, held_out), share)
     return texts
 
 
-def _prefix(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
+def up_to(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
+    """The first texts that fit into so many bytes."""
     used = 0
     for text in texts:
         used += len(text.encode())

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 
 import tiktoken
 import tokenizers
@@ -367,3 +367,44 @@ def all_paths(tokens: set[bytes], piece: bytes) -> Iterator[list[tuple[int, int]
             yield way
         ends = (end for end in range(start + 1, len(piece) + 1) if piece[start:end] in tokens)
         ways.extend([*way, (start, end)] for end in ends)
+
+
+def borders_of(pieces: Iterable[bytes]) -> set[int]:
+    """Where pieces that stand one after another end."""
+    return set(accumulate(map(len, pieces)))
+
+
+def wanted_path(ranks: Mapping[bytes, int], piece: bytes) -> list[bytes]:
+    """Of the shortest paths the one with most borders that merging has too; of those the first by its borders."""
+    merged = borders_of(encode_merges(ranks, piece))
+    paths = [[piece[a:b] for a, b in path] for path in all_paths(set(ranks), piece)]
+    return min(paths, key=lambda path: (len(path), len(borders_of(path) - merged), sorted(borders_of(path))))
+
+
+def demands(ranks: Mapping[bytes, int], piece: bytes) -> Counter[tuple[bytes, bytes]]:
+    """Pairs of tokens of which the first has to be merged before the second, for the wanted path to come out."""
+    if piece in ranks:
+        return Counter()
+    path = wanted_path(ranks, piece)
+    borders = borders_of(path)
+    parts, found = [piece[i : i + 1] for i in range(len(piece))], Counter()
+    while True:
+        ends = list(accumulate(map(len, parts)))
+        pairs = [a + b for a, b in pairwise(parts)]
+        inner = [i for i, pair in enumerate(pairs) if pair in ranks and ends[i] not in borders]
+        if not inner:
+            break
+        best = min(inner, key=lambda i: (ranks[pairs[i]], i))
+        for i in (best - 1, best + 1):
+            if 0 <= i < len(pairs) and pairs[i] in ranks and ends[i] in borders and pairs[i] != pairs[best]:
+                found[pairs[best], pairs[i]] += 1
+        parts[best : best + 2] = [pairs[best]]
+    # What cannot be merged within the borders asks for nothing, unless it is better than what merging does now.
+    is_of_use = len(parts) == len(path) or len(parts) < len(encode_merges(ranks, piece))
+    return found if is_of_use else Counter()
+
+
+def cost_of_place(demanded: Mapping[tuple[int, int], int], ranks: Sequence[int], token: int, place: float) -> int:
+    """Places in which a demand on `token` is not met when it moves to `place` (between ranks) and no other does."""
+    where = {t: float(rank) for t, rank in enumerate(ranks)} | {token: place}
+    return sum(n for (a, b), n in demanded.items() if token in (a, b) and where[a] > where[b])

@@ -12,6 +12,7 @@ from vocab.cli.candidates import (
     MinCandidateCountOption,
     MinDocumentsOption,
     MostCandidatesOption,
+    PriorOption,
     candidates_of,
 )
 from vocab.cli.corpora import (
@@ -44,6 +45,7 @@ def bound(
     min_documents: MinDocumentsOption = 1,
     candidates_min_count: MinCandidateCountOption = None,
     candidates_most: MostCandidatesOption = 1_000_000,
+    prior: PriorOption = None,
     keep: Annotated[Path | None, typer.Option("--keep", help="File of tokens never to drop, one a line.")] = None,
     special: Annotated[
         list[str] | None, typer.Option("--special", metavar="NAME", help="Special token to add, counted in the target.")
@@ -76,6 +78,7 @@ def bound(
             target,
             corpus=counted,
             candidates=chosen_from,
+            prior=prior,
             keep=tokens,
             special=special or [],
             limits=Limits(gap / 100, seconds),

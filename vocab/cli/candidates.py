@@ -41,6 +41,16 @@ MostCandidatesOption = Annotated[
     int,
     typer.Option("--candidates-most", min=1, help="With --candidates corpus: how many substrings at most."),
 ]
+PriorOption = Annotated[
+    float | None,
+    typer.Option(
+        "--prior",
+        min=0.0,
+        metavar="SHARE",
+        help="How much the source's rank order counts beside the corpus: 0.1 is worth a tenth of its pre-tokens. "
+        "[default: 1.5 for the built-in profile, else 0]",
+    ),
+]
 
 
 def candidates_of(others: Sequence[str] | None, min_documents: int, min_count: int | None, most: int) -> Candidates:

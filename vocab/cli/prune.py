@@ -15,6 +15,7 @@ from vocab.cli.candidates import (
     MinCandidateCountOption,
     MinDocumentsOption,
     MostCandidatesOption,
+    PriorOption,
     candidates_of,
 )
 from vocab.cli.corpora import (
@@ -79,6 +80,13 @@ class InferenceName(StrEnum):
     ungreedy = "ungreedy"
 
 
+class RanksName(StrEnum):
+    """What becomes of the order of ranks."""
+
+    source = "source"
+    reorder = "reorder"
+
+
 def prune(
     target: Annotated[int, typer.Option("--target", help="Ids in the result, special tokens included.")],
     source: Annotated[
@@ -92,6 +100,7 @@ def prune(
     min_documents: MinDocumentsOption = 1,
     candidates_min_count: MinCandidateCountOption = None,
     candidates_most: MostCandidatesOption = 1_000_000,
+    prior: PriorOption = None,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -109,6 +118,15 @@ def prune(
             "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it.",
         ),
     ] = InferenceName.merges,
+    ranks: Annotated[
+        RanksName | None,
+        typer.Option(
+            "--ranks",
+            help="With merges: keep the source's order of ranks, or put them in the order that merging needs fewest "
+            "tokens with, which takes several times as long (distill and optimal). [default: reorder with optimal, "
+            "else source]",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./SOURCE-TARGET]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
     keep: Annotated[
@@ -160,6 +178,8 @@ def prune(
             candidates=chosen_from,
             method=method.value,
             inference=inference.value,
+            ranks=ranks.value if ranks else None,
+            prior=prior,
             seed=seed,
             keep=tokens,
             special=special or [],
@@ -209,7 +229,7 @@ def _parts_table(report: Report) -> Table:
 
 
 def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
-    from vocab.prune.report import candidates_sentences
+    from vocab.prune.report import candidates_sentences, inference_sentences
     from vocab.sizes import padded, size_facts
 
     report, screen = result.report, console()
@@ -226,8 +246,9 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
     screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")
     if report.result.held_out.n_bytes == 0:
         screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
-    for note in [*candidates_sentences(report.candidates, report.source["name"]), *report.corpus["notes"]]:
-        screen.print(note)
+    candidates = candidates_sentences(report.candidates, report.source["name"])
+    for sentence in [*inference_sentences(report), *candidates, *report.corpus["notes"]]:
+        screen.print(sentence)
     if report.certificate:
         show_certificate(report.certificate)
     size = size_facts(report.target)

@@ -11,7 +11,7 @@ from vocab.prune.distill import distill, drop_cheapest
 from vocab.prune.evaluation import Compression, Evaluator
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import with_prior
-from vocab.prune.run import check_corpus, check_request
+from vocab.prune.request import check_corpus, check_request
 from vocab.vocabulary import Vocabulary
 
 Progress = Callable[[str, int, int], None]

@@ -68,6 +68,8 @@ class Report:
     n_special: int
     method: str
     inference: str
+    ranks: str  # whether kept tokens have the source's order or were put in another
+    above_least_tokens: dict[str, float]  # tokens more than the same vocabulary needs under least-tokens, as a share
     corpus: dict[str, Any]
     candidates: dict[str, Any]  # what could be chosen from, and how many of the result's tokens the source lacks
     rows: list[Row]  # the whole source first, then the result, then the baselines
@@ -97,6 +99,20 @@ class Report:
             "rows": rows,
             "versions": versions(),
         }
+
+
+def inference_sentences(report: Report) -> list[str]:
+    """What is left between the inference method and least-tokens, and whose order the ranks are in, for people."""
+    if report.inference == "least-tokens":
+        return []
+    above = report.above_least_tokens
+    held_out = f" ({above['held_out']:.2%} on held-out text)" if report.result.held_out.n_bytes else ""
+    sentences = [
+        f"{report.inference} needs {above['train']:.2%} more tokens than least-tokens would with them{held_out}."
+    ]
+    if report.ranks == "reorder":
+        sentences.append("Ranks were put in the order that merging needs fewest tokens with, not the source's.")
+    return sentences
 
 
 def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str]:

@@ -26,8 +26,8 @@ class PruneResult:
     Attributes:
         vocabulary: the new vocabulary, ids 0 … target - 1.
         source: the vocabulary it came from.
-        kept_ids: old id of each ordinary new token, int64, -1 for one that the source lacks; old ones stand first and
-            rise.
+        kept_ids: old id of each ordinary new token, int64, -1 for one that the source lacks. While ranks
+            keep the source's order, old ones stand first and rise.
         report: figures, as written to report.json.
         certificate: the proof of how near to the best possible it is, where one was asked for.
     """

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Shows how vocabularies chosen from little text do on text that they were not chosen from.
+
+    python benchmarks/bench_overfit.py --text DIR [--mb 1 10 100] [--target N] [--json FILE] [--only NAME ...]
+
+DIR is the output of scripts/fetch_text.py; its domains make three unlike corpora: English, code, and natural languages.
+From each the first so many MB of training documents are counted, and 32,000 tokens of cl100k_base are chosen with and
+without the remedies against over-fitting, and with candidates of the corpus. The held-out documents are the same for
+every size. Figures are held-out tokens against whole cl100k_base, so the lowest of a column is best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+from common import MB, machine, one_side, show, up_to, write_json
+
+import vocab
+from vocab import CorpusCounts, TargetError, Vocabulary
+from vocab.corpus.counting import count_documents
+from vocab.prune import Candidates, prune
+
+# Domains by the beginning of their names.
+CORPORA = {"English": ("books-en", "docs-", "markup"), "code": ("code-",), "languages": ("lang-",)}
+MOST_HELD_OUT_MB = 10
+
+Outcome = dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to choose."""
+
+    inference: str = "least-tokens"
+    prior: float = 0.0
+    candidates: Candidates = field(default=Candidates())
+
+
+SETTINGS = {
+    "frequency": Setting(),
+    "plain": Setting(),
+    **{f"prior {share}": Setting(prior=share) for share in (0.02, 0.1, 0.5, 2.0)},
+    **{f"in {n} documents": Setting(candidates=Candidates(min_documents=n)) for n in (2, 4, 8)},
+    **{
+        f"candidates of the corpus, in {n}": Setting(candidates=Candidates(("corpus",), min_documents=n))
+        for n in (1, 2, 4, 8)
+    },
+    "candidates, in 2, prior 0.1": Setting(prior=0.1, candidates=Candidates(("corpus",), min_documents=2)),
+    "merges": Setting("merges"),
+    "merges, prior 0.1": Setting("merges", prior=0.1),
+}
+
+
+def texts(folder: Path, prefixes: tuple[str, ...], *, held_out: bool) -> Iterator[str]:
+    """Documents of some domains, one of each in turn: any first part of them is a mixture of all."""
+    places = [str(path) for path in sorted(folder.glob("*.jsonl.zst")) if path.name.startswith(prefixes)]
+    for row in zip_longest(*(one_side(place, held_out) for place in places)):
+        yield from (text for text in row if text is not None)
+
+
+def counted(folder: Path, name: str, mb: int, source: Vocabulary) -> CorpusCounts:
+    """The first MB of a corpus, counted, with the same held-out documents whatever the MB."""
+    train = up_to(texts(folder, CORPORA[name], held_out=False), mb * MB)
+    held_out = up_to(texts(folder, CORPORA[name], held_out=True), MOST_HELD_OUT_MB * MB)
+    part = count_documents(chain(train, held_out), name, source.pattern, len(os.sched_getaffinity(0)))
+    sizes = f"{part.train.n_bytes / MB:.1f} MB to choose by, {part.held_out.n_bytes / MB:.1f} MB held out"
+    print(f"{name}: {sizes}", flush=True)
+    return CorpusCounts((part,))
+
+
+def outcome(source: Vocabulary, target: int, corpus: CorpusCounts, name: str, setting: Setting) -> Outcome:
+    """Changes against the whole source, on the text that tokens were chosen by and on held-out text.
+
+    None where too few tokens are in as many documents.
+    """
+    try:
+        report = prune(
+            source,
+            target,
+            corpus=corpus,
+            method="frequency" if name == "frequency" else "distill",
+            inference=setting.inference,  # type: ignore[arg-type]
+            candidates=setting.candidates,
+            prior=setting.prior,
+        ).report
+    except TargetError:
+        return None
+    return {"train": report.result.train_change, "held_out": report.result.held_out_change}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Held-out compression of vocabularies chosen from little text.")
+    parser.add_argument("--text", type=Path, required=True, help="folder made by scripts/fetch_text.py")
+    parser.add_argument("--mb", type=int, nargs="+", default=[1, 10, 100], help="sizes of the corpora")
+    parser.add_argument("--target", type=int, default=32_000, help="ids of the vocabulary")
+    parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), help="only these settings")
+    parser.add_argument("--json", type=Path, help="file for the results")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    facts = machine()
+    source = vocab.load("cl100k_base")
+    columns: dict[str, dict[str, Outcome]] = {}
+    for name in CORPORA:
+        for mb in arguments.mb:
+            corpus = counted(arguments.text, name, mb, source)
+            column = columns.setdefault(f"{name} {corpus.train.n_bytes / MB:.0f} MB", {})
+            for title in arguments.only:
+                column[title] = outcome(source, arguments.target, corpus, title, SETTINGS[title])
+                print(f"  {title}: {shown(column[title])}", flush=True)
+            write_json(arguments.json, content(facts, arguments, columns))
+    title = f"Held-out tokens against whole cl100k_base, {arguments.target:,} ids"
+    show(title, ["", *columns], rows(columns, arguments.only), facts)
+
+
+def content(facts: dict[str, object], arguments: argparse.Namespace, columns: dict[str, Any]) -> dict[str, Any]:
+    settings = {"target": arguments.target, "threads": len(os.sched_getaffinity(0))}
+    return {"machine": facts, "settings": settings, "corpora": columns}
+
+
+def shown(figures: Outcome) -> str:
+    return f"{figures['held_out']:+.2%}" if figures else "too few"
+
+
+def rows(columns: dict[str, dict[str, Outcome]], titles: list[str]) -> list[list[str]]:
+    """Each setting's held-out changes."""
+    return [[title, *(shown(column[title]) for column in columns.values())] for title in titles]
+
+
+if __name__ == "__main__":
+    main()
