@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common import MB, machine, one_side, show, up_to, write_json
+from common import CORPORA, MB, machine, mixed_texts, show, up_to, write_json
 
 import vocab
 from vocab import CorpusCounts, TargetError, Vocabulary
 from vocab.corpus.counting import count_documents
 from vocab.prune import Candidates, prune
 
-# Domains by the beginning of their names.
-CORPORA = {"English": ("books-en", "docs-", "markup"), "code": ("code-",), "languages": ("lang-",)}
 MOST_HELD_OUT_MB = 10
 
 Outcome = dict[str, float] | None
@@ -57,17 +54,10 @@ SETTINGS = {
 }
 
 
-def texts(folder: Path, prefixes: tuple[str, ...], *, held_out: bool) -> Iterator[str]:
-    """Documents of some domains, one of each in turn: any first part of them is a mixture of all."""
-    places = [str(path) for path in sorted(folder.glob("*.jsonl.zst")) if path.name.startswith(prefixes)]
-    for row in zip_longest(*(one_side(place, held_out) for place in places)):
-        yield from (text for text in row if text is not None)
-
-
 def counted(folder: Path, name: str, mb: int, source: Vocabulary) -> CorpusCounts:
     """The first MB of a corpus, counted, with the same held-out documents whatever the MB."""
-    train = up_to(texts(folder, CORPORA[name], held_out=False), mb * MB)
-    held_out = up_to(texts(folder, CORPORA[name], held_out=True), MOST_HELD_OUT_MB * MB)
+    train = up_to(mixed_texts(folder, name, held_out=False), mb * MB)
+    held_out = up_to(mixed_texts(folder, name, held_out=True), MOST_HELD_OUT_MB * MB)
     part = count_documents(chain(train, held_out), name, source.pattern, len(os.sched_getaffinity(0)))
     sizes = f"{part.train.n_bytes / MB:.1f} MB to choose by, {part.held_out.n_bytes / MB:.1f} MB held out"
     print(f"{name}: {sizes}", flush=True)
