@@ -1,15 +1,20 @@
 """Pruning: `from vocab.prune import prune`."""
 
 from vocab.prune.certificate import Certificate
+from vocab.prune.frontier import FRONTIER_METHODS, Frontier, trace_frontier
 from vocab.prune.optimal import Limits
+from vocab.prune.payoff import Decoder
 from vocab.prune.report import Report, Row
 from vocab.prune.result import PruneResult
 from vocab.prune.run import best_possible, check_request, prune
 from vocab.prune.selection import METHODS, Method
 
 __all__ = [
+    "FRONTIER_METHODS",
     "METHODS",
     "Certificate",
+    "Decoder",
+    "Frontier",
     "Limits",
     "Method",
     "PruneResult",
@@ -18,4 +23,5 @@ __all__ = [
     "best_possible",
     "check_request",
     "prune",
+    "trace_frontier",
 ]
