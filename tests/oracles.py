@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import accumulate, combinations, pairwise
@@ -408,3 +408,28 @@ def cost_of_place(demanded: Mapping[tuple[int, int], int], ranks: Sequence[int],
     """Places in which a demand on `token` is not met when it moves to `place` (between ranks) and no other does."""
     where = {t: float(rank) for t, rank in enumerate(ranks)} | {token: place}
     return sum(n for (a, b), n in demanded.items() if token in (a, b) and where[a] > where[b])
+
+
+def tightened(tokens: Collection[bytes], piece: bytes, step: int, prices: Mapping[tuple[int, int], int]):
+    """The least prices at which every rest of a piece costs as much as at `prices`, of each (start, end)."""
+
+    def cost(start: int) -> int:
+        ways = all_paths(set(tokens), piece[start:])
+        return min(sum(step + prices.get((start + a, start + b), 0) for a, b in way) for way in ways)
+
+    return {(a, b): max(0, cost(a) - cost(b) - step) for a, b in prices}
+
+
+def leaf_order(parents: Mapping[bytes, tuple[bytes, bytes]], uses: Mapping[bytes, int], tokens: Sequence[bytes]):
+    """Tokens of two bytes and more in the order in which leaf pruning drops them; `tokens` are in rank order."""
+    left, counts, order = list(tokens), dict(uses), []
+    while True:
+        needed = {parent for token in left for parent in parents.get(token, ())}
+        leaves = [token for token in left if len(token) > 1 and token not in needed]
+        if not leaves:
+            return order
+        least = min(leaves, key=lambda token: (counts[token], -tokens.index(token)))
+        order.append(least)
+        left.remove(least)
+        for parent in parents.get(least, ()):
+            counts[parent] += counts[least]

@@ -12,6 +12,7 @@ from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.evaluate import evaluate
+from vocab.cli.frontier import frontier
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.sizes import sizes
@@ -34,6 +35,7 @@ app.command("eval")(evaluate)
 app.command()(inspect)
 app.command()(diff)
 app.command()(sizes)
+app.command()(frontier)
 app.command()(bound)
 app.command()(check)
 
