@@ -32,23 +32,24 @@ Outcome = dict[str, float] | None
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to choose."""
+    """One way to choose; the prior is a share of the corpus, or worth so many MB of text."""
 
     inference: str = "least-tokens"
     prior: float = 0.0
+    prior_mb: float = 0.0
     candidates: Candidates = field(default=Candidates())
 
 
 SETTINGS = {
     "frequency": Setting(),
     "plain": Setting(),
-    **{f"prior {share}": Setting(prior=share) for share in (0.02, 0.1, 0.5, 2.0)},
-    **{f"in {n} documents": Setting(candidates=Candidates(min_documents=n)) for n in (2, 4, 8)},
+    **{f"prior {share}": Setting(prior=share) for share in (0.1, 0.5)},
+    **{f"in {n} documents": Setting(candidates=Candidates(min_documents=n)) for n in (2, 4)},
+    **{f"candidates, in {n}": Setting(candidates=Candidates(("corpus",), min_documents=n)) for n in (1, 2, 4)},
     **{
-        f"candidates of the corpus, in {n}": Setting(candidates=Candidates(("corpus",), min_documents=n))
-        for n in (1, 2, 4, 8)
+        f"candidates, in 2, prior {mb} MB": Setting(prior_mb=mb, candidates=Candidates(("corpus",), min_documents=2))
+        for mb in (0.3, 1, 3)
     },
-    "candidates, in 2, prior 0.1": Setting(prior=0.1, candidates=Candidates(("corpus",), min_documents=2)),
     "merges": Setting("merges"),
     "merges, prior 0.1": Setting("merges", prior=0.1),
 }
@@ -77,7 +78,7 @@ def outcome(source: Vocabulary, target: int, corpus: CorpusCounts, name: str, se
             method="frequency" if name == "frequency" else "distill",
             inference=setting.inference,  # type: ignore[arg-type]
             candidates=setting.candidates,
-            prior=setting.prior,
+            prior=setting.prior or setting.prior_mb * MB / corpus.train.n_bytes,
         ).report
     except TargetError:
         return None

@@ -659,11 +659,48 @@ def mark_affected(lattice, dropped, revived, signatures, a, b, pending):
                 break
 
 
+@njit(**_KERNEL)
+def _gains_least_tokens(lattice, alive, counts, sizes, candidates, a, b, gains, seen, once, scratch, other, trial):
+    """The same for least-tokens: a token in one place saves what the best way through that place does.
+
+    Only where it is in several places of a pre-token, that is encoded again. `seen` (the last pre-token that held each
+    token, -1 at first) and `once` (what its first place saves, -1 when all are accounted for) are room to work in.
+    """
+    before, after = scratch.a, other.a
+    for w in range(a, b):
+        if sizes[w] == 1:
+            continue
+        first = lattice.starts[w]
+        n_bytes = lattice.starts[w + 1] - first
+        _least_tokens(lattice, alive, first, n_bytes, scratch)
+        _tokens_to_end(lattice, alive, first, n_bytes, after, other.b)
+        for i in range(n_bytes):
+            for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+                token = lattice.edge_tokens[e]
+                if not candidates[token]:
+                    continue
+                if seen[token] != w:
+                    seen[token] = w
+                    once[token] = max(0, sizes[w] - (before[i] + 1 + after[i + lattice.edge_lengths[e]]))
+                    gains[token] += counts[w] * once[token]
+                elif once[token] >= 0:
+                    alive[token] = True
+                    n = _least_tokens(lattice, alive, first, n_bytes, trial)
+                    alive[token] = False
+                    gains[token] += counts[w] * (sizes[w] - n - once[token])
+                    once[token] = -1
+
+
 @njit(nogil=True, cache=True)
 def revival_gains(method, lattice, alive, counts, sizes, candidates, a, b, gains):
     """Add to `gains` (int64) the tokens saved by switching each candidate (bool a token, not alive) on alone."""
     scratch = _scratch(lattice.starts, a, b)
     seen = np.full(alive.size, -1, dtype=np.int64)
+    if method == LEAST_TOKENS:
+        once = np.zeros(alive.size, dtype=np.int32)
+        other, trial = _scratch(lattice.starts, a, b), _scratch(lattice.starts, a, b)
+        _gains_least_tokens(lattice, alive, counts, sizes, candidates, a, b, gains, seen, once, scratch, other, trial)
+        return
     for w in range(a, b):
         # One token cannot be fewer; but a revived one can break up a segment, which is never looked up whole.
         if sizes[w] == 1 and (method != MERGES or w < lattice.n_whole):

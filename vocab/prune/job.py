@@ -88,9 +88,21 @@ class Job:
         self.protected = np.zeros(self.pool.vocabulary.n_tokens, dtype=np.bool_)
         self.protected[: self.pool.n_own] = of_source[self.pool.old_ids[: self.pool.n_own]]
         with self._stage("evaluate the source"):
-            evaluator = self._new_evaluator(source.encoder.trie)
-            self.whole = evaluator.evaluate(np.ones(source.n_tokens, dtype=np.bool_), source.inference)
-            self.evaluator = evaluator if self.pool.vocabulary is source else self._new_evaluator(self.trie)
+            self.whole = self._evaluated_source()
+
+    def _evaluated_source(self) -> Evaluation:
+        """Figures of the whole source, by the evaluator of the pool where that has all its tokens."""
+        n = self.source.n_tokens
+        if self.pool.n_own < n:
+            everything = np.ones(n, dtype=np.bool_)
+            return self._new_evaluator(self.source.encoder.trie).evaluate(everything, self.source.inference)
+        figures = self.evaluator.evaluate(np.arange(self.protected.size) < n, self.source.inference)
+        return replace(figures, uses=figures.uses[:n], is_used=figures.is_used[:n])
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Counts tokens of any part of the pool."""
+        return self._new_evaluator(self.trie)
 
     def _new_evaluator(self, trie: TokenTrie) -> Evaluator:
         looks_ahead = not LOOKS_AHEAD.isdisjoint((self.inference, self.source.inference))

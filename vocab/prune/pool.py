@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class Pool:
     old_ids: npt.NDArray[np.int64]
     origins: tuple[Origin, ...] = ()
     min_documents: int = 1
-    n_rare: int = field(default=0)  # tokens of the source that are in too few documents
+    n_rare: int = 0  # tokens of the source that are in too few documents
 
     @classmethod
     def build(
@@ -129,34 +129,26 @@ class Pool:
         """
         if wanted.are_only_own:
             return cls(source, np.arange(source.n_tokens))
-        train = corpus.train
-        if wanted.min_documents > 1 and train.document_counts is None:
+        if wanted.min_documents > 1 and corpus.train.document_counts is None:
             raise CorpusError(
                 f"{_name(corpus)} does not say how many documents hold a pre-token, so --min-documents "
                 f"{wanted.min_documents} cannot be met: count the text again, or leave it out"
             )
-        lists, named = _lists(corpus, wanted, n_threads)
-        others = _others(source, lists, special)
-        tokens = [*source.tokens(), *others]
-        n_found, n_documents = _occurrences(tokens, train, n_threads)
-        allowed = n_documents >= wanted.min_documents if wanted.min_documents > 1 else np.ones_like(n_found, np.bool_)
-        allowed[source.n_tokens :] &= n_found[source.n_tokens :] > 0
-        allowed[: source.n_tokens] |= protected
-        chosen = [
-            (-int(n_found[k]), len(tokens[k]), tokens[k]) for k in np.flatnonzero(allowed) if k >= source.n_tokens
-        ]
-        new = [token for *_, token in sorted(chosen)]
-        own = np.flatnonzero(allowed[: source.n_tokens])
-        origins = _counted(named, lists, set(new), source.source.name)
+        wanted = wanted.read()
+        mined, min_count = _mined(corpus, wanted, n_threads) if wanted.wants_corpus else ({}, None)
+        lists = [other for other in wanted.others if isinstance(other, TokenList)]
+        allowed, listed = _occurring(source, lists, corpus.train, wanted.min_documents, n_threads)
+        left_out = source.token_ids.keys() | _special_tokens(special)
+        counts = {token: n for token, n in (mined | listed).items() if token not in left_out}
+        new = sorted(counts, key=lambda token: (-counts[token], len(token), token))
+        own = np.flatnonzero(allowed | protected)
+        origins = [_origin(CORPUS, mined, counts, min_count, wanted.max_bytes)] if wanted.wants_corpus else []
+        origins += [_origin(read.name, read.tokens, counts) for read in lists]
+        _check_each_adds(origins, source.source.name)
         return cls(
-            Vocabulary.from_tokens(
-                [*(tokens[k] for k in own.tolist()), *new],
-                source.pattern,
-                inference=source.inference,
-                source=Source(f"{source.source.name} and others"),
-            ),
+            _vocabulary([*map(source.__getitem__, own.tolist()), *new], source),
             np.concatenate([own, np.full(len(new), -1)]),
-            origins,
+            tuple(origins),
             wanted.min_documents,
             source.n_tokens - own.size,
         )
@@ -171,8 +163,7 @@ class Pool:
         """The source's tokens in the pool alone."""
         if self.n_own == self.vocabulary.n_tokens:
             return self.vocabulary
-        tokens = [token for token, _ in zip(self.vocabulary.tokens(), range(self.n_own), strict=False)]
-        return Vocabulary.from_tokens(tokens, self.vocabulary.pattern, inference=self.vocabulary.inference)
+        return _vocabulary(list(islice(self.vocabulary.tokens(), self.n_own)), self.vocabulary)
 
     @cached_property
     def trie(self) -> TokenTrie:
@@ -200,62 +191,65 @@ def default_min_count(n_bytes: int) -> int:
     return max(_LEAST_COUNT, round(n_bytes / _BYTES_PER_OCCURRENCE))
 
 
-def _lists(corpus: CorpusCounts, wanted: Candidates, n_threads: int) -> tuple[list[list[bytes]], list[Origin]]:
-    """Tokens of each origin, and what they are."""
-    lists, origins = [], []
-    for other in wanted.read().others:
-        if isinstance(other, TokenList):
-            lists.append(other.tokens)
-            origins.append(Origin(other.name, len(other.tokens), 0))
-        else:
-            n_bytes = sum(part.train.n_bytes for part in corpus.parts)
-            min_count = wanted.min_count or default_min_count(n_bytes)
-            scaled = -(-min_count * corpus.train.n_bytes // max(1, n_bytes))
-            found = mine(
-                corpus.train,
-                scaled,
-                min_documents=wanted.min_documents,
-                max_bytes=wanted.max_bytes,
-                most=wanted.most,
-                n_threads=n_threads,
-            )
-            lists.append(found.as_bytes())
-            origins.append(Origin(CORPUS, found.counts.size, 0, min_count, wanted.max_bytes))
-    return lists, origins
+def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
+    """Candidates as a vocabulary without special tokens, whose ids theirs would take."""
+    name = Source(f"{source.source.name} and others")
+    return Vocabulary.from_tokens(tokens, source.pattern, inference=source.inference, source=name)
 
 
-def _others(source: Vocabulary, lists: Sequence[Sequence[bytes]], special: Iterable[str]) -> list[bytes]:
-    """Tokens of the lists that the source lacks, each once."""
-    names = {to_bytes(text) for text in special if all(c in CHARACTER_TO_BYTE for c in text)}
-    left_out = source.token_ids.keys() | names | {b""}
-    return [token for token in dict.fromkeys(chain.from_iterable(lists)) if token not in left_out]
+def _mined(corpus: CorpusCounts, wanted: Candidates, n_threads: int) -> tuple[dict[bytes, int], int]:
+    """Substrings of the training text with their counts, and the least count, at the corpus's own size."""
+    n_bytes = sum(part.train.n_bytes for part in corpus.parts)
+    min_count = wanted.min_count or default_min_count(n_bytes)
+    found = mine(
+        corpus.train,
+        -(-min_count * corpus.train.n_bytes // max(1, n_bytes)),
+        min_documents=wanted.min_documents,
+        max_bytes=wanted.max_bytes,
+        most=wanted.most,
+        n_threads=n_threads,
+    )
+    return dict(zip(found.as_bytes(), found.counts.tolist(), strict=True)), min_count
 
 
-def _occurrences(
-    tokens: Sequence[bytes], train: PretokenCounts, n_threads: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """How often each token occurs in the training text, and in how many documents at most."""
-    blob = np.frombuffer(b"".join(tokens), dtype=np.uint8)
-    starts = np.concatenate([[0], np.cumsum([len(token) for token in tokens])])
-    documents = train.document_counts if train.document_counts is not None else np.zeros_like(train.counts)
-    trie = TokenTrie.build(blob, starts)
-    return trie.occurrences(
+def _occurring(
+    source: Vocabulary, lists: Sequence[TokenList], train: PretokenCounts, min_documents: int, n_threads: int
+) -> tuple[Alive, dict[bytes, int]]:
+    """Which of the source's tokens are in enough documents, and tokens of the lists that are and occur, with counts."""
+    if not lists and min_documents == 1:
+        return np.ones(source.n_tokens, dtype=np.bool_), {}
+    own = source.token_ids
+    others = [token for token in dict.fromkeys(chain(*(read.tokens for read in lists))) if token and token not in own]
+    documents = train.document_counts if train.document_counts is not None else train.counts
+    n_found, n_documents = _vocabulary([*own, *others], source).encoder.trie.occurrences(
         train.blob, train.starts, train.counts.astype(np.int64), documents.astype(np.int64), n_threads
     )
+    allowed = n_documents >= min_documents if min_documents > 1 else np.ones_like(n_found, dtype=np.bool_)
+    counts = (n_found * allowed)[len(own) :].tolist()
+    return allowed[: len(own)], {token: n for token, n in zip(others, counts, strict=True) if n > 0}
 
 
-def _counted(
-    origins: Sequence[Origin], lists: Sequence[Sequence[bytes]], new: set[bytes], source: str
-) -> tuple[Origin, ...]:
-    """The origins with how many tokens of each are new; raises TargetError for a tokenizer of which none is."""
-    counted = tuple(
-        replace(origin, n_new=sum(token in new for token in tokens))
-        for origin, tokens in zip(origins, lists, strict=True)
-    )
-    for origin in counted:
+def _special_tokens(texts: Iterable[str]) -> set[bytes]:
+    """Byte strings that tokenizer.json would write like these special tokens."""
+    return {to_bytes(text) for text in texts if all(c in CHARACTER_TO_BYTE for c in text)}
+
+
+def _origin(
+    name: str,
+    tokens: Collection[bytes],
+    chosen: Container[bytes],
+    min_count: int | None = None,
+    max_bytes: int | None = None,
+) -> Origin:
+    n_new = sum(token in chosen for token in tokens)
+    return Origin(name, len(tokens), n_new, min_count, max_bytes if min_count else None)
+
+
+def _check_each_adds(origins: Iterable[Origin], source: str) -> None:
+    """Raise TargetError for a tokenizer of which no token is a new candidate."""
+    for origin in origins:
         if origin.n_new == 0 and origin.min_count is None:
             raise TargetError(
                 f"--candidates {origin.name} adds nothing: none of its {origin.n_found:,} tokens is both missing from "
                 f"{source} and in the corpus often enough"
             )
-    return counted
