@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import oracles
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import corpora, vocabularies
@@ -18,11 +19,12 @@ from test_bound import a_corpus, objective_of, trie_of
 
 import vocab
 from vocab.cli.app import app, main
+from vocab.cli.frontier import OrderName
 from vocab.corpus.counting import CorpusCounts, count_documents
 from vocab.prune import Decoder, dual_kernels, prune, trace_frontier
 from vocab.prune.bound import EdgePrices
-from vocab.prune.frontier import FRONTIER_METHODS
-from vocab.prune.frontier_bound import bounds_along
+from vocab.prune.frontier import DEFAULT_FIRST, DEFAULT_POINTS, FRONTIER_METHODS
+from vocab.prune.frontier_bound import DEFAULT_STEPS, bounds_along
 from vocab.prune.frontier_figure import draw
 from vocab.prune.neighbours import along_sizes
 from vocab.prune.payoff import TOLERANCE, payoff, saved_by_doubling, saved_per_id
@@ -209,7 +211,7 @@ def test_savings_by_hand():
     assert saved_per_id([10, 20, 40], [100, 50, 40]) == [5.0, 0.5, None]
     assert saved_by_doubling([10, 20, 40], [100, 50, 40]) == pytest.approx([0.5, 0.2, None])
     assert saved_by_doubling([100, 101, 200, 400], [100, 99, 60, 30])[0] == pytest.approx(0.4)
-    assert saved_by_doubling([10, 11], [0, 0]) == [0.0, None]
+    assert saved_by_doubling([10, 11, 12], [0, 0, 0]) == [0.0, None, None]
 
 
 # The frontier of a small source
@@ -405,6 +407,14 @@ def test_the_command_writes_figures_and_pictures(capsys, places, tmp_path):
     assert files["png"].read_bytes().startswith(b"\x89PNG")
     assert f"{least['n_ids']:,} ids" in files["svg"].read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curve.json", "curve.png", "curve.svg"]
+
+
+def test_the_command_and_the_library_agree_on_what_goes_without_saying():
+    command = typer.main.get_command(app).commands["frontier"]
+    said = {parameter.name: parameter.default for parameter in command.params}
+    assert (said["points"], said["steps"], said["first"]) == (DEFAULT_POINTS, DEFAULT_STEPS, DEFAULT_FIRST)
+    assert Decoder(said["width"], said["layers"]) == Decoder()
+    assert tuple(OrderName) == FRONTIER_METHODS
 
 
 def refused(*words: object, monkeypatch, capsys) -> str:

@@ -98,7 +98,7 @@ class Evaluator:
         )
 
     def compression(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> tuple[Compression, Compression]:
-        """The totals of `evaluate` alone, trained on and held out, in half its time."""
+        """The totals of `evaluate` alone, trained on and held out."""
         return self._in_all(self._by_part(self._encode(alive, method)[1]))
 
     def _encode(

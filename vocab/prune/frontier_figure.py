@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vocab.errors import MissingExtraError
 from vocab.prune.evaluation import Compression
-from vocab.prune.frontier import Curve, Frontier
-from vocab.prune.payoff import TOLERANCE, Payoff
+from vocab.prune.frontier import Frontier
+from vocab.prune.payoff import TOLERANCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,8 @@ _STYLES: dict[str, dict[str, Any]] = {
 _BOUND: dict[str, Any] = {"color": "#222222", "linestyle": (0, (3, 2)), "linewidth": 1.2, "zorder": 6}
 _UNREACHABLE: dict[str, Any] = {"color": "#bdbdbd", "alpha": 0.5, "linewidth": 0}
 _MARK: dict[str, Any] = {"color": "#E69F00"}
+_TICKS = [250 << k for k in range(14)]
+# The panel of compute shows what is near the least.
 _MOST_COST_PERCENT = 25.0
 _SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text
@@ -92,14 +94,21 @@ def _figure(frontier: Frontier) -> Figure:
     _mark(axes, frontier)
     handles, labels = compression[-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), handlelength=3.2)
-    figure.suptitle(
-        f"{frontier.source['name']} pruned: every size from {frontier.sizes[0]:,} to {frontier.sizes[-1]:,} ids, "
-        f"run with {frontier.inference}",
-        fontsize=11,
-        x=0.01,
-        horizontalalignment="left",
-    )
+    figure.suptitle(_title(frontier), fontsize=10.5, x=0.01, horizontalalignment="left", linespacing=1.5)
     return figure
+
+
+def _title(frontier: Frontier) -> str:
+    curve = frontier.curves[0]
+    found = frontier.payoff(curve)
+    where = (
+        f"pay up to {found.n_ids:,} ids, the largest size" if found.is_last else f"stop paying at {found.n_ids:,} ids"
+    )
+    return (
+        f"{frontier.source['name']} pruned to {frontier.sizes[0]:,} … {frontier.sizes[-1]:,} ids, run with "
+        f"{frontier.inference}\nOrange: tokens of {curve.method} {where}; from {found.from_n_ids:,} to "
+        f"{found.to_n_ids:,} the same text costs at most {TOLERANCE:.0%} more compute"
+    )
 
 
 def _compression(axis: Axes, frontier: Frontier, sides: Sequence[list[Compression]], title: str) -> None:
@@ -124,7 +133,7 @@ def _gaps(axis: Axes, frontier: Frontier) -> None:
     for curve in frontier.curves:
         axis.plot(frontier.sizes, [100 * gap for gap in frontier.gaps(curve)], **_STYLES[curve.method])
     axis.set_ylim(bottom=0)
-    axis.set_title("Above the bound, on the text chosen by")
+    axis.set_title("Distance from the bound, on that same text")
     axis.set_ylabel("tokens above the bound, %")
 
 
@@ -142,28 +151,11 @@ def _costs(axis: Axes, frontier: Frontier) -> None:
 
 
 def _mark(axes: Sequence[Axes], frontier: Frontier) -> None:
-    """Where tokens of the first curve stop paying, on all panels; named on the last."""
-    curve = frontier.curves[0]
-    found = frontier.payoff(curve)
+    """Where tokens of the first curve stop paying, on all panels."""
+    found = frontier.payoff(frontier.curves[0])
     for axis in axes:
         axis.axvline(found.n_ids, linewidth=1.4, zorder=1, **_MARK)
         axis.axvspan(found.from_n_ids, found.to_n_ids, alpha=0.16, linewidth=0, zorder=0, **_MARK)
-    axes[-1].annotate(
-        _mark_text(curve, found),
-        xy=(found.n_ids, 0.98),
-        xycoords=("data", "axes fraction"),
-        xytext=(-6, 0),
-        textcoords="offset points",
-        horizontalalignment="right",
-        verticalalignment="top",
-    )
-
-
-def _mark_text(curve: Curve, found: Payoff) -> str:
-    near = f"at most {TOLERANCE:.0%} more from {found.from_n_ids:,} to {found.to_n_ids:,}"
-    if found.is_last:
-        return f"{curve.method}: every token pays,\nup to {found.n_ids:,} ids;\n{near}"
-    return f"{curve.method}: tokens stop paying\nat {found.n_ids:,} ids;\n{near}"
 
 
 def _size_axis(axis: Axes, sizes: Sequence[int]) -> None:
@@ -178,9 +170,6 @@ def _size_axis(axis: Axes, sizes: Sequence[int]) -> None:
     axis.set_xticklabels([_short(size) for size in ticks])
     axis.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     axis.set_axisbelow(True)
-
-
-_TICKS = [250 << k for k in range(14)]
 
 
 def _short(size: int) -> str:

@@ -82,13 +82,14 @@ def saved_per_id(sizes: Sequence[int], tokens: Sequence[int]) -> list[float | No
 
 
 def saved_by_doubling(sizes: Sequence[int], tokens: Sequence[int]) -> list[float | None]:
-    """Share of the tokens that twice the ids would save at the rate from each size on; None at the last.
+    """Share of the tokens that twice the ids would save at the rate from each size on.
 
-    Tokens are taken to fall as a power of the size, from each size to the next that is a tenth larger or the last.
+    Tokens are taken to fall as a power of the size, from each size to the next that is a tenth larger; None where there
+    is none.
     """
     rates: list[float | None] = []
-    for k, size in enumerate(sizes[:-1]):
-        ahead = next((j for j in range(k + 1, len(sizes)) if sizes[j] >= _APART * size), len(sizes) - 1)
-        ratio = tokens[ahead] / tokens[k] if tokens[k] else 1.0
-        rates.append(1 - ratio ** (1 / log2(sizes[ahead] / size)))
-    return [*rates, None]
+    for k, size in enumerate(sizes):
+        ahead = next((j for j in range(k + 1, len(sizes)) if sizes[j] >= _APART * size), None)
+        ratio = tokens[ahead] / tokens[k] if ahead and tokens[k] else 1.0
+        rates.append(1 - ratio ** (1 / log2(sizes[ahead] / size)) if ahead else None)
+    return rates
