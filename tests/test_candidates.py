@@ -13,12 +13,13 @@ from oracles import documents_with, occurrences
 from test_cli import fails, run
 
 import vocab
-from vocab.corpus.counting import CorpusCounts
+from vocab.corpus.counting import CorpusCounts, count_documents, is_held_out
 from vocab.errors import CorpusError, SourceError, TargetError
 from vocab.formats import load_tokens
 from vocab.prune import Candidates, Limits, PruneResult, best_possible, check_certificate, prune
 from vocab.prune.mining import mine
 from vocab.prune.pool import Pool, default_min_count
+from vocab.prune.prior import default_prior
 from vocab.vocabulary import Source, Vocabulary
 
 TARGET = 1200
@@ -79,6 +80,7 @@ def results(source, other, corpus) -> dict[tuple[str, str], PruneResult]:
             method=method,
             inference=inference,
             candidates=wanted,
+            prior=0,
             keep=KEEP,
             certify=inference != "ungreedy",
             limits=QUICK,
@@ -95,7 +97,7 @@ def result(request, results) -> PruneResult:
 
 def pool_of(source, corpus, wanted, protected=None, special=()) -> Pool:
     protected = source.lengths == 1 if protected is None else protected
-    return Pool.build(source, protected, corpus, wanted, special, 2)
+    return Pool.build(source, protected, corpus, wanted, TARGET, special, 2)
 
 
 # The pool
@@ -168,8 +170,9 @@ def test_the_least_count_follows_the_weights_of_parts(source, work):
 
 
 def test_default_least_count():
-    assert default_min_count(0) == default_min_count(1_000_000)
-    assert default_min_count(180_000_000) == 40
+    assert default_min_count(0, 32_000) == default_min_count(1_000_000, 32_000) == 4
+    assert default_min_count(180_000_000, 32_000) == 87
+    assert default_min_count(180_000_000, 8_000) == 351
 
 
 # The result
@@ -232,7 +235,7 @@ def test_more_candidates_need_fewer_tokens(results, source, corpus):
 def test_baselines_are_the_same_as_without_candidates(source, other, corpus):
     for method in ("rank", "frequency", "leaf"):
         results = [
-            prune(source, TARGET, corpus=corpus, method=method, candidates=wanted)
+            prune(source, TARGET, corpus=corpus, method=method, candidates=wanted, prior=0)
             for wanted in (None, Candidates(["corpus", other]))
         ]
         assert results[0].vocabulary == results[1].vocabulary
@@ -279,7 +282,7 @@ def test_certificates_cover_the_pool(results, tmp_path):
 
 def test_the_bound_is_that_of_the_pool(source, corpus):
     bounds = [
-        best_possible(source, TARGET, corpus=corpus, candidates=wanted, limits=QUICK).facts["bound_tokens"]
+        best_possible(source, TARGET, corpus=corpus, candidates=wanted, prior=0, limits=QUICK).facts["bound_tokens"]
         for wanted in (None, Candidates(["corpus"]))
     ]
     assert bounds[1] < bounds[0]
@@ -374,3 +377,37 @@ def test_a_file_named_corpus_is_told_from_the_corpus(work, source, other, corpus
     names = [pool_of(source, corpus, Candidates([wanted])).origins[0].name for wanted in ("corpus", path)]
     assert names == ["corpus", str(path)]
     assert list(itertools.islice(load_tokens(path).tokens, 3)) == [b"\0", b"\1", b"\2"]
+
+
+# Against over-fitting
+
+
+def test_substrings_of_one_document_are_no_candidates_unless_asked_for(source):
+    names = ["zq" + chr(97 + k // 6) + chr(97 + k % 6) + "xv" for k in range(36)]
+    texts = [f"{name} {name} {name} {name} {name} the cat and the dog" for name in names]
+    in_one = {f" {name}".encode() for name, text in zip(names, texts, strict=True) if not is_held_out(text.encode())}
+    corpus = CorpusCounts((count_documents(texts, "texts", source.pattern),))
+    default, all_of_them = (
+        Pool.build(source, source.lengths == 1, corpus, Candidates(["corpus"], min_documents=n), 300, [], 1)
+        for n in (None, 1)
+    )
+    assert in_one <= set(all_of_them.vocabulary.tokens())
+    assert not in_one & set(default.vocabulary.tokens())
+    assert default.origins[0].min_documents == 2
+    assert all_of_them.origins[0].min_documents == 1
+
+
+def test_the_source_s_order_counts_beside_candidates_of_the_corpus(source, corpus):
+    wanted = Candidates(["corpus"])
+    figures = {prior: prune(source, TARGET, corpus=corpus, candidates=wanted, prior=prior) for prior in (None, 0, 1000)}
+    n_bytes = sum(part.train.n_bytes for part in corpus.parts)
+    assert figures[None].report.corpus["prior"] == default_prior(n_bytes) == min(1.0, 1_000_000 / n_bytes)
+    assert figures[0].report.corpus["prior"] == 0
+    new = {prior: result.report.candidates["n_new_in_result"] for prior, result in figures.items()}
+    assert new[1000] < new[None] <= new[0]
+
+
+@pytest.mark.parametrize("prior", [-1, float("nan"), 1e9])
+def test_a_prior_that_cannot_be_is_refused(source, corpus, prior):
+    with pytest.raises(TargetError, match="--prior is a share of the corpus"):
+        prune(source, TARGET, corpus=corpus, prior=prior)

@@ -21,12 +21,13 @@ CandidatesOption = Annotated[
     ),
 ]
 MinDocumentsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--min-documents",
         min=1,
         help="Documents of the corpus that each token must be in, single bytes and --keep aside; a document counts "
-        "once for each different pre-token in it that holds the token.",
+        "once for each different pre-token in it that holds the token. [default: 2 for substrings of a corpus whose "
+        "documents were counted, else 1]",
     ),
 ]
 MinCandidateCountOption = Annotated[
@@ -34,7 +35,8 @@ MinCandidateCountOption = Annotated[
     typer.Option(
         "--candidates-min-count",
         min=1,
-        help="With --candidates corpus: times that a substring must occur. [default: once in 4.5 MB, at least 4 times]",
+        help="With --candidates corpus: times that a substring must occur. "
+        "[default: training bytes / (64 x target), at least 4]",
     ),
 ]
 MostCandidatesOption = Annotated[
@@ -48,12 +50,14 @@ PriorOption = Annotated[
         min=0.0,
         metavar="SHARE",
         help="How much the source's rank order counts beside the corpus: 0.1 is worth a tenth of its pre-tokens. "
-        "[default: 1.5 for the built-in profile, else 0]",
+        "[default: 1.5 for the built-in profile; as much as 1 MB of text beside candidates of the corpus; else 0]",
     ),
 ]
 
 
-def candidates_of(others: Sequence[str] | None, min_documents: int, min_count: int | None, most: int) -> Candidates:
+def candidates_of(
+    others: Sequence[str] | None, min_documents: int | None, min_count: int | None, most: int
+) -> Candidates:
     """What may be chosen from, its tokenizers read."""
     from vocab.prune import Candidates
 

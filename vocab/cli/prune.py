@@ -97,7 +97,7 @@ def prune(
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
     candidates: CandidatesOption = None,
-    min_documents: MinDocumentsOption = 1,
+    min_documents: MinDocumentsOption = None,
     candidates_min_count: MinCandidateCountOption = None,
     candidates_most: MostCandidatesOption = 1_000_000,
     prior: PriorOption = None,

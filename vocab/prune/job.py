@@ -25,7 +25,7 @@ from vocab.prune.optimal import Found, Limits, polish, search, set_alive
 from vocab.prune.order import Ranks, distill_in_order, kept_tokens, recombine
 from vocab.prune.pool import Candidates, Pool
 from vocab.prune.pricing import PriceBook
-from vocab.prune.prior import Evidence, with_prior
+from vocab.prune.prior import Evidence, default_prior, with_prior
 from vocab.prune.reachable import unreachable
 from vocab.prune.report import Report, Row, change, make_row
 from vocab.prune.request import check_corpus, check_pool, check_request
@@ -79,10 +79,10 @@ class Job:
         self.special, of_source, self.n_keep = check_request(
             source, target, keep=keep, special=special, candidates=wanted
         )
-        self.corpus = _with_prior(corpus or builtin_profile(source.pattern), prior)
+        self.corpus = _with_prior(corpus or builtin_profile(source.pattern), prior, wanted)
         check_corpus(source, self.corpus)
         with self._stage("gather candidates"):
-            self.pool = Pool.build(source, of_source, self.corpus, wanted, self.special, self.n_threads)
+            self.pool = Pool.build(source, of_source, self.corpus, wanted, self.n_keep, self.special, self.n_threads)
         check_pool(self.pool, self.n_keep, target)
         self.trie = self.pool.trie
         self.protected = np.zeros(self.pool.vocabulary.n_tokens, dtype=np.bool_)
@@ -310,10 +310,12 @@ class Job:
         return make_row(name, of.inference, of.n_ids, figures, self.whole, n_unused)
 
 
-def _with_prior(corpus: CorpusCounts, prior: float | None) -> CorpusCounts:
-    """The corpus with another prior, if one is given; raises TargetError for one that cannot be."""
+def _with_prior(corpus: CorpusCounts, prior: float | None, wanted: Candidates) -> CorpusCounts:
+    """The corpus with the prior asked for, or with the default one; raises TargetError for one that cannot be."""
     if prior is None:
-        return corpus
+        n_bytes = sum(part.train.n_bytes for part in corpus.parts)
+        of_corpus = wanted.wants_corpus and not corpus.is_builtin
+        return replace(corpus, prior=default_prior(n_bytes)) if of_corpus else corpus
     if not 0 <= prior <= _MOST_PRIOR:
         raise TargetError(f"--prior is a share of the corpus from 0 to {_MOST_PRIOR}, not {prior:g}")
     return replace(corpus, prior=prior)

@@ -24,9 +24,12 @@ from vocab.vocabulary import Source, Vocabulary
 # In place of a tokenizer: substrings of the corpus itself.
 CORPUS = "corpus"
 
-# A substring must occur once in so many bytes of training text, and so many times at least.
-_BYTES_PER_OCCURRENCE = 4_500_000
+# A substring must occur once in so many bytes of training text for each token of the target, and so many times at
+# least. The last token kept saves about twice that; from fewer occurrences held-out text gains nothing more.
+_BYTES_PER_TOKEN = 64
 _LEAST_COUNT = 4
+# Documents that a substring must be in, unless told; what this gains on held-out text is in docs/benchmarks.md.
+_LEAST_DOCUMENTS = 2
 
 Alive = npt.NDArray[np.bool_]
 
@@ -39,15 +42,16 @@ class Candidates:
         others: each "corpus" for substrings of the training text's pre-tokens, what `vocab.load` takes, a rank file
             without a split pattern, a Vocabulary, or a TokenList.
         min_documents: documents of the training text that a token must be in, single bytes and tokens to keep aside;
-            counted as `Substrings.document_counts` are.
+            counted as `Substrings.document_counts` are. None: 2 for substrings of the corpus, where documents were
+            counted, and 1 for all others.
         min_count: occurrences that a substring of the corpus must have. Where parts of the corpus have weights, so do
-            occurrences, and all are scaled to the size that the corpus really has. None: by the size of the corpus.
+            occurrences, and all are scaled to the size that the corpus really has. None: as `default_min_count` has it.
         max_bytes: length that a substring of the corpus may have.
         most: substrings of the corpus at most, the most frequent.
     """
 
     others: Sequence[str | Path | Vocabulary | TokenList] = ()
-    min_documents: int = 1
+    min_documents: int | None = None
     min_count: int | None = None
     max_bytes: int = 32
     most: int = 1_000_000
@@ -60,7 +64,7 @@ class Candidates:
     @property
     def are_only_own(self) -> bool:
         """Whether the pool is just the source's tokens."""
-        return not self.others and self.min_documents == 1
+        return not self.others and self.min_documents in (None, 1)
 
     @property
     def wants_corpus(self) -> bool:
@@ -84,13 +88,14 @@ def _as_list(other: str | Path | Vocabulary | TokenList) -> str | TokenList:
 class Origin:
     """Where candidates came from: how many there were, and how many of them the source lacks and the pool has.
 
-    `min_count` and `max_bytes` are those of substrings of the corpus.
+    `min_count`, `min_documents` and `max_bytes` are those of substrings of the corpus.
     """
 
     name: str
     n_found: int
     n_new: int
     min_count: int | None = None
+    min_documents: int | None = None
     max_bytes: int | None = None
 
 
@@ -118,10 +123,13 @@ class Pool:
         protected: Alive,
         corpus: CorpusCounts,
         wanted: Candidates,
+        n_keep: int,
         special: Iterable[str],
         n_threads: int = 1,
     ) -> Pool:
         """The pool of a source (protected bool[n_tokens]: what is never left out) and what is `wanted` besides.
+
+        It is to choose `n_keep` tokens from.
 
         Other tokens must occur in the training text and not read like one of the `special` tokens in tokenizer.json.
         Raises SourceError for a tokenizer that cannot be read, TargetError for one that adds nothing, CorpusError
@@ -129,27 +137,32 @@ class Pool:
         """
         if wanted.are_only_own:
             return cls(source, np.arange(source.n_tokens))
-        if wanted.min_documents > 1 and corpus.train.document_counts is None:
+        min_documents = wanted.min_documents or 1
+        if min_documents > 1 and corpus.train.document_counts is None:
             raise CorpusError(
                 f"{_name(corpus)} does not say how many documents hold a pre-token, so --min-documents "
-                f"{wanted.min_documents} cannot be met: count the text again, or leave it out"
+                f"{min_documents} cannot be met: count the text again, or leave it out"
             )
         wanted = wanted.read()
-        mined, min_count = _mined(corpus, wanted, n_threads) if wanted.wants_corpus else ({}, None)
+        mined, min_count = _mined(corpus, wanted, n_keep, n_threads) if wanted.wants_corpus else ({}, None)
         lists = [other for other in wanted.others if isinstance(other, TokenList)]
-        allowed, listed = _occurring(source, lists, corpus.train, wanted.min_documents, n_threads)
+        allowed, listed = _occurring(source, lists, corpus.train, min_documents, n_threads)
         left_out = source.token_ids.keys() | _special_tokens(special)
         counts = {token: n for token, n in (mined | listed).items() if token not in left_out}
         new = sorted(counts, key=lambda token: (-counts[token], len(token), token))
         own = np.flatnonzero(allowed | protected)
-        origins = [_origin(CORPUS, mined, counts, min_count, wanted.max_bytes)] if wanted.wants_corpus else []
-        origins += [_origin(read.name, read.tokens, counts) for read in lists]
+        origins = [_origin(read.name, read.tokens, counts) for read in lists]
+        if wanted.wants_corpus:
+            found = _origin(CORPUS, mined, counts)
+            least = _min_documents_of_substrings(corpus, wanted)
+            found = replace(found, min_count=min_count, min_documents=least, max_bytes=wanted.max_bytes)
+            origins.insert(0, found)
         _check_each_adds(origins, source.source.name)
         return cls(
             _vocabulary([*map(source.__getitem__, own.tolist()), *new], source),
             np.concatenate([own, np.full(len(new), -1)]),
             tuple(origins),
-            wanted.min_documents,
+            min_documents,
             source.n_tokens - own.size,
         )
 
@@ -186,9 +199,9 @@ def _name(corpus: CorpusCounts) -> str:
     return "the built-in profile" if corpus.is_builtin else f"the corpus {corpus.parts[0].name}"
 
 
-def default_min_count(n_bytes: int) -> int:
-    """Occurrences that a substring must have in so many bytes of training text."""
-    return max(_LEAST_COUNT, round(n_bytes / _BYTES_PER_OCCURRENCE))
+def default_min_count(n_bytes: int, n_keep: int) -> int:
+    """Occurrences that a substring must have in so many bytes of training text to be one of `n_keep` tokens."""
+    return max(_LEAST_COUNT, n_bytes // (_BYTES_PER_TOKEN * n_keep))
 
 
 def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
@@ -197,19 +210,24 @@ def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
     return Vocabulary.from_tokens(tokens, source.pattern, inference=source.inference, source=name)
 
 
-def _mined(corpus: CorpusCounts, wanted: Candidates, n_threads: int) -> tuple[dict[bytes, int], int]:
+def _mined(corpus: CorpusCounts, wanted: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:
     """Substrings of the training text with their counts, and the least count, at the corpus's own size."""
     n_bytes = sum(part.train.n_bytes for part in corpus.parts)
-    min_count = wanted.min_count or default_min_count(n_bytes)
+    min_count = wanted.min_count or default_min_count(n_bytes, n_keep)
     found = mine(
         corpus.train,
         -(-min_count * corpus.train.n_bytes // max(1, n_bytes)),
-        min_documents=wanted.min_documents,
+        min_documents=_min_documents_of_substrings(corpus, wanted),
         max_bytes=wanted.max_bytes,
         most=wanted.most,
         n_threads=n_threads,
     )
     return dict(zip(found.as_bytes(), found.counts.tolist(), strict=True)), min_count
+
+
+def _min_documents_of_substrings(corpus: CorpusCounts, wanted: Candidates) -> int:
+    """What occurs in one document only is a name there more often than a word of the language."""
+    return wanted.min_documents or (1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS)
 
 
 def _occurring(
@@ -234,15 +252,8 @@ def _special_tokens(texts: Iterable[str]) -> set[bytes]:
     return {to_bytes(text) for text in texts if all(c in CHARACTER_TO_BYTE for c in text)}
 
 
-def _origin(
-    name: str,
-    tokens: Collection[bytes],
-    chosen: Container[bytes],
-    min_count: int | None = None,
-    max_bytes: int | None = None,
-) -> Origin:
-    n_new = sum(token in chosen for token in tokens)
-    return Origin(name, len(tokens), n_new, min_count, max_bytes if min_count else None)
+def _origin(name: str, tokens: Collection[bytes], chosen: Container[bytes]) -> Origin:
+    return Origin(name, len(tokens), sum(token in chosen for token in tokens))
 
 
 def _check_each_adds(origins: Iterable[Origin], source: str) -> None:

@@ -135,7 +135,8 @@ def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str
 def _origin(other: Mapping[str, Any]) -> str:
     if other["min_count"] is None:
         return str(other["name"])
-    return f"substrings of the corpus that occur {other['min_count']:,} times or more"
+    documents = f" in {other['min_documents']} documents or more" if other["min_documents"] > 1 else ""
+    return f"substrings of the corpus that occur {other['min_count']:,} times or more{documents}"
 
 
 def sentence_of(claims: Mapping[str, Any]) -> str:

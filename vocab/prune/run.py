@@ -49,11 +49,11 @@ def prune(
     `candidates` says which tokens may be chosen beside the source's, and in how many documents they must be; the
     methods rank, frequency and leaf keep to the source's. `ranks` "reorder" (under merges, by distill and optimal)
     puts kept tokens in the order in which merging comes nearest to the fewest tokens; "source" keeps the source's
-    order; None is "reorder" for optimal and "source" for the others. `prior` is how many pre-tokens the source's own
-    rank order is worth beside each that was counted (see `with_prior`); None is that of the corpus: 1.5 for the
-    built-in profile, else 0. `pad_to_multiple_of` is only reported: no id is
-    invented. `seed` is for the method tokenmonster, the only one with chance in it. `on_progress` hears (stage, done,
-    all). The result is the same for any `n_threads` (default: all cores).
+    order; None is "reorder" for optimal and "source" for the others. `prior` is how many pre-tokens the source's
+    own rank order is worth beside each that was counted (see `with_prior`); None is 1.5 for the built-in profile,
+    what 1 MB of text is worth where substrings of the corpus are candidates, else 0. `pad_to_multiple_of` is only
+    reported: no id is invented. `seed` is for the method tokenmonster, the only one with chance in it.
+    `on_progress` hears (stage, done, all). The result is the same for any `n_threads` (default: all cores).
 
     Raises TargetError for a target or option that cannot be met, CorpusError when the corpus was counted with another
     split pattern, SourceError when the source cannot be loaded.
