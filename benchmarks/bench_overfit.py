@@ -109,11 +109,11 @@ def main() -> None:
                 print(f"  {title}: {shown(column[title])}", flush=True)
             write_json(arguments.json, content(facts, arguments, columns))
     title = f"Held-out tokens against whole cl100k_base, {arguments.target:,} ids"
-    show(title, ["", *columns], rows(columns, arguments.only), facts)
+    show(title, ["", *columns], rows(columns), facts)
 
 
 def content(facts: dict[str, object], arguments: argparse.Namespace, columns: dict[str, Any]) -> dict[str, Any]:
-    settings = {"target": arguments.target, "threads": len(os.sched_getaffinity(0))}
+    settings = {"target": arguments.target, "mb": arguments.mb, "only": arguments.only}
     return {"machine": facts, "settings": settings, "corpora": columns}
 
 
@@ -121,8 +121,9 @@ def shown(figures: Outcome) -> str:
     return f"{figures['held_out']:+.2%}" if figures else "too few"
 
 
-def rows(columns: dict[str, dict[str, Outcome]], titles: list[str]) -> list[list[str]]:
-    """Each setting's held-out changes."""
+def rows(columns: dict[str, dict[str, Outcome]]) -> list[list[str]]:
+    """The table's rows out of what --json writes: each setting's held-out changes."""
+    titles = next(iter(columns.values()))
     return [[title, *(shown(column[title]) for column in columns.values())] for title in titles]
 
 

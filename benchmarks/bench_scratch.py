@@ -24,7 +24,7 @@ from common import CORPORA, MB, in_child, installed, machine, mixed_texts, show,
 import vocab
 from vocab import CorpusCounts, Vocabulary
 from vocab.corpus.counting import count_documents
-from vocab.prune import Candidates, Method, prune
+from vocab.prune import Candidates, Limits, Method, prune
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Job:
     n_bytes: int
     target: int
     n_threads: int
+    gap: float
 
     def texts(self, *, held_out: bool) -> list[str]:
         """Documents to choose by, or those held out."""
@@ -71,6 +72,7 @@ def pruned(job: Job, method: Method, candidates: Candidates | None = None) -> Ou
     texts = chain(job.texts(held_out=False), job.texts(held_out=True))
     part = count_documents(texts, job.corpus, source().pattern, job.n_threads)
     options: dict[str, Any] = {"inference": "least-tokens", "candidates": candidates, "n_threads": job.n_threads}
+    options["limits"] = Limits(job.gap / 100)
     report = prune(source(), job.target, corpus=CorpusCounts((part,)), method=method, **options).report
     after = report.result.held_out
     gap = report.certificate["gap"] if report.certificate else None
@@ -148,6 +150,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--text", type=Path, required=True, help="folder made by scripts/fetch_text.py")
     parser.add_argument("--mb", type=int, default=1_000, help="training text at most")
     parser.add_argument("--target", type=int, default=32_000, help="tokens of the vocabularies")
+    parser.add_argument("--gap", type=float, default=0.1, help="per cent above the bound at which optimal may stop")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="only these parts")
     parser.add_argument("--corpora", nargs="+", choices=list(CORPORA), default=list(CORPORA), help="only these corpora")
     parser.add_argument("--json", type=Path, help="file for the results")
@@ -162,13 +165,13 @@ def main() -> None:
     names = [name for name in arguments.only if installed(PARTS[name].needs)]
     corpora: dict[str, dict[str, Any]] = {}
     for corpus in arguments.corpora:
-        job = Job(arguments.text, corpus, arguments.mb * MB, arguments.target, n_threads)
+        job = Job(arguments.text, corpus, arguments.mb * MB, arguments.target, n_threads, arguments.gap)
         for name in names:
             outcome = in_child(PARTS[name].run, job)
             corpora.setdefault(corpus, {})[name] = vars(outcome)
             print(f"{corpus}, {PARTS[name].title}: {outcome.n_bytes / outcome.n_tokens:.3f}", flush=True)
-        content = {"machine": facts, "settings": {"target": arguments.target, "threads": n_threads}, "corpora": corpora}
-        write_json(arguments.json, content)
+        settings = {"target": arguments.target, "threads": n_threads, "gap": arguments.gap}
+        write_json(arguments.json, {"machine": facts, "settings": settings, "corpora": corpora})
     show(f"{arguments.target:,} tokens on held-out text, {n_threads} threads", COLUMNS, rows(corpora), facts)
 
 
