@@ -164,6 +164,8 @@ def test_a_reordered_result_needs_fewer_tokens_than_one_in_the_source_s_order(re
     ours, plain = results["reorder"].report, results["source"].report
     assert ours.result.train.n_tokens < plain.result.train.n_tokens
     assert 0 <= ours.above_least_tokens["train"] < plain.above_least_tokens["train"]
+    row = ours.as_json()["rows"][1]
+    assert ours.as_json()["held_out_gap"] == row["held_out_change"] - row["train_change"]
     assert (np.diff(results["source"].kept_ids) > 0).all()
     assert (np.diff(results["reorder"].kept_ids) < 0).any()
 

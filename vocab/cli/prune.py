@@ -244,8 +244,10 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
     if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
         screen.print(_parts_table(report))
     screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")
-    if report.result.held_out.n_bytes == 0:
+    if report.held_out_gap is None:
         screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
+    else:
+        screen.print(f"On it the change is {100 * report.held_out_gap:+.2f} points from that on the text chosen by.")
     candidates = candidates_sentences(report.candidates, report.source["name"])
     for sentence in [*inference_sentences(report), *candidates, *report.corpus["notes"]]:
         screen.print(sentence)

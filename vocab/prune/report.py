@@ -84,6 +84,15 @@ class Report:
         """The row of the vocabulary that was made."""
         return self.rows[1]
 
+    @property
+    def held_out_gap(self) -> float | None:
+        """How much more the result loses on held-out text than on the text it was chosen by; None without the former.
+
+        Both losses are shares of the whole source's tokens there. A large gap means too little text for the target.
+        """
+        result = self.result
+        return result.held_out_change - result.train_change if result.held_out.n_bytes else None
+
     def as_json(self) -> dict[str, Any]:
         """The report as JSON types."""
         rows = []
@@ -95,6 +104,7 @@ class Report:
         size = asdict(size_facts(self.target))
         return {
             **{k: v for k, v in asdict(self).items() if k not in ("rows", "multiple_of")},
+            "held_out_gap": self.held_out_gap,
             "size": size | {"multiple_of": self.multiple_of, "padded_rows": padded(self.target, self.multiple_of)},
             "rows": rows,
             "versions": versions(),
