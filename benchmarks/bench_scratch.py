@@ -170,7 +170,7 @@ def main() -> None:
             outcome = in_child(PARTS[name].run, job)
             corpora.setdefault(corpus, {})[name] = vars(outcome)
             print(f"{corpus}, {PARTS[name].title}: {outcome.n_bytes / outcome.n_tokens:.3f}", flush=True)
-        settings = {"target": arguments.target, "threads": n_threads, "gap": arguments.gap}
+        settings = {"target": arguments.target, "threads": n_threads, "gap": arguments.gap, "mb": arguments.mb}
         write_json(arguments.json, {"machine": facts, "settings": settings, "corpora": corpora})
     show(f"{arguments.target:,} tokens on held-out text, {n_threads} threads", COLUMNS, rows(corpora), facts)
 

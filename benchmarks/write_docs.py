@@ -55,16 +55,15 @@ The corpus again and again, shuffled, with fresh random identifiers in it, as JS
 memory that `vocab count` is held to. The peak is what the kernel saw; runs are what was spilled to disk and added up.
 """
 SCRATCH = """
-TEXT is the output of `scripts/fetch_text.py`, all of it. Every vocabulary has as many tokens and none of them
-special; all read the same training documents, whole, and are scored on the same held-out ones, `optimal` under least-
-tokens.
+TEXT is the output of `scripts/fetch_text.py`. Every vocabulary has as many tokens and none of them special; all read
+the same training documents, whole, and are scored on the same held-out ones, `optimal` under least- tokens.
 """
 OVERFIT = """
 Held-out tokens against whole cl100k_base; the first so many MB of each corpus are chosen by, and the held-out
 documents are the same for all sizes. "Plain" is `distill` under least-tokens with cl100k's own tokens; "in n" says in
 how many documents a candidate must be; a prior of n MB counts the source's rank order as much as so much text. The
-defaults follow from this: without candidates no remedy helps, so there is none; substrings of the corpus must be in
-two documents, and the source's order counts beside them as much as 1 MB.
+defaults follow from this: substrings of the corpus must be in two documents, and the source's order counts beside
+them as much as 1 MB.
 """
 
 
@@ -136,9 +135,12 @@ def memory_section(content: dict[str, Any]) -> str:
 def scratch_section(content: dict[str, Any]) -> str:
     """Chosen vocabularies beside BPE from scratch."""
     settings = content["settings"]
-    command = f"python benchmarks/bench_scratch.py --text TEXT --gap {settings['gap']:g}"
+    options = f"--mb {settings['mb']} --gap {settings['gap']:g} --corpora {' '.join(content['corpora'])}"
+    command = f"python benchmarks/bench_scratch.py --text TEXT {options}"
     tables = [markdown(bench_scratch.COLUMNS, bench_scratch.rows(content["corpora"]))]
-    return section(f"{settings['target']:,} tokens on three corpora", command, SCRATCH, tables, content["machine"])
+    return section(
+        f"{settings['target']:,} tokens, chosen or from scratch", command, SCRATCH, tables, content["machine"]
+    )
 
 
 def overfit_section(content: dict[str, Any]) -> str:
