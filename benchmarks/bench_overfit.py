@@ -32,10 +32,10 @@ Outcome = dict[str, float] | None
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to choose; the prior is a share of the corpus, or worth so many MB of text."""
+    """One way to choose; the prior is a share of the corpus, worth so many MB of text, or None for the default."""
 
     inference: str = "least-tokens"
-    prior: float = 0.0
+    prior: float | None = 0.0
     prior_mb: float = 0.0
     candidates: Candidates = field(default=Candidates())
 
@@ -50,6 +50,7 @@ SETTINGS = {
         f"candidates, in 2, prior {mb} MB": Setting(prior_mb=mb, candidates=Candidates(("corpus",), min_documents=2))
         for mb in (0.3, 1, 3)
     },
+    "candidates, defaults": Setting(prior=None, candidates=Candidates(("corpus",))),
     "merges": Setting("merges"),
     "merges, prior 0.1": Setting("merges", prior=0.1),
 }
@@ -78,7 +79,7 @@ def outcome(source: Vocabulary, target: int, corpus: CorpusCounts, name: str, se
             method="frequency" if name == "frequency" else "distill",
             inference=setting.inference,  # type: ignore[arg-type]
             candidates=setting.candidates,
-            prior=setting.prior or setting.prior_mb * MB / corpus.train.n_bytes,
+            prior=setting.prior_mb * MB / corpus.train.n_bytes if setting.prior_mb else setting.prior,
         ).report
     except TargetError:
         return None
@@ -123,8 +124,10 @@ def shown(figures: Outcome) -> str:
 
 def rows(columns: dict[str, dict[str, Outcome]]) -> list[list[str]]:
     """The table's rows out of what --json writes: each setting's held-out changes."""
-    titles = next(iter(columns.values()))
-    return [[title, *(shown(column[title]) for column in columns.values())] for title in titles]
+    titles = dict.fromkeys(title for column in columns.values() for title in column)
+    return [
+        [title, *(shown(column[title]) if title in column else "" for column in columns.values())] for title in titles
+    ]
 
 
 if __name__ == "__main__":

@@ -61,9 +61,11 @@ the same training documents, whole, and are scored on the same held-out ones, `o
 OVERFIT = """
 Held-out tokens against whole cl100k_base; the first so many MB of each corpus are chosen by, and the held-out
 documents are the same for all sizes. "Plain" is `distill` under least-tokens with cl100k's own tokens; "in n" says in
-how many documents a candidate must be; a prior of n MB counts the source's rank order as much as so much text. The
-defaults follow from this: substrings of the corpus must be in two documents, and the source's order counts beside
-them as much as 1 MB.
+how many documents a candidate must be; a prior of n MB counts the source's rank order as much as so much text. "In n"
+asks it of the source's own tokens too; too few are in so many documents where it says so. The defaults follow from
+this: substrings of the corpus must be in two documents, the source's tokens need not, and the source's order counts
+beside them as much as 1 MB of text, at most a tenth of the corpus. The runs were several, on the same documents;
+languages of 100 MB were not run.
 """
 
 

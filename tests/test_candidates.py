@@ -401,7 +401,7 @@ def test_the_source_s_order_counts_beside_candidates_of_the_corpus(source, corpu
     wanted = Candidates(["corpus"])
     figures = {prior: prune(source, TARGET, corpus=corpus, candidates=wanted, prior=prior) for prior in (None, 0, 1000)}
     n_bytes = sum(part.train.n_bytes for part in corpus.parts)
-    assert figures[None].report.corpus["prior"] == default_prior(n_bytes) == min(1.0, 1_000_000 / n_bytes)
+    assert figures[None].report.corpus["prior"] == default_prior(n_bytes) == min(0.1, 1_000_000 / n_bytes)
     assert figures[0].report.corpus["prior"] == 0
     new = {prior: result.report.candidates["n_new_in_result"] for prior, result in figures.items()}
     assert new[1000] < new[None] <= new[0]

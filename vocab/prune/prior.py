@@ -17,9 +17,10 @@ _FLAT_RANKS = 1_000
 _SCALE = 256
 
 
-# Beside candidates of the corpus, the source's rank order is worth as much as so many bytes of text, and at most as
-# much as the corpus.
+# Beside candidates of the corpus, the source's rank order is worth as much as so many bytes of text, and at most this
+# share of the corpus.
 _PRIOR_BYTES = 1_000_000
+_MOST_PRIOR = 0.1
 
 
 def default_prior(n_bytes: int) -> float:
@@ -27,7 +28,7 @@ def default_prior(n_bytes: int) -> float:
 
     The source's tokens come from far more text than most corpora have, so in little text they are the better bet.
     """
-    return min(1.0, _PRIOR_BYTES / max(1, n_bytes))
+    return min(_MOST_PRIOR, _PRIOR_BYTES / max(1, n_bytes))
 
 
 @dataclass(frozen=True)
