@@ -50,7 +50,8 @@ PriorOption = Annotated[
         min=0.0,
         metavar="SHARE",
         help="How much the source's rank order counts beside the corpus: 0.1 is worth a tenth of its pre-tokens. "
-        "[default: 1.5 for the built-in profile; beside candidates of the corpus what 1 MB of text is, at most 0.1; else 0]",
+        "[default: 1.5 for the built-in profile; beside candidates of the corpus what 1 MB of text is, at most 0.1; "
+        "else 0]",
     ),
 ]
 
