@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,24 +25,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read."""
+    """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read.
+
+    `format` names the kind of file ("tekken" …), so that the same kind can be written again, and `extras` holds what
+    such files say that has no part in encoding.
+    """
 
     name: str
     sha256: str | None = None
+    format: str | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Tokens 0 … n - 1 in merge-rank order, special tokens above them, a split pattern and an inference method.
+    """Tokens of ranks 0 … n - 1, special tokens beside them, a split pattern and an inference method.
 
-    Frozen; equal when tokens, special tokens, pattern and method are. The arrays are read-only.
+    A token's id is its rank + `first_id`. Frozen; equal when tokens, ids, pattern and method are. The arrays are
+    read-only.
 
     Attributes:
-        blob: all token bytes end to end, uint8.
+        blob: all token bytes end to end in rank order, uint8.
         starts: where each token begins in `blob`, int64[n_tokens + 1].
-        special_tokens: text of each special token and its id, at or above n_tokens; a source may leave holes.
+        special_tokens: text of each special token and its id, below or above the ordinary ones; a source may leave
+            holes.
         pattern: how text is cut into pre-tokens before any token is looked for.
         inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy.
+        first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -51,13 +60,17 @@ class Vocabulary:
     pattern: SplitPattern
     inference: InferenceMethod = "merges"
     source: Source = field(default=Source("unnamed"))
+    first_id: int = 0
 
     def __post_init__(self) -> None:
         self.blob.setflags(write=False)
         self.starts.setflags(write=False)
-        taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ < self.n_tokens]
+        ordinary = range(self.first_id, self.first_id + self.n_tokens)
+        taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]
         if taken:
             raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
+        if min([self.first_id, *self.special_tokens.values()]) < 0:
+            raise SourceError("an id is below 0")
         if len(set(self.special_tokens.values())) < len(self.special_tokens):
             raise SourceError("two special tokens share one id")
 
@@ -69,13 +82,38 @@ class Vocabulary:
         special_tokens: Mapping[str, int] | None = None,
         inference: InferenceMethod = "merges",
         source: Source = Source("unnamed"),
+        first_id: int = 0,
     ) -> Vocabulary:
         """A vocabulary from its tokens in rank order."""
         tokens = list(tokens)
         blob = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
         starts = np.zeros(len(tokens) + 1, dtype=np.int64)
         np.cumsum([len(token) for token in tokens], out=starts[1:])
-        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source)
+        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source, first_id)
+
+    def subset(
+        self, kept: npt.NDArray[np.bool_], special: Sequence[str], inference: InferenceMethod, source: Source
+    ) -> Vocabulary:
+        """The tokens marked in `kept` (bool[n_tokens], by rank) and the special tokens of these texts, without holes.
+
+        Special tokens below the ordinary ones stay below them; all keep their order, and new ones come last.
+        """
+        below = [text for text in special if self.special_tokens.get(text, self.first_id) < self.first_id]
+        n_kept = int(np.count_nonzero(kept))
+        ids = {text: k for k, text in enumerate(below)}
+        ids |= {text: k for k, text in enumerate((t for t in special if t not in ids), len(below) + n_kept)}
+        starts = np.zeros(n_kept + 1, dtype=np.int64)
+        np.cumsum(self.lengths[kept], out=starts[1:])
+        blob = self.blob[np.repeat(kept, self.lengths)]
+        return replace(
+            self,
+            blob=blob,
+            starts=starts,
+            special_tokens=ids,
+            inference=inference,
+            source=source,
+            first_id=len(below),
+        )
 
     @property
     def n_tokens(self) -> int:
@@ -90,34 +128,36 @@ class Vocabulary:
     @property
     def max_id(self) -> int:
         """The highest id in use; n_ids - 1 when ids have no holes."""
-        return max([self.n_tokens - 1, *self.special_tokens.values()])
+        return max([self.first_id + self.n_tokens - 1, *self.special_tokens.values()])
 
     def __getitem__(self, token_id: int) -> bytes:
         """Bytes of an ordinary token."""
-        if not 0 <= token_id < self.n_tokens:
+        rank = token_id - self.first_id
+        if not 0 <= rank < self.n_tokens:
             raise IndexError(f"no token has id {token_id}")
-        return self.blob[self.starts[token_id] : self.starts[token_id + 1]].tobytes()
+        return self.blob[self.starts[rank] : self.starts[rank + 1]].tobytes()
 
     def tokens(self) -> Iterator[bytes]:
-        """Bytes of the ordinary tokens in id order."""
+        """Bytes of the ordinary tokens in rank order."""
         blob, starts = self.blob.tobytes(), self.starts.tolist()
         return (blob[a:b] for a, b in itertools.pairwise(starts))
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Length in bytes of each ordinary token, int64[n_tokens]."""
+        """Length in bytes of each ordinary token by rank, int64[n_tokens]."""
         return np.diff(self.starts)
 
     @cached_property
     def token_ids(self) -> dict[bytes, int]:
         """Id of each ordinary token by its bytes."""
-        return {token: k for k, token in enumerate(self.tokens())}
+        return {token: k for k, token in enumerate(self.tokens(), self.first_id)}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocabulary):
             return NotImplemented
         return (
             self.inference == other.inference
+            and self.first_id == other.first_id
             and self.pattern.sha256 == other.pattern.sha256
             and dict(self.special_tokens) == dict(other.special_tokens)
             and np.array_equal(self.starts, other.starts)
@@ -131,7 +171,10 @@ class Vocabulary:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The compiled encoder; raises SourceError when tokens repeat or single bytes are missing."""
+        """The compiled encoder, which knows ranks and not ids.
+
+        Raises SourceError when tokens repeat or single bytes are missing.
+        """
         from vocab.encoding.encoder import Encoder
 
         try:
@@ -145,11 +188,14 @@ class Vocabulary:
         Lone surrogates become U+FFFD, as in tiktoken.
         """
         if not allow_special or not self.special_tokens:
-            ordinary: list[int] = self.encoder.encode(_utf8(text)).tolist()
-            return ordinary
+            return self._encode_ordinary(text)
         ids: list[int] = []
         for k, part in enumerate(self._special_regex.split(text)):
-            ids += [self.special_tokens[part]] if k % 2 else self.encoder.encode(_utf8(part)).tolist()
+            ids += [self.special_tokens[part]] if k % 2 else self._encode_ordinary(part)
+        return ids
+
+    def _encode_ordinary(self, text: str) -> list[int]:
+        ids: list[int] = (self.encoder.encode(_utf8(text)) + self.first_id).tolist()
         return ids
 
     def count_tokens(self, text: str) -> int:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 from vocab.errors import SourceError
 from vocab.vocabulary import Vocabulary
 
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# What ends like a file is one that is missing, not a repository.
+_ENDINGS = (".json", ".model", ".tiktoken", ".yaml", ".yml", ".txt", ".zip")
+
 
 def load(name_or_path: str | Path) -> Vocabulary:
     """A vocabulary by name or from a file or folder.
 
-    Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …). Files are a `.tiktoken` file, a
-    byte-level BPE `tokenizer.json` or a TokenMonster vocabulary in YAML; a folder holds one of them. A path that exists
-    goes before a name. Raises SourceError when it is missing, damaged or of another kind.
+    Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …) and those of Hugging Face
+    repositories ("mistralai/Mistral-7B-v0.1"). What a file is, its content says: ranks in base64 (`.tiktoken`, and the
+    `tokenizer.model` of Llama 3 and 4), a `tokenizer.json`, a `tekken.json`, or a TokenMonster vocabulary in YAML. A
+    folder holds one of them. A path that exists goes before a name. Raises SourceError when it is missing, damaged or
+    of another kind.
     """
     path = Path(name_or_path)
     try:
@@ -22,9 +30,13 @@ def load(name_or_path: str | Path) -> Vocabulary:
 
             return read_folder(path)
         if path.is_file():
-            return _load_file(path)
+            return load_file(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+    if _REPOSITORY.fullmatch(str(name_or_path)) and path.suffix not in _ENDINGS:
+        from vocab.formats.hub import load_from_hub
+
+        return load_from_hub(str(name_or_path))
     if path.suffix or len(path.parts) > 1:
         raise SourceError(f"{path}: no such file or folder")
     from vocab.formats.named import load_named
@@ -32,16 +44,14 @@ def load(name_or_path: str | Path) -> Vocabulary:
     return load_named(str(name_or_path))
 
 
-def _load_file(path: Path) -> Vocabulary:
-    """By content: JSON begins with a brace, YAML with a comment or a name and a colon, ranks with base64."""
+def load_file(path: Path) -> Vocabulary:
+    """A vocabulary from a file, by content: JSON begins with a brace, YAML with a comment or a name and a colon."""
     with path.open("rb") as stream:
         head = stream.read(64).lstrip()
     if not head:
         raise SourceError(f"{path} is empty: no vocabulary")
     if head.startswith(b"{"):
-        from vocab.formats.tokenizer_json import read_tokenizer_json
-
-        return read_tokenizer_json(path)
+        return _load_json(path)
     if head.startswith((b"#", b"---")) or b":" in head:
         from vocab.formats.tokenmonster_yaml import read_tokenmonster_yaml
 
@@ -49,3 +59,14 @@ def _load_file(path: Path) -> Vocabulary:
     from vocab.formats.tiktoken_file import read_tiktoken
 
     return read_tiktoken(path)
+
+
+def _load_json(path: Path) -> Vocabulary:
+    from vocab.formats.tekken import is_tekken, read_tekken
+    from vocab.formats.tokenizer_json import read_tokenizer_json
+
+    try:
+        settings = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        settings = None  # the reader of tokenizer.json says what is wrong
+    return read_tekken(path) if is_tekken(settings) else read_tokenizer_json(path)

@@ -63,9 +63,12 @@ def is_token_text(vocabulary: Vocabulary, text: str) -> bool:
 
 
 def _model(vocabulary: Vocabulary) -> models.Model:
-    ids = {to_characters(token): k for k, token in enumerate(vocabulary.tokens())}
+    """Special tokens below the ordinary ones are part of the model, others follow it as added tokens."""
+    below = {text: k for text, k in vocabulary.special_tokens.items() if k < vocabulary.first_id}
+    ids = below | {to_characters(token): k for token, k in vocabulary.token_ids.items()}
     if vocabulary.inference == "least-tokens":
-        return models.Unigram([(piece, _SCORE) for piece in ids], unk_id=None, byte_fallback=False)
+        in_order = sorted(ids, key=ids.__getitem__)
+        return models.Unigram([(piece, _SCORE) for piece in in_order], unk_id=None, byte_fallback=False)
     if vocabulary.inference == "longest-prefix":
         # No pre-token is too long, and single bytes leave nothing unknown: unk_token is never produced.
         return models.WordPiece(
@@ -110,11 +113,11 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     model = settings["model"]
     method, pieces = _pieces(model, path)
     special = {t["content"]: t["id"] for t in settings.get("added_tokens", [])}
-    tokens = _ordinary_tokens(pieces, special, path)
+    tokens, first_id = _ordinary_tokens(pieces, special, path)
     if method == "merges":
         _check_merge_order(model, tokens, path)
-    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest())
-    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source)
+    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
+    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source, first_id)
     if method == "merges":
         _check_merges_complete(model, vocabulary, path)
     return vocabulary
@@ -131,14 +134,16 @@ def _pieces(model: Mapping[str, Any], path: Path) -> tuple[InferenceMethod, dict
     raise SourceError(f"{path} is not byte-level BPE (its model is {kind}), so its vocabulary cannot be pruned here")
 
 
-def _ordinary_tokens(pieces: Mapping[str, int], special: Mapping[str, int], path: Path) -> list[bytes]:
+def _ordinary_tokens(pieces: Mapping[str, int], special: Mapping[str, int], path: Path) -> tuple[list[bytes], int]:
+    """Tokens in id order and the id of the first."""
     ordinary = sorted((k, piece) for piece, k in pieces.items() if special.get(piece) != k)
-    if [k for k, _ in ordinary] != list(range(len(ordinary))):
+    first = ordinary[0][0] if ordinary else 0
+    if [k for k, _ in ordinary] != list(range(first, first + len(ordinary))):
         raise SourceError(
-            f"{path} has special tokens below ordinary ones, or holes in its ids: it cannot be renumbered"
+            f"{path} has special tokens between ordinary ones, or holes in its ids: it cannot be renumbered"
         )
     try:
-        return [to_bytes(piece) for _, piece in ordinary]
+        return [to_bytes(piece) for _, piece in ordinary], first
     except KeyError as error:
         raise SourceError(f"{path} is not byte-level: a token holds the character {error.args[0]!r}") from None
 
@@ -164,9 +169,10 @@ def _check_merges_complete(model: Mapping[str, Any], vocabulary: Vocabulary, pat
     """Every token must be made by its own last merge; raises SourceError where tiktoken's rules would differ."""
     listed = set(_merge_pairs(model))
     parents = merge_parents(vocabulary.encoder.trie, vocabulary.blob, vocabulary.starts).tolist()
-    for token, (left, right) in zip(vocabulary.tokens(), parents, strict=True):
+    tokens = list(vocabulary.tokens())
+    for token, (left, right) in zip(tokens, parents, strict=True):
         if left >= 0:
-            complete = (to_characters(vocabulary[left]), to_characters(vocabulary[right])) in listed
+            complete = (to_characters(tokens[left]), to_characters(tokens[right])) in listed
         else:
             complete = len(token) == 1 or bool(model.get("ignore_merges"))
         if not complete:

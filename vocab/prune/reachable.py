@@ -17,7 +17,7 @@ _CONTINUATIONS = [bytes([b]) for b in range(0x80, 0xC0)]
 
 
 def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Those of the candidate ids for which no witness text is found, int64, rising.
+    """Those of the candidate ranks for which no witness text is found, int64, rising.
 
     A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
     character, the token with that character made whole.
@@ -26,10 +26,10 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     return np.array(left, dtype=np.int64)
 
 
-def _has_witness(vocabulary: Vocabulary, token_id: int) -> bool:
+def _has_witness(vocabulary: Vocabulary, rank: int) -> bool:
     encode = vocabulary.encoder.encode
-    texts = islice(_texts_around(vocabulary[token_id]), _MAX_TRIES)
-    return any(token_id in encode(text) for text in texts)
+    texts = islice(_texts_around(vocabulary[rank + vocabulary.first_id]), _MAX_TRIES)
+    return any(rank in encode(text) for text in texts)
 
 
 def _texts_around(token: bytes) -> Iterator[bytes]:

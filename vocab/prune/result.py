@@ -39,20 +39,20 @@ class PruneResult:
     @property
     def id_map(self) -> dict[int, int]:
         """New id of every kept old id, special tokens included."""
-        ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist())}
+        ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist(), self.vocabulary.first_id)}
         special = {id_: self.vocabulary.special_tokens[text] for text, id_ in self.source.special_tokens.items()}
         return ordinary | special
 
     @property
     def dropped_ids(self) -> npt.NDArray[np.int64]:
         """Old ids of the ordinary tokens that are gone, int64, rising."""
-        return np.setdiff1d(np.arange(self.source.n_tokens), self.kept_ids)
+        return np.setdiff1d(np.arange(self.source.n_tokens) + self.source.first_id, self.kept_ids)
 
     def id_map_json(self) -> dict[str, Any]:
         """The id map as JSON types: `kept` old → new, and `dropped` old → new ids that spell the token."""
         dropped = self.dropped_ids
         ids, sizes = self._spelling(dropped)
-        starts = np.concatenate([[0], np.cumsum(self.source.lengths[dropped])])[:-1].tolist()
+        starts = np.concatenate([[0], np.cumsum(self.source.lengths[dropped - self.source.first_id])])[:-1].tolist()
         spelt = [ids[a : a + n].tolist() for a, n in zip(starts, sizes.tolist(), strict=True)]
         return {
             "source": self.source.source.name,
@@ -66,8 +66,9 @@ class PruneResult:
         """New tokens of each dropped old token, in the layout of `Encoder.encode_pretokens`."""
         blob = np.frombuffer(b"".join(self.source[k] for k in dropped.tolist()), dtype=np.uint8)
         starts = np.zeros(dropped.size + 1, dtype=np.int64)
-        np.cumsum(self.source.lengths[dropped], out=starts[1:])
-        return self.vocabulary.encoder.encode_pretokens(blob, starts)
+        np.cumsum(self.source.lengths[dropped - self.source.first_id], out=starts[1:])
+        ids, sizes = self.vocabulary.encoder.encode_pretokens(blob, starts)
+        return ids + np.int32(self.vocabulary.first_id), sizes
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the tokenizer files, id_map.json, report.json and README.md to a folder, all or nothing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -30,7 +31,7 @@ from vocab.prune.result import PruneResult
 from vocab.prune.selection import BASELINES, METHODS, Method, by_frequency, by_leaf, by_rank
 from vocab.prune.tokenmonster import Scorer, by_tokenmonster
 from vocab.threads import n_cores
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Vocabulary
 
 # Rounds of replacing tokens that no text produces; the replacements are early ranks, so one round nearly always does.
 _MAX_REPAIRS = 5
@@ -307,13 +308,13 @@ class _Job:
             seed=seed,
             certificate=certificate.facts if certificate else None,
         )
-        return PruneResult(vocabulary, self.source, np.flatnonzero(alive), report, certificate)
+        return PruneResult(vocabulary, self.source, np.flatnonzero(alive) + self.source.first_id, report, certificate)
 
     def _smaller(self, alive: Alive) -> Vocabulary:
-        tokens = [token for token, kept in zip(self.source.tokens(), alive.tolist(), strict=True) if kept]
-        special = {text: len(tokens) + k for k, text in enumerate(self.special)}
-        source = Source(f"{self.source.source.name}-{self.target}", None)
-        return Vocabulary.from_tokens(tokens, self.source.pattern, special, self.inference, source)
+        name = f"{self.source.source.name}-{self.target}"
+        return self.source.subset(
+            alive, self.special, self.inference, replace(self.source.source, name=name, sha256=None)
+        )
 
     def _row(self, name: str, alive: Alive, figures: Evaluation, of: Vocabulary) -> Row:
         n_unused = int(np.count_nonzero(~figures.is_used[alive]))
@@ -339,7 +340,7 @@ def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
     for token in keep:
         if token not in source.token_ids:
             raise TargetError(f"the token to keep {token!r} is not in {source.source.name}")
-        protected[source.token_ids[token]] = True
+        protected[source.token_ids[token] - source.first_id] = True
     return protected
 
 

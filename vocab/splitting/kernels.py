@@ -267,7 +267,7 @@ def _cased_end(text, i, stop, table, upper_alone):
 
 
 @njit(**_INLINE)
-def _o200k_end(text, i, stop, table, max_digits):
+def _o200k_end(text, i, stop, table, max_digits, contractions):
     bits, width = _char_at(text, i, stop, table)
     if bits & DIGIT != 0:
         return _digits_end(text, i + width, stop, table, max_digits - 1)
@@ -277,7 +277,7 @@ def _o200k_end(text, i, stop, table, max_digits):
         is_mark = bits & (LETTER | CASELESS) == CASELESS
         end = _cased_end(text, start, stop, table, not is_mark)
         if end > start or is_mark:
-            if end < stop and text[np.uint64(end)] == 39:
+            if contractions and end < stop and text[np.uint64(end)] == 39:
                 return _contraction_end(text, end, stop, True)
             return end
     if bits & SPACE == 0:
@@ -332,15 +332,15 @@ def split_cl100k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts
 
 
 @njit(**_KERNEL)
-def split_o200k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
-    """As `split_gpt2`; up to `max_digits` digits stay together."""
+def split_o200k(text, doc_starts, table, max_digits, contractions, ends, firsts, document, n):
+    """As `split_gpt2`: up to `max_digits` digits stay together, and with `contractions` a word has its 's and 'll."""
     i = ends[n - 1] if n > 0 else doc_starts[0]
     while document < doc_starts.size - 1:
         stop = doc_starts[document + 1]
         while i < stop:
             if n == ends.size:
                 return document, n
-            i = _o200k_end(text, i, stop, table, max_digits)
+            i = _o200k_end(text, i, stop, table, max_digits, contractions)
             ends[n] = i
             n += 1
         document += 1

@@ -34,6 +34,18 @@ O200K_REGEX = "|".join(
         r"\s+",
     ]
 )
+# mistral-common 1.9.1, data/tekken_240911.json: o200k without contractions, and each digit by itself.
+TEKKEN_REGEX = "|".join(
+    [
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+        r"\p{N}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    ]
+)
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3_REGEX = rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}"
@@ -49,7 +61,7 @@ _CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(
 class _Kernel:
     name: str  # of the function in splitting/kernels.py
     max_digits: int
-    whole_at_end: bool  # white space at the end of a text is one pre-token even across lines
+    option: bool  # gpt2 and cl100k: white space at the end of a text is one pre-token; o200k: words have contractions
     portable: str  # the same split for engines without possessive quantifiers
 
 
@@ -60,7 +72,8 @@ _KERNELS = {
     QWEN2_REGEX: _Kernel("split_cl100k", 1, False, QWEN2_REGEX),
     GPT2_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
     GPT2_OLD_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
-    O200K_REGEX: _Kernel("split_o200k", 3, False, O200K_REGEX),
+    O200K_REGEX: _Kernel("split_o200k", 3, True, O200K_REGEX),
+    TEKKEN_REGEX: _Kernel("split_o200k", 1, False, TEKKEN_REGEX),
 }
 
 
@@ -138,7 +151,7 @@ def _kernel_ends(
     from vocab.splitting.classes import class_table
 
     split = getattr(kernels, kernel.name)
-    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.whole_at_end)
+    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.option)
     firsts = np.zeros(doc_starts.size, dtype=np.int64)
     ends = np.empty(int(doc_starts[-1] - doc_starts[0]) // _BYTES_A_PRETOKEN + 64, dtype=np.int64)
     document, n = 0, 0
