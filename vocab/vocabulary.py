@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
+from vocab.splitting.preparation import MARK
 
 if TYPE_CHECKING:
     import tiktoken
@@ -52,6 +53,10 @@ class Vocabulary:
         pattern: how text is cut into pre-tokens before any token is looked for.
         inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy.
         first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
+        scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space.
+        byte_fallback: whether ranks 0 … 255 are bytes that only stand for characters without a token.
+        user_defined: those special tokens that are recognised in every text.
+        unknown: the special token that SentencePiece has for what it cannot spell.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -61,8 +66,14 @@ class Vocabulary:
     inference: InferenceMethod = "merges"
     source: Source = field(default=Source("unnamed"))
     first_id: int = 0
+    scores: npt.NDArray[np.float32] | None = None
+    byte_fallback: bool = False
+    user_defined: frozenset[str] = frozenset()
+    unknown: str | None = None
 
     def __post_init__(self) -> None:
+        if self.scores is not None:
+            self.scores.setflags(write=False)
         self.blob.setflags(write=False)
         self.starts.setflags(write=False)
         ordinary = range(self.first_id, self.first_id + self.n_tokens)
@@ -113,6 +124,7 @@ class Vocabulary:
             inference=inference,
             source=source,
             first_id=len(below),
+            scores=None if self.scores is None else self.scores[kept],
         )
 
     @property
@@ -149,8 +161,16 @@ class Vocabulary:
 
     @cached_property
     def token_ids(self) -> dict[bytes, int]:
-        """Id of each ordinary token by its bytes."""
+        """Id of each ordinary token by its bytes; of a byte that only stands for others, where there is no other."""
         return {token: k for k, token in enumerate(self.tokens(), self.first_id)}
+
+    @cached_property
+    def merge_order(self) -> npt.NDArray[np.int32]:
+        """Which token is merged first, int32[n_tokens]: by rank, or by highest score, equal for equal scores."""
+        if self.scores is None:
+            return np.arange(self.n_tokens, dtype=np.int32)
+        order: npt.NDArray[np.int32] = np.unique(-self.scores, return_inverse=True)[1].astype(np.int32)
+        return order
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocabulary):
@@ -160,6 +180,8 @@ class Vocabulary:
             and self.first_id == other.first_id
             and self.pattern.sha256 == other.pattern.sha256
             and dict(self.special_tokens) == dict(other.special_tokens)
+            and (self.byte_fallback, self.user_defined) == (other.byte_fallback, other.user_defined)
+            and np.array_equal(self.merge_order, other.merge_order)
             and np.array_equal(self.starts, other.starts)
             and np.array_equal(self.blob, other.blob)
         )
@@ -178,34 +200,48 @@ class Vocabulary:
         from vocab.encoding.encoder import Encoder
 
         try:
-            return Encoder(self.blob, self.starts, self.pattern, self.inference)
+            return Encoder(self.blob, self.starts, self.pattern, self.inference, self.byte_fallback, self.merge_order)
         except ValueError as error:
             raise SourceError(f"{self.source.name} cannot encode every text: {error}") from None
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.
 
-        Lone surrogates become U+FFFD, as in tiktoken.
+        Lone surrogates become U+FFFD, as in tiktoken. With SentencePiece each part between special tokens is a text
+        with a prefix of its own.
         """
         if not allow_special or not self.special_tokens:
-            return self._encode_ordinary(text)
+            return self._encode_text(text)
         ids: list[int] = []
         for k, part in enumerate(self._special_regex.split(text)):
-            ids += [self.special_tokens[part]] if k % 2 else self._encode_ordinary(part)
+            ids += [self.special_tokens[part]] if k % 2 else self._encode_text(part)
         return ids
 
-    def _encode_ordinary(self, text: str) -> list[int]:
-        ids: list[int] = (self.encoder.encode(_utf8(text)) + self.first_id).tolist()
+    def _encode_text(self, text: str) -> list[int]:
+        if not self.user_defined:
+            ids: list[int] = (self.encoder.encode(_utf8(text)) + self.first_id).tolist()
+            return ids
+        prepared = self.pattern.prepared(_utf8(text)).decode()
+        ids = []
+        for k, part in enumerate(self._user_defined_regex.split(prepared)):
+            if k % 2:
+                ids.append(self._user_defined_ids[part])
+            else:
+                ids += (self.encoder.encode_prepared(part.encode()) + self.first_id).tolist()
         return ids
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` becomes, special tokens not recognised."""
-        return int(self.encoder.encode(_utf8(text)).size)
+        return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(_utf8(text)).size)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use."""
+        """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use.
+
+        The space that SentencePiece puts before a text is taken away from its beginning.
+        """
         named = {id_: text.encode() for text, id_ in self.special_tokens.items()}
-        return b"".join(named[k] if k in named else self[k] for k in ids)
+        raw = b"".join(named[k] if k in named else self[k] for k in ids)
+        return raw[1:] if self.pattern.has_dummy_prefix and raw.startswith(b" ") else raw
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; bytes that are not UTF-8 become U+FFFD."""
@@ -213,8 +249,16 @@ class Vocabulary:
 
     @cached_property
     def _special_regex(self) -> re.Pattern[str]:
-        longest_first = sorted(self.special_tokens, key=len, reverse=True)
-        return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+        return _any_of(self.special_tokens)
+
+    @cached_property
+    def _user_defined_regex(self) -> re.Pattern[str]:
+        return _any_of(self._user_defined_ids)
+
+    @cached_property
+    def _user_defined_ids(self) -> dict[str, int]:
+        """By their texts, with a space for ▁."""
+        return {text.replace(MARK, " "): self.special_tokens[text] for text in self.user_defined}
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the files that runtimes load; see `vocab.formats.folder.write_files`."""
@@ -233,6 +277,12 @@ class Vocabulary:
         from vocab.formats.tokenizer_json import to_tokenizers
 
         return to_tokenizers(self)
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Finds the longest of these texts; as a group, so that `split` keeps it."""
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
 
 
 def _utf8(text: str) -> bytes:

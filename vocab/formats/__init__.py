@@ -19,9 +19,9 @@ def load(name_or_path: str | Path) -> Vocabulary:
 
     Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …) and those of Hugging Face
     repositories ("mistralai/Mistral-7B-v0.1"). What a file is, its content says: ranks in base64 (`.tiktoken`, and the
-    `tokenizer.model` of Llama 3 and 4), a `tokenizer.json`, a `tekken.json`, or a TokenMonster vocabulary in YAML. A
-    folder holds one of them. A path that exists goes before a name. Raises SourceError when it is missing, damaged or
-    of another kind.
+    `tokenizer.model` of Llama 3 and 4), a SentencePiece model (that of Llama 2 and Mistral), a `tokenizer.json`, a
+    `tekken.json`, or a TokenMonster vocabulary in YAML. A folder holds one of them. A path that exists goes before a
+    name. Raises SourceError when it is missing, damaged or of another kind.
     """
     path = Path(name_or_path)
     try:
@@ -47,7 +47,12 @@ def load(name_or_path: str | Path) -> Vocabulary:
 def load_file(path: Path) -> Vocabulary:
     """A vocabulary from a file, by content: JSON begins with a brace, YAML with a comment or a name and a colon."""
     with path.open("rb") as stream:
-        head = stream.read(64).lstrip()
+        raw = stream.read(64)
+    if is_sentencepiece(raw):
+        from vocab.formats.sentencepiece_model import read_sentencepiece
+
+        return read_sentencepiece(path)
+    head = raw.lstrip()
     if not head:
         raise SourceError(f"{path} is empty: no vocabulary")
     if head.startswith(b"{"):
@@ -59,6 +64,11 @@ def load_file(path: Path) -> Vocabulary:
     from vocab.formats.tiktoken_file import read_tiktoken
 
     return read_tiktoken(path)
+
+
+def is_sentencepiece(head: bytes) -> bool:
+    """Whether a file begins like a protobuf of pieces: its first field, which no text file would begin with."""
+    return head[:1] == b"\n" and any(byte < 9 or 13 < byte < 32 for byte in head)
 
 
 def _load_json(path: Path) -> Vocabulary:

@@ -20,6 +20,7 @@ OUR_NAMES = {
     "special_tokens_map.json",
     "tekken.json",
     "tokenizer.json",
+    "tokenizer.model",
     "tokenizer_config.json",
 }
 

@@ -60,12 +60,12 @@ def read_tiktoken(path: Path) -> Vocabulary:
     else:
         sidecar = path.with_suffix(".json") if path.suffix == ENDING else path.with_name(path.name + ".json")
         name = path.stem
-        pattern, special_tokens = _read_sidecar(sidecar, path, len(tokens))
+        pattern, special_tokens = _read_sidecar(sidecar, path, len(tokens), first_id)
     source = Source(name, sha256, "tiktoken")
     return Vocabulary.from_tokens(tokens, SplitPattern(pattern), special_tokens, source=source, first_id=first_id)
 
 
-def _read_sidecar(sidecar: Path, path: Path, n_tokens: int) -> tuple[str, dict[str, int]]:
+def _read_sidecar(sidecar: Path, path: Path, n_tokens: int, first_id: int) -> tuple[str, dict[str, int]]:
     if not sidecar.is_file():
         raise SourceError(
             f"{path} holds no split pattern: put {sidecar.name} beside it, "
@@ -78,6 +78,8 @@ def _read_sidecar(sidecar: Path, path: Path, n_tokens: int) -> tuple[str, dict[s
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SourceError(f"{sidecar} is not a JSON object with pat_str and special_tokens") from None
+    if not set(range(first_id)) <= set(special.values()):
+        raise SourceError(f"{path} line 1 has rank {first_id} where 0 must follow")
     expected = settings.get("explicit_n_vocab")
     if expected is not None and expected != n_tokens + len(special):
         raise SourceError(

@@ -16,8 +16,9 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from vocab.encoding.encoder import InferenceMethod, merge_parents
+from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
 from vocab.errors import SourceError
+from vocab.formats import sentencepiece_json
 from vocab.formats.byte_alphabet import to_bytes, to_characters
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Source, Vocabulary
@@ -34,6 +35,8 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     """
     if vocabulary.inference == "ungreedy":
         raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
+    if vocabulary.inference in CHARACTER_METHODS:
+        return sentencepiece_json.to_tokenizers(vocabulary)
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(
             f"{vocabulary.source.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "
@@ -56,6 +59,8 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
 
 def is_token_text(vocabulary: Vocabulary, text: str) -> bool:
     """Whether `text` is how tokenizer.json writes an ordinary token; a special token of that text would be the same."""
+    if vocabulary.inference in CHARACTER_METHODS:
+        return text in sentencepiece_json.pieces_of(vocabulary)
     try:
         return to_bytes(text) in vocabulary.token_ids
     except KeyError:
@@ -97,7 +102,7 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
 
 
 def read_tokenizer_json(path: Path) -> Vocabulary:
-    """A vocabulary from a tokenizer.json of byte-level BPE, or from one written by `write_tokenizer_json`.
+    """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
     Raises SourceError, saying what is in the way, for any other model, for normalizers, and where ids are not in the
     order of merges.
@@ -108,6 +113,9 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
         tokenizers.Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
         raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
+    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
+    if sentencepiece_json.is_of_sentencepiece(settings):
+        return sentencepiece_json.read(settings, source, path)
     if settings.get("normalizer"):
         raise SourceError(f"{path} changes text before it splits it (a normalizer), which pruning cannot keep exact")
     model = settings["model"]
@@ -116,7 +124,6 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     tokens, first_id = _ordinary_tokens(pieces, special, path)
     if method == "merges":
         _check_merge_order(model, tokens, path)
-    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
     vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source, first_id)
     if method == "merges":
         _check_merges_complete(model, vocabulary, path)

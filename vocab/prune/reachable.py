@@ -41,6 +41,7 @@ def _texts_around(token: bytes) -> Iterator[bytes]:
                 yield text
                 yield b"a" + text
                 yield text + b"a"
+                yield b"\n" + text  # after which SentencePiece goes on without a space
 
 
 def _heads(token: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_facts
 from vocab.corpus.profile import builtin_profile
-from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
 from vocab.errors import CorpusError, TargetError
 from vocab.formats import load
 from vocab.formats.tokenizer_json import is_token_text
@@ -49,7 +49,7 @@ def prune(
     *,
     corpus: CorpusCounts | None = None,
     method: Method = "distill",
-    inference: InferenceMethod = "merges",
+    inference: InferenceMethod | None = None,
     seed: int = 0,
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
@@ -63,6 +63,7 @@ def prune(
 
     Single bytes and special tokens are always kept and count towards the target, as do `keep` (tokens of the source
     by their bytes) and `special` (texts of new special tokens). Without `corpus` the built-in profile is used.
+    `inference` is merges unless another is asked for; a SentencePiece source has only its own.
     `pad_to_multiple_of` is only reported: no id is invented. `seed` is for the method tokenmonster, the only one with
     chance in it. `on_progress` hears (stage, done, all). The result is the same for any `n_threads` (default: all
     cores).
@@ -71,6 +72,7 @@ def prune(
     split pattern, SourceError when the source cannot be loaded.
     """
     whole = load(source) if isinstance(source, str) else source
+    inference = inference_for(whole, inference, method)
     if certify and inference not in CHECKABLE:
         raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
     job = _Job(whole, target, corpus, inference, keep, special, n_threads, on_progress, limits)
@@ -99,6 +101,8 @@ def best_possible(
     Arguments and errors are those of `prune`; the vocabulary is for least-tokens.
     """
     whole = load(source) if isinstance(source, str) else source
+    if whole.inference in CHARACTER_METHODS:
+        raise TargetError(f"no bound is known for {whole.source.name}, which comes from SentencePiece")
     job = _Job(whole, target, corpus, "least-tokens", keep, special, n_threads, on_progress, limits)
     return job.certificate(job.select("optimal"))
 
@@ -113,6 +117,19 @@ def check_request(
     all_special = _all_special(source, special)
     protected = _protected(source, keep)
     return all_special, protected, _checked_target(source, target, len(all_special), protected)
+
+
+def inference_for(source: Vocabulary, wanted: InferenceMethod | None, method: Method = "distill") -> InferenceMethod:
+    """The method that the result is run with; raises TargetError for one that the source's format cannot have."""
+    if source.inference not in CHARACTER_METHODS:
+        if wanted in CHARACTER_METHODS:
+            raise TargetError(f"{wanted} needs a source from SentencePiece, which {source.source.name} is not")
+        return wanted or "merges"
+    if wanted not in (None, source.inference):
+        raise TargetError(f"{source.source.name} comes from SentencePiece, which runs {source.inference}, not {wanted}")
+    if method in ("optimal", "tokenmonster"):
+        raise TargetError(f"the method {method} is not for a source from SentencePiece: choose another with --method")
+    return source.inference
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vocab.encoding.encoder import merge_parents
+from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
 from vocab.encoding.lattice import TokenTrie
 from vocab.vocabulary import Vocabulary
 
@@ -40,7 +40,8 @@ def by_leaf(vocabulary: Vocabulary, trie: TokenTrie, uses: Uses, protected: Aliv
     A leaf is no parent of a kept token, so what is kept stays closed under merges; the uses of a dropped token go to
     its two parents. Source: leaf-based vocabulary pruning, arXiv 2512.03989.
     """
-    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts)
+    method: InferenceMethod = "scored-merges" if vocabulary.inference in CHARACTER_METHODS else "merges"
+    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts, method)
     n_children = np.bincount(parents[parents >= 0].ravel(), minlength=uses.size)
     counts, alive = uses.copy(), np.ones(uses.size, dtype=np.bool_)
     leaves = [(int(counts[t]), -t) for t in np.flatnonzero((n_children == 0) & ~protected).tolist()]

@@ -346,3 +346,36 @@ def split_o200k(text, doc_starts, table, max_digits, contractions, ends, firsts,
         document += 1
         firsts[document] = n
     return document, n
+
+
+@njit(**_INLINE)
+def _spaced_word_end(text, i, stop, by_line):
+    """End of spaces and the word after them, or with `by_line` of one line feed or tab, from byte i."""
+    b = text[np.uint64(i)]
+    if by_line and (b == 10 or b == 9):
+        return i + 1
+    while i < stop and text[np.uint64(i)] == 32:
+        i += 1
+    while i < stop:
+        b = text[np.uint64(i)]
+        if b == 32 or (by_line and (b == 10 or b == 9)):
+            break
+        i += 1
+    return i
+
+
+@njit(**_KERNEL)
+def split_spaced_words(text, doc_starts, table, max_digits, by_line, ends, firsts, document, n):
+    """As `split_gpt2`: a word with the spaces before it; with `by_line` line feeds and tabs stand alone."""
+    i = ends[n - 1] if n > 0 else doc_starts[0]
+    while document < doc_starts.size - 1:
+        stop = doc_starts[document + 1]
+        while i < stop:
+            if n == ends.size:
+                return document, n
+            i = _spaced_word_end(text, i, stop, by_line)
+            ends[n] = i
+            n += 1
+        document += 1
+        firsts[document] = n
+    return document, n
