@@ -16,11 +16,12 @@ from test_real_files import drawn_texts, mistral_file
 from tokenizers import Tokenizer
 
 import vocab
-from vocab.corpus.counting import count_documents
+from vocab.corpus.counting import CorpusCounts, count_documents
 from vocab.corpus.counts import PretokenCounts
 from vocab.errors import SourceError, TargetError
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.prune import prune
+from vocab.prune.compare import compare
 from vocab.prune.pricing import PriceBook
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Source, Vocabulary
@@ -53,6 +54,10 @@ def plain(vocabulary: Vocabulary, texts: list[str]) -> list[str]:
     return [text for text in texts if not any(special in text for special in control)]
 
 
+def count_documents_of(texts: list[str], pattern: SplitPattern) -> CorpusCounts:
+    return CorpusCounts((count_documents(texts, "texts", pattern, 1),))
+
+
 def some_texts(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list[str]:
     return [*nasty, *ODD, *drawn_texts(vocabulary, 3000), real_text[-400_000:]]
 
@@ -80,7 +85,7 @@ def test_a_written_model_is_read_back_the_same(mistral, tmp_path):
     assert vocab.load(tmp_path / "out/tokenizer.model") == mistral
     assert to_proto(vocab.load(tmp_path / "out/tokenizer.model")) == (tmp_path / "out/tokenizer.model").read_bytes()
     peer = sentencepiece.SentencePieceProcessor(model_file=str(mistral_file(mistral.source.name)))
-    ours = to_sentencepiece(mistral)
+    ours = mistral.to_sentencepiece()
     assert [ours.id_to_piece(k) for k in range(mistral.n_ids)] == [peer.id_to_piece(k) for k in range(mistral.n_ids)]
     assert [ours.get_score(k) for k in range(771, 32_000)] == [peer.get_score(k) for k in range(771, 32_000)]
     kinds = ("is_control", "is_unknown", "is_byte", "is_unused")
@@ -302,6 +307,14 @@ def test_scored_merges_need_a_source_from_sentencepiece(cl100k):
         prune(cl100k, 1000, inference="scored-merges")
     with pytest.raises(SourceError, match="does not come from SentencePiece"):
         to_proto(cl100k)
+
+
+def test_eval_compares_with_other_tokenizers(v1, cl100k):
+    texts = ["some text  with spaces\n\tand lines, 語 too. ▁"] * 9 + ["x"] * 30
+    measured = compare([v1, cl100k], lambda pattern: count_documents_of(texts, pattern))
+    assert sum(side.n_tokens for side in (measured[0].train, measured[0].held_out)) == sum(
+        v1.count_tokens(text) for text in texts
+    )
 
 
 # Bad files

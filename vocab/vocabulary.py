@@ -18,6 +18,7 @@ from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK
 
 if TYPE_CHECKING:
+    import sentencepiece
     import tiktoken
     import tokenizers
 
@@ -277,6 +278,12 @@ class Vocabulary:
         from vocab.formats.tokenizer_json import to_tokenizers
 
         return to_tokenizers(self)
+
+    def to_sentencepiece(self) -> sentencepiece.SentencePieceProcessor:
+        """A `sentencepiece.SentencePieceProcessor` of the same ids; raises SourceError unless the source was one."""
+        from vocab.formats.sentencepiece_model import to_sentencepiece
+
+        return to_sentencepiece(self)
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
