@@ -231,6 +231,10 @@ class Vocabulary:
                 ids += (self.encoder.encode_prepared(part.encode()) + self.first_id).tolist()
         return ids
 
+    def has_special(self, text: str) -> bool:
+        """Whether the text of a special token stands in `text`."""
+        return bool(self.special_tokens) and self._special_regex.search(text) is not None
+
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` becomes, special tokens not recognised."""
         return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(_utf8(text)).size)

@@ -15,6 +15,7 @@ from vocab.cli.evaluate import evaluate
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.sizes import sizes
+from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
 _INTERRUPTED = 130
@@ -36,6 +37,7 @@ app.command()(diff)
 app.command()(sizes)
 app.command()(bound)
 app.command()(check)
+app.command()(verify)
 
 
 def _print_version(wanted: bool) -> None:
