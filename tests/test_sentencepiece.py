@@ -269,6 +269,26 @@ def test_pruned_models_beat_every_baseline(pruned):
     assert all(ours.train.n_tokens < row.train.n_tokens for row in rows.values())
 
 
+@pytest.mark.parametrize(("method", "target"), [("rank", 4000), ("leaf", 9000)])
+def test_every_method_keeps_the_characters_of_its_pieces(v1, method, target):
+    """The first ranks leave most single characters out, so that their words can be neither merged nor kept."""
+    result = prune(v1, target, method=method)
+    small = result.vocabulary
+    texts = [token.decode() for token in list(small.tokens())[256:]]
+    assert {c for text in texts for c in text} <= set(texts)
+    assert (small.n_ids, result.report.n_unreachable) == (target, 0)
+    processor = small.to_sentencepiece()
+    for text in ODD:
+        assert small.encode(text) == processor.encode(text)
+
+
+def test_characters_of_a_piece_to_keep_are_kept(v1):
+    kept = "ський".encode()
+    assert kept in v1.token_ids
+    small = prune(v1, 2000, method="rank", keep=[kept]).vocabulary
+    assert all(c.encode() in small.token_ids for c in "ський")
+
+
 def test_the_id_map_leads_to_the_same_pieces(pruned):
     result, _ = pruned
     pieces = [to_sentencepiece(side).id_to_piece for side in (result.source, result.vocabulary)]

@@ -35,8 +35,8 @@ def byte_piece(byte: int) -> str:
 
 def pieces_of(vocabulary: Vocabulary) -> list[str]:
     """The ordinary tokens by rank as SentencePiece writes them."""
-    texts = [token.decode().replace(" ", MARK) for token in list(vocabulary.tokens())[256:]]
-    return [byte_piece(k) for k in range(256)] + texts
+    texts = [token.decode() for token in list(vocabulary.tokens())[256:]]
+    return [byte_piece(k) for k in range(256)] + [text.replace(" ", MARK) for text in texts]
 
 
 def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
@@ -47,6 +47,7 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(f"{vocabulary.source.name} has holes in its ids, which tokenizer.json cannot hold")
     pieces = pieces_of(vocabulary)
+    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.source.name)
     ids = dict(vocabulary.special_tokens) | {piece: k for k, piece in enumerate(pieces, vocabulary.first_id)}
     in_order = dict(sorted(ids.items(), key=lambda item: item[1]))
     merges = all_merges(pieces, vocabulary.merge_order.tolist())
@@ -130,7 +131,7 @@ def read(settings: Mapping[str, Any], source: Source, path: Path) -> Vocabulary:
     )
 
 
-def check_characters(texts: list[str], path: Path) -> None:
+def check_characters(texts: list[str], name: Path | str) -> None:
     """Each character of a piece must be a piece, or sentencepiece and other runtimes would encode differently.
 
     In `texts` a space stands for ▁, which must be a piece by itself too. Raises SourceError.
@@ -138,9 +139,9 @@ def check_characters(texts: list[str], path: Path) -> None:
     known = set(texts)
     for text in texts:
         if missing := [c for c in text if c not in known]:
-            raise SourceError(f"{path} has the piece {text!r} but none for its character {missing[0]!r}")
+            raise SourceError(f"{name} has the piece {text!r} but none for its character {missing[0]!r}")
     if " " not in known:
-        raise SourceError(f"{path} has no piece ▁, so that a space would be three bytes that decode as ▁")
+        raise SourceError(f"{name} has no piece ▁, so that a space would be three bytes that decode as ▁")
 
 
 def _has_prefix(settings: Mapping[str, Any], path: Path) -> bool:

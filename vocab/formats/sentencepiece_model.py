@@ -135,7 +135,9 @@ def to_proto(vocabulary: Vocabulary) -> bytes:
     model = _new_model()
     rows = [(id_, text, 0.0, _special_kind(vocabulary, text)) for text, id_ in vocabulary.special_tokens.items()]
     scores = vocabulary.scores.tolist()
-    for rank, piece in enumerate(pieces_of(vocabulary)):
+    pieces = pieces_of(vocabulary)
+    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.source.name)
+    for rank, piece in enumerate(pieces):
         rows.append((rank + vocabulary.first_id, piece, scores[rank], BYTE if rank < 256 else NORMAL))
     for _, text, score, kind in sorted(rows):
         model.pieces.add(piece=text, score=score, type=kind)

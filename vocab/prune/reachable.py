@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.vocabulary import Vocabulary
 
 # Texts tried for one token before it counts as unreachable.
@@ -24,6 +25,17 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     """
     left = [k for k in candidates.tolist() if not _has_witness(vocabulary, k)]
     return np.array(left, dtype=np.int64)
+
+
+def spellable(source: Vocabulary, alive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tokens whose every character has a live token (bool[n_tokens]), where merges go from characters; else all."""
+    found = np.ones(source.n_tokens, dtype=np.bool_)
+    if source.inference not in CHARACTER_METHODS:
+        return found
+    texts = [token.decode() for token in islice(source.tokens(), 256, None)]
+    characters = {text for text, lives in zip(texts, alive[256:].tolist(), strict=True) if lives and len(text) == 1}
+    found[256:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
+    return found
 
 
 def _has_witness(vocabulary: Vocabulary, rank: int) -> bool:

@@ -25,7 +25,7 @@ from vocab.prune.evaluation import Evaluation, Evaluator
 from vocab.prune.optimal import Found, Limits, polish, search, set_alive
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import Evidence, with_prior
-from vocab.prune.reachable import unreachable
+from vocab.prune.reachable import spellable, unreachable
 from vocab.prune.report import Report, Row, make_row
 from vocab.prune.result import PruneResult
 from vocab.prune.selection import BASELINES, METHODS, Method, by_frequency, by_leaf, by_rank
@@ -281,7 +281,7 @@ class _Job:
             kept = np.flatnonzero(alive)
             lost = kept[unreachable(vocabulary, np.flatnonzero(~figures.is_used[kept] & (vocabulary.lengths > 1)))]
             replaced = lost[~self.protected[lost]]
-            spare = np.flatnonzero(~alive & ~banned)[: replaced.size]
+            spare = np.flatnonzero(~alive & ~banned & spellable(self.source, alive))[: replaced.size]
             if last_round or replaced.size == 0 or spare.size < replaced.size:
                 break
             banned[replaced] = True
@@ -358,6 +358,8 @@ def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
         if token not in source.token_ids:
             raise TargetError(f"the token to keep {token!r} is not in {source.source.name}")
         protected[source.token_ids[token] - source.first_id] = True
+        if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
+            protected[[source.token_ids[c.encode()] - source.first_id for c in token.decode()]] = True
     return protected
 
 
