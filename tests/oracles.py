@@ -257,6 +257,28 @@ def longest_token(ranks: Mapping[bytes, int], piece: bytes) -> bytes:
     return next(piece[:end] for end in range(min(len(piece), 40), 0, -1) if piece[:end] in ranks)
 
 
+def encode_scored_merges(scores: Mapping[str, float], piece: str) -> list[str | int]:
+    """SentencePiece's merges from characters, highest score and then leftmost first; bytes where there is no token.
+
+    A character without a token merges with nothing.
+    """
+    parts: list[str | int] = []
+    for character in piece:
+        parts += [character] if character in scores else list(character.encode())
+    while True:
+        pairs = [(a + b, i) for i, (a, b) in enumerate(pairwise(parts)) if isinstance(a, str) and isinstance(b, str)]
+        known = [(-scores[pair], i) for pair, i in pairs if pair in scores]
+        if not known:
+            return parts
+        _, i = min(known)
+        parts[i : i + 2] = [parts[i] + parts[i + 1]]
+
+
+def total_scored(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
+    """Tokens of a whole corpus by scored merges."""
+    return sum(count * len(encode_scored_merges(scores, piece)) for piece, count in counts.items())
+
+
 ENCODERS = {
     "merges": encode_merges,
     "least-tokens": encode_least_tokens,

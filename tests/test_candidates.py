@@ -106,14 +106,14 @@ def pool_of(source, corpus, wanted, protected=None, special=()) -> Pool:
 def test_the_source_alone_is_its_own_pool(source, corpus):
     pool = pool_of(source, corpus, Candidates())
     assert pool.vocabulary is source
-    assert pool.old_ids.tolist() == list(range(source.n_tokens))
+    assert pool.old_ranks.tolist() == list(range(source.n_tokens))
 
 
 def test_the_pool_has_the_source_first_and_then_what_occurs(source, other, corpus):
     pool = pool_of(source, corpus, Candidates(["corpus", other], min_count=30))
     tokens = list(pool.vocabulary.tokens())
     assert tokens[: source.n_tokens] == list(source.tokens())
-    assert pool.old_ids.tolist() == [*range(source.n_tokens), *[-1] * (len(tokens) - source.n_tokens)]
+    assert pool.old_ranks.tolist() == [*range(source.n_tokens), *[-1] * (len(tokens) - source.n_tokens)]
     assert len(set(tokens)) == len(tokens)
     counts = dict(zip(corpus.train.pretokens(), corpus.train.counts.tolist(), strict=True))
     new = tokens[source.n_tokens :]
@@ -144,7 +144,7 @@ def test_tokens_in_too_few_documents_are_left_out_of_source_and_others(source, o
     expected = [
         k for k in range(source.n_tokens) if protected[k] or documents_with(documents, documents, source[k]) > 5
     ]
-    assert pool.old_ids[: pool.n_own].tolist() == expected
+    assert pool.old_ranks[: pool.n_own].tolist() == expected
     assert len(expected) < source.n_tokens - 100
     assert pool.facts["n_of_source_left_out"] == source.n_tokens - len(expected)
     new = list(pool.vocabulary.tokens())[pool.n_own :]

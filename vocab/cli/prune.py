@@ -91,7 +91,11 @@ def prune(
     target: Annotated[int, typer.Option("--target", help="Ids in the result, special tokens included.")],
     source: Annotated[
         str,
-        typer.Option("--source", help="Vocabulary to prune: a tiktoken name, a .tiktoken file, or a tokenizer.json."),
+        typer.Option(
+            "--source",
+            help="Vocabulary to prune: a tiktoken name, a Hugging Face repository, a file (.tiktoken, tokenizer.json, "
+            "tokenizer.model, tekken.json, TokenMonster YAML) or a folder with one.",
+        ),
     ] = "cl100k_base",
     corpus: CorpusOption = None,
     counts: CountsOption = None,
@@ -111,13 +115,14 @@ def prune(
     ] = MethodName.distill,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Where the method tokenmonster begins its chance.")] = 0,
     inference: Annotated[
-        InferenceName,
+        InferenceName | None,
         typer.Option(
             "--inference",
             help="How text is cut into tokens with the result. merges runs everywhere; least-tokens needs fewer "
-            "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it.",
+            "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it. "
+            "[default: merges; a SentencePiece source keeps its own]",
         ),
-    ] = InferenceName.merges,
+    ] = None,
     ranks: Annotated[
         RanksName | None,
         typer.Option(
@@ -177,7 +182,7 @@ def prune(
             corpus=counted,
             candidates=chosen_from,
             method=method.value,
-            inference=inference.value,
+            inference=inference.value if inference else None,
             ranks=ranks.value if ranks else None,
             prior=prior,
             seed=seed,

@@ -12,13 +12,15 @@ from pathlib import Path
 from vocab.errors import OutputError
 
 # Files that we write under these names, beside NAME.tiktoken with its NAME.json, and NAME.tokenmonster.yaml.
-_OUR_NAMES = {
+OUR_NAMES = {
     "README.md",
     "certificate.zip",
     "id_map.json",
     "report.json",
     "special_tokens_map.json",
+    "tekken.json",
     "tokenizer.json",
+    "tokenizer.model",
     "tokenizer_config.json",
 }
 
@@ -27,7 +29,7 @@ def _foreign(names: list[str]) -> list[str]:
     """Names in a folder that are none of ours."""
     stems = [name.removesuffix(".tiktoken") for name in names if name.endswith(".tiktoken")]
     pairs = {stem + ending for stem in stems for ending in (".tiktoken", ".json")}
-    return [name for name in names if name not in _OUR_NAMES | pairs and not name.endswith(".tokenmonster.yaml")]
+    return [name for name in names if name not in OUR_NAMES | pairs and not name.endswith(".tokenmonster.yaml")]
 
 
 def check_target(directory: Path, *, force: bool) -> None:

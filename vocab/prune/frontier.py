@@ -31,7 +31,7 @@ from vocab.prune.orders import distilled_along
 from vocab.prune.payoff import Decoder, Payoff, payoff, saved_by_doubling, saved_per_id
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import Evidence, with_prior
-from vocab.prune.request import check_corpus
+from vocab.prune.request import check_corpus, check_has_bound
 from vocab.prune.selection import by_frequency, by_rank, leaf_order
 from vocab.sizes import sizes_between
 from vocab.threads import n_cores
@@ -200,7 +200,8 @@ def trace_frontier(
 def check_frontier(
     source: Vocabulary, first: int, last: int, methods: Sequence[str], inference: str = "merges"
 ) -> None:
-    """Raise TargetError unless the sizes lie within the source and methods are known; cheap, before counting."""
+    """Raise TargetError unless the source can have a bound and such sizes, by known methods; cheap, before counting."""
+    check_has_bound(source)
     n_bytes, n_special = int(np.count_nonzero(source.lengths == 1)), len(source.special_tokens)
     if first < n_bytes + n_special:
         raise TargetError(

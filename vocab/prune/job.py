@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_facts
 from vocab.corpus.profile import builtin_profile
-from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import TargetError
 from vocab.prune.bound import Objective
@@ -26,14 +26,14 @@ from vocab.prune.order import Ranks, distill_in_order, kept_tokens, recombine
 from vocab.prune.pool import Candidates, Pool
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import Evidence, default_prior, with_prior
-from vocab.prune.reachable import unreachable
 from vocab.prune.report import Report, Row, change, make_row
 from vocab.prune.request import check_corpus, check_pool, check_request
 from vocab.prune.result import PruneResult
 from vocab.prune.selection import BASELINES, Method, by_frequency, by_leaf, by_rank
 from vocab.prune.tokenmonster import Scorer, by_tokenmonster
+from vocab.reachable import spellable, unreachable
 from vocab.threads import n_cores
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Vocabulary
 
 # Rounds of replacing tokens that no text produces; the replacements are early ranks, so one round nearly always does.
 _MAX_REPAIRS = 5
@@ -86,7 +86,7 @@ class Job:
         check_pool(self.pool, self.n_keep, target)
         self.trie = self.pool.trie
         self.protected = np.zeros(self.pool.vocabulary.n_tokens, dtype=np.bool_)
-        self.protected[: self.pool.n_own] = of_source[self.pool.old_ids[: self.pool.n_own]]
+        self.protected[: self.pool.n_own] = of_source[self.pool.old_ranks[: self.pool.n_own]]
         with self._stage("evaluate the source"):
             self.whole = self._evaluated_source()
 
@@ -149,7 +149,7 @@ class Job:
     def _uses(self) -> npt.NDArray[np.int64]:
         """Uses of each of the pool's own tokens by the whole source, from the same evidence that distilling has."""
         uses = self.whole.uses * self._evidence.scale + self._evidence.pseudo
-        return uses[self.pool.old_ids[: self.pool.n_own]]
+        return uses[self.pool.old_ranks[: self.pool.n_own]]
 
     def _by_tokenmonster(self, seed: int) -> Alive:
         with self._stage("put counts together"):
@@ -245,7 +245,8 @@ class Job:
             figures, is_used = self._evaluate(kept, vocabulary)
             lost = kept[unreachable(vocabulary, np.flatnonzero(~is_used & (vocabulary.lengths > 1)))]
             replaced = lost[~self.protected[lost]]
-            spare = np.flatnonzero(~self._alive(kept) & ~banned)[: replaced.size]
+            alive = self._alive(kept)
+            spare = np.flatnonzero(~alive & ~banned & spellable(self.pool.vocabulary, alive))[: replaced.size]
             if last_round or replaced.size == 0 or spare.size < replaced.size:
                 break
             banned[replaced] = True
@@ -260,8 +261,8 @@ class Job:
         """The vocabulary of the chosen tokens, evaluated beside the baselines."""
         with self._stage("evaluate the result"):
             kept, vocabulary, figures, n_unused, n_unreachable = self._reachable(chosen)
-            least = self.evaluator.evaluate(self._alive(kept), "least-tokens")
-        old_ids = self.pool.old_ids[kept]
+            above_least = self._above_least_tokens(kept, figures)
+        old_ranks = self.pool.old_ranks[kept]
         rows = [self._row(self.source.source.name, self.whole, self.source, _n_unused(self.whole))]
         rows.append(self._row(method, figures, vocabulary, n_unused))
         with self._stage("evaluate the baselines"):
@@ -285,26 +286,30 @@ class Job:
             method=method,
             inference=self.inference,
             ranks=self.ranks,
-            above_least_tokens={
-                "train": change(figures.train, least.train),
-                "held_out": change(figures.held_out, least.held_out),
-            },
+            above_least_tokens=above_least,
             corpus=corpus_facts(self.corpus),
             rows=rows,
-            candidates=self.pool.facts | {"n_new_in_result": int(np.count_nonzero(old_ids < 0))},
+            candidates=self.pool.facts | {"n_new_in_result": int(np.count_nonzero(old_ranks < 0))},
             n_unreachable=n_unreachable,
             multiple_of=multiple_of,
             seconds=self.seconds,
             seed=seed,
             certificate=certificate.facts if certificate else None,
         )
-        return PruneResult(vocabulary, self.source, old_ids, report, certificate)
+        kept_ids = np.where(old_ranks < 0, -1, old_ranks + self.source.first_id)
+        return PruneResult(vocabulary, self.source, kept_ids, report, certificate)
+
+    def _above_least_tokens(self, kept: Tokens, figures: Evaluation) -> dict[str, float] | None:
+        """Tokens more than kept candidates need at least, as shares; not defined where bytes only stand for others."""
+        if self.inference in CHARACTER_METHODS:
+            return None
+        least = self.evaluator.evaluate(self._alive(kept), "least-tokens")
+        return {"train": change(figures.train, least.train), "held_out": change(figures.held_out, least.held_out)}
 
     def _smaller(self, kept: Tokens) -> Vocabulary:
-        tokens = [self.pool.vocabulary[k] for k in kept.tolist()]
-        special = {text: len(tokens) + k for k, text in enumerate(self.special)}
-        source = Source(f"{self.source.source.name}-{self.target}", None)
-        return Vocabulary.from_tokens(tokens, self.source.pattern, special, self.inference, source)
+        name = f"{self.source.source.name}-{self.target}"
+        source = replace(self.source.source, name=name, sha256=None)
+        return self.pool.vocabulary.subset(kept, self.special, self.inference, source)
 
     def _row(self, name: str, figures: Evaluation, of: Vocabulary, n_unused: int) -> Row:
         return make_row(name, of.inference, of.n_ids, figures, self.whole, n_unused)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD, InferenceMethod
 from vocab.prune.evaluation import Compression, Evaluator
 from vocab.prune.orders import distilled_along
 from vocab.prune.pricing import PriceBook
@@ -41,8 +41,9 @@ def along_sizes(
     smaller one, so that differences between sizes are those of one order. Sizes above the source's have no entry.
 
     `on_progress` hears (stage, done, all). Raises TargetError when a size is below what is always kept, CorpusError
-    when the corpus was counted with another split pattern.
+    when the corpus was counted with another split pattern. A SentencePiece source has only its own inference method.
     """
+    inference = source.inference if source.inference in CHARACTER_METHODS else inference
     hear = on_progress or (lambda stage, done, total: None)
     check_corpus(source, corpus)
     wanted = sorted({size for size in sizes if size <= source.n_ids}, reverse=True)

@@ -105,13 +105,13 @@ class Pool:
 
     Attributes:
         vocabulary: all candidates as ordinary tokens; the source itself where these are just its tokens.
-        old_ids: id of each in the source, -1 for what the source lacks, int64[n_candidates].
+        old_ranks: rank of each in the source, -1 for what the source lacks, int64[n_candidates].
         origins: where others came from.
         min_documents: documents that each but the protected ones is in at least.
     """
 
     vocabulary: Vocabulary
-    old_ids: npt.NDArray[np.int64]
+    old_ranks: npt.NDArray[np.int64]
     origins: tuple[Origin, ...] = ()
     min_documents: int = 1
     n_rare: int = 0  # tokens of the source that are in too few documents
@@ -169,7 +169,7 @@ class Pool:
     @property
     def n_own(self) -> int:
         """Candidates that the source has; they come first."""
-        return int(np.count_nonzero(self.old_ids >= 0))
+        return int(np.count_nonzero(self.old_ranks >= 0))
 
     @cached_property
     def own(self) -> Vocabulary:
@@ -205,9 +205,10 @@ def default_min_count(n_bytes: int, n_keep: int) -> int:
 
 
 def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
-    """Candidates as a vocabulary without special tokens, whose ids theirs would take."""
+    """Candidates as a vocabulary without the source's special tokens above the ordinary ones, whose ids they take."""
     name = Source(f"{source.source.name} and others")
-    return Vocabulary.from_tokens(tokens, source.pattern, inference=source.inference, source=name)
+    below = {text: id_ for text, id_ in source.special_tokens.items() if id_ < source.first_id}
+    return Vocabulary.from_tokens(tokens, source.pattern, below, source.inference, name, source.first_id)
 
 
 def _mined(corpus: CorpusCounts, wanted: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:

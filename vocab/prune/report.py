@@ -69,7 +69,8 @@ class Report:
     method: str
     inference: str
     ranks: str  # whether kept tokens have the source's order or were put in another
-    above_least_tokens: dict[str, float]  # tokens more than the same vocabulary needs under least-tokens, as a share
+    # tokens more than the same vocabulary needs under least-tokens, as a share; None where that cannot be
+    above_least_tokens: dict[str, float] | None
     corpus: dict[str, Any]
     candidates: dict[str, Any]  # what could be chosen from, and how many of the result's tokens the source lacks
     rows: list[Row]  # the whole source first, then the result, then the baselines
@@ -113,9 +114,9 @@ class Report:
 
 def inference_sentences(report: Report) -> list[str]:
     """What is left between the inference method and least-tokens, and whose order the ranks are in, for people."""
-    if report.inference == "least-tokens":
-        return []
     above = report.above_least_tokens
+    if report.inference == "least-tokens" or above is None:
+        return []
     held_out = f" ({above['held_out']:.2%} on held-out text)" if report.result.held_out.n_bytes else ""
     sentences = [
         f"{report.inference} needs {above['train']:.2%} more tokens than least-tokens would with them{held_out}."

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.corpus.counting import CorpusCounts
+from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.pool import Candidates, Pool
+from vocab.prune.selection import Method
 from vocab.vocabulary import Vocabulary
 
 Alive = npt.NDArray[np.bool_]
@@ -28,10 +30,34 @@ def check_request(
 
     Cheap, so that a request that cannot be met is refused before a corpus is counted. Raises TargetError.
     """
+    if source.inference in CHARACTER_METHODS and candidates is not None and not candidates.are_only_own:
+        raise TargetError(
+            f"{source.source.name} comes from SentencePiece, where other candidates have no scores and documents of a "
+            "token are not counted: leave out --candidates and --min-documents"
+        )
     all_special = _all_special(source, special)
     protected = _protected(source, keep)
     may_add = candidates is not None and len(candidates.others) > 0
     return all_special, protected, _checked_target(source, target, len(all_special), protected, may_add=may_add)
+
+
+def inference_for(source: Vocabulary, wanted: InferenceMethod | None, method: Method = "distill") -> InferenceMethod:
+    """The method that the result is run with; raises TargetError for one that the source's format cannot have."""
+    if source.inference not in CHARACTER_METHODS:
+        if wanted in CHARACTER_METHODS:
+            raise TargetError(f"{wanted} needs a source from SentencePiece, which {source.source.name} is not")
+        return wanted or "merges"
+    if wanted not in (None, source.inference):
+        raise TargetError(f"{source.source.name} comes from SentencePiece, which runs {source.inference}, not {wanted}")
+    if method in ("optimal", "tokenmonster"):
+        raise TargetError(f"the method {method} is not for a source from SentencePiece: choose another with --method")
+    return source.inference
+
+
+def check_has_bound(source: Vocabulary) -> None:
+    """Raise TargetError for a source whose tokens may not be cut from any text in any way."""
+    if source.inference in CHARACTER_METHODS:
+        raise TargetError(f"no bound is known for {source.source.name}, which comes from SentencePiece")
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:
@@ -70,7 +96,9 @@ def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
     for token in keep:
         if token not in source.token_ids:
             raise TargetError(f"the token to keep {token!r} is not in {source.source.name}")
-        protected[source.token_ids[token]] = True
+        protected[source.token_ids[token] - source.first_id] = True
+        if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
+            protected[[source.token_ids[c.encode()] - source.first_id for c in token.decode()]] = True
     return protected
 
 

@@ -41,19 +41,20 @@ class PruneResult:
     @property
     def id_map(self) -> dict[int, int]:
         """New id of every kept old id, special tokens included."""
-        ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist()) if old >= 0}
+        first = self.vocabulary.first_id
+        ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist(), first) if old >= 0}
         special = {id_: self.vocabulary.special_tokens[text] for text, id_ in self.source.special_tokens.items()}
         return ordinary | special
 
     @property
     def dropped_ids(self) -> npt.NDArray[np.int64]:
         """Old ids of the ordinary tokens that are gone, int64, rising."""
-        return np.setdiff1d(np.arange(self.source.n_tokens), self.kept_ids)
+        return np.setdiff1d(np.arange(self.source.n_tokens) + self.source.first_id, self.kept_ids)
 
     @property
     def new_ids(self) -> npt.NDArray[np.int64]:
         """New ids of the ordinary tokens that the source lacks, int64, rising."""
-        return np.flatnonzero(self.kept_ids < 0)
+        return np.flatnonzero(self.kept_ids < 0) + self.vocabulary.first_id
 
     def id_map_json(self) -> dict[str, Any]:
         """The id map as JSON types.
@@ -96,10 +97,11 @@ class PruneResult:
 
 
 def _spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
-    """What a vocabulary makes of some byte strings, by their ids elsewhere."""
+    """Ids that a vocabulary gives some byte strings, by their ids elsewhere."""
     blob = np.frombuffer(b"".join(tokens.values()), dtype=np.uint8)
     starts = np.concatenate([[0], np.cumsum([len(token) for token in tokens.values()], dtype=np.int64)])
     ids, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
+    ids += np.int32(vocabulary.first_id)
     begins = starts[:-1].tolist()
     return {str(k): ids[a : a + n].tolist() for k, a, n in zip(tokens, begins, sizes.tolist(), strict=True)}
 

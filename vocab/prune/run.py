@@ -13,6 +13,7 @@ from vocab.prune.job import Job, Progress
 from vocab.prune.optimal import Limits
 from vocab.prune.order import RANKS, Ranks
 from vocab.prune.pool import Candidates
+from vocab.prune.request import check_has_bound, inference_for
 from vocab.prune.result import PruneResult
 from vocab.prune.selection import METHODS, Method
 from vocab.vocabulary import Vocabulary
@@ -29,7 +30,7 @@ def prune(
     *,
     corpus: CorpusCounts | None = None,
     method: Method = "distill",
-    inference: InferenceMethod = "merges",
+    inference: InferenceMethod | None = None,
     ranks: Ranks | None = None,
     seed: int = 0,
     candidates: Candidates | None = None,
@@ -46,6 +47,7 @@ def prune(
 
     Single bytes and special tokens are always kept and count towards the target, as do `keep` (tokens of the source
     by their bytes) and `special` (texts of new special tokens). Without `corpus` the built-in profile is used.
+    `inference` is merges unless another is asked for; a SentencePiece source has only its own.
     `candidates` says which tokens may be chosen beside the source's, and in how many documents they must be; the
     methods rank, frequency and leaf keep to the source's. `ranks` "reorder" (under merges, by distill and optimal)
     puts kept tokens in the order in which merging comes nearest to the fewest tokens; "source" keeps the source's
@@ -59,6 +61,7 @@ def prune(
     split pattern, SourceError when the source cannot be loaded.
     """
     whole = load(source) if isinstance(source, str) else source
+    inference = inference_for(whole, inference, method)
     if certify and inference not in CHECKABLE:
         raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
     if method not in METHODS:
@@ -103,5 +106,6 @@ def best_possible(
     Arguments and errors are those of `prune`; the vocabulary is for least-tokens.
     """
     whole = load(source) if isinstance(source, str) else source
+    check_has_bound(whole)
     job = Job(whole, target, corpus, "least-tokens", candidates, prior, keep, special, n_threads, on_progress, limits)
     return job.certificate(job.select("optimal"))

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vocab.encoding.encoder import merge_parents
+from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
 from vocab.encoding.lattice import TokenTrie
 from vocab.vocabulary import Vocabulary
 
@@ -50,7 +50,8 @@ def leaf_order(
     its two parents. The least used leaf goes first, of equal ones the later rank. Source: leaf-based vocabulary
     pruning, arXiv 2512.03989.
     """
-    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts)
+    method: InferenceMethod = "scored-merges" if vocabulary.inference in CHARACTER_METHODS else "merges"
+    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts, method)
     n_children = np.bincount(parents[parents >= 0].ravel(), minlength=uses.size)
     counts, order = uses.copy(), list[int]()
     leaves = [(int(counts[t]), -t) for t in np.flatnonzero((n_children == 0) & ~protected).tolist()]
