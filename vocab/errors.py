@@ -6,6 +6,7 @@ VocabError                 base: one clear sentence, shown without a traceback, 
 ├── TargetError            a size or an option that no vocabulary can satisfy
 ├── OutputError            a result cannot be written where it was asked for
 ├── CertificateError       a certificate does not prove what it claims
+├── StudyError             a study cannot be run as it is specified, or its rows contradict each other
 └── MissingExtraError      an optional package is not installed
 """
 
@@ -34,6 +35,10 @@ class OutputError(VocabError):
 
 class CertificateError(VocabError):
     """A certificate does not prove what it claims."""
+
+
+class StudyError(VocabError):
+    """A study cannot be run as it is specified, or its rows contradict each other."""
 
 
 class MissingExtraError(VocabError):

@@ -1,0 +1,81 @@
+"""`vocab study`: run, report, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vocab.cli.corpora import ThreadsOption
+from vocab.cli.screen import console, progress, stages
+
+app = typer.Typer(help="Run studies from a specification, and write their report from rows.", no_args_is_help=True)
+
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A TOML file, or a study that comes along.")]
+RowsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--rows", help="File of rows; may be given several times. [default: as of `study run`]"),
+]
+
+
+@app.command("run")
+def run(
+    spec: SpecArgument,
+    rows: Annotated[
+        Path | None, typer.Option("--rows", help="File to add rows to. [default: NAME.jsonl in --work]")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Folder for vocabularies, shards and runs. [default: ./study-NAME]")
+    ] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option("--corpus", metavar="PATH", help="Text, for studies of loss.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Do all runs of a study that have no row yet. One that was killed goes on where it stopped."""
+    from vocab.experiments import load_spec, run_study
+
+    study = load_spec(spec)
+    folder = work or Path(f"study-{study.name}")
+    path = rows or folder / f"{study.name}.jsonl"
+    with progress() as bar:
+        done = run_study(
+            study,
+            path,
+            folder,
+            corpus=corpus or [],
+            device=device,
+            n_threads=threads,
+            on_progress=stages(bar),
+        )
+    console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}", markup=False)
+
+
+@app.command("report")
+def report(
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="TOML files, or studies that come along.")],
+    rows: RowsOption = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for study.md, its figures, and study.html.")] = Path(),
+) -> None:
+    """Write tables, figures and the page of studies from their rows alone."""
+    from vocab.experiments import load_spec, write_report
+
+    loaded = [load_spec(spec) for spec in specs]
+    paths = rows or [Path(f"study-{study.name}") / f"{study.name}.jsonl" for study in loaded]
+    written = write_report(loaded, paths, out)
+    screen = console()
+    for sentence in written.sentences:
+        screen.print(sentence.removeprefix("- "), markup=False)
+    screen.print(f"Wrote {', '.join(path.name for path in written.files)} to {out}", markup=False)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the studies that come along."""
+    from vocab.experiments.spec import load_spec, names
+
+    for name in names():
+        study = load_spec(name)
+        console().print(f"{study.name}: {study.question}", markup=False)

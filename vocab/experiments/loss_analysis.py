@@ -1,0 +1,187 @@
+"""What a vocabulary does to the loss, at equal bytes, tokens, FLOPs and seconds, with paired intervals.
+
+Every run trains the same model on the same text at a constant learning rate, so that each point of its curve is the end
+of a run of that length. A protocol compares curves where they have all spent the same: the least that any run spent in
+the end. Between two marks bits per byte are taken as linear in the logarithm of what was spent.
+
+Differences from the baseline are taken seed by seed; intervals are Student's over seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from vocab.errors import MissingExtraError, StudyError
+from vocab.experiments.rows import Row
+
+Protocol = Literal["bytes", "tokens", "flops", "seconds"]
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model: what it had spent at each mark, and its bits per byte of held-out text there."""
+
+    arm: str
+    n_ids: int
+    seed: int
+    spent: Mapping[Protocol, Sequence[float]]
+    bits_per_byte: Sequence[float]
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """What it has in common with the runs of other seeds."""
+        return self.arm, self.n_ids
+
+    def at(self, protocol: Protocol, amount: float) -> float:
+        """Bits per byte when `amount` was spent; NaN before the first mark."""
+        spent = self.spent[protocol]
+        if not spent[0] <= amount * (1 + 1e-9):
+            return math.nan
+        return float(np.interp(math.log(amount), np.log(spent), self.bits_per_byte))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and half the width of its 95% interval, NaN from one seed."""
+
+    mean: float
+    half_width: float
+    n_seeds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """From one value a seed."""
+        try:
+            from scipy.stats import t
+        except ImportError:
+            raise MissingExtraError("the report of a study", "scipy", "study") from None
+        n = len(values)
+        if n < 2:
+            return cls(float(np.mean(values)), math.nan, n)
+        error = float(np.std(values, ddof=1)) / math.sqrt(n)
+        return cls(float(np.mean(values)), float(t.ppf(0.975, n - 1)) * error, n)
+
+    @property
+    def leaves_out_zero(self) -> bool:
+        """Whether 0 lies outside the interval."""
+        return abs(self.mean) > self.half_width
+
+
+@dataclass(frozen=True)
+class ArmFinding:
+    """One vocabulary: its facts, and for each protocol bits per byte and the paired change from the baseline."""
+
+    arm: str
+    n_ids: int
+    inference: str
+    bytes_per_token: float
+    bytes_per_second: float | None
+    n_parameters: int
+    n_parameters_without_embeddings: int
+    loss: Mapping[Protocol, Estimate]
+    change: Mapping[Protocol, Estimate]
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Arm and size."""
+        return self.arm, self.n_ids
+
+
+@dataclass(frozen=True)
+class LossFinding:
+    """All vocabularies of a study, and what each protocol compares them at."""
+
+    baseline: tuple[str, int]
+    arms: tuple[ArmFinding, ...]
+    amounts: Mapping[Protocol, float]
+    runs: tuple[Run, ...]
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation over seeds of the last bits per byte, as a share, pooled over vocabularies."""
+        last = defaultdict(list)
+        for run in self.runs:
+            last[run.name].append(math.log(run.bits_per_byte[-1]))
+        spreads = [float(np.var(values, ddof=1)) for values in last.values() if len(values) > 1]
+        return math.sqrt(float(np.mean(spreads))) if spreads else math.nan
+
+    def frontier(self, protocol: Protocol = "bytes") -> list[ArmFinding]:
+        """Vocabularies that no other beats in both bytes a second and loss, by rising speed."""
+        timed = [arm for arm in self.arms if arm.bytes_per_second is not None]
+        timed.sort(key=lambda arm: -(arm.bytes_per_second or 0))
+        found: list[ArmFinding] = []
+        for arm in timed:
+            if not found or arm.loss[protocol].mean < found[-1].loss[protocol].mean:
+                found.append(arm)
+        return found[::-1]
+
+
+def analyse(rows: Sequence[Row], baseline: tuple[str, int], step_seconds: Mapping[int, float]) -> LossFinding:
+    """The finding from the runs of a study; `step_seconds` are the median seconds of a step at each size, where timed.
+
+    Raises StudyError without rows, without the baseline, or where its runs lack a seed that others have.
+    """
+    if not rows:
+        raise StudyError("there are no runs yet: run the study first")
+    runs = [_run(row, step_seconds) for row in rows]
+    protocols = [p for p in PROTOCOLS if all(p in run.spent for run in runs)]
+    amounts = {protocol: min(run.spent[protocol][-1] for run in runs) for protocol in protocols}
+    by_name: dict[tuple[str, int], dict[int, Run]] = defaultdict(dict)
+    for run in runs:
+        by_name[run.name][run.seed] = run
+    if baseline not in by_name:
+        raise StudyError(f"there is no run yet of the baseline {baseline[0]} at {baseline[1]:,} ids")
+    for name, seeds in by_name.items():
+        if lacking := sorted(set(seeds) - set(by_name[baseline])):
+            raise StudyError(f"{name[0]} at {name[1]:,} ids was run with seed {lacking[0]}, and the baseline was not")
+    facts = {(str(row.key["arm"]), int(row.key["n_ids"])): row.result for row in rows}
+    arms = [_arm(name, facts[name], seeds, by_name[baseline], amounts, step_seconds) for name, seeds in by_name.items()]
+    return LossFinding(baseline, tuple(arms), amounts, tuple(runs))
+
+
+def _run(row: Row, step_seconds: Mapping[int, float]) -> Run:
+    points, n_ids = row.result["points"], int(row.key["n_ids"])
+    spent: dict[Protocol, list[float]] = {
+        "bytes": [float(p["bytes"]) for p in points],
+        "tokens": [float(p["tokens"]) for p in points],
+        "flops": [float(p["tokens"] * row.result["flops_per_token"]) for p in points],
+    }
+    if n_ids in step_seconds:
+        per_token = step_seconds[n_ids] / row.result["tokens_per_step"]
+        spent["seconds"] = [p["tokens"] * per_token for p in points]
+    return Run(str(row.key["arm"]), n_ids, int(row.key["seed"]), spent, [float(p["bits_per_byte"]) for p in points])
+
+
+def _arm(
+    name: tuple[str, int],
+    facts: Mapping[str, object],
+    runs: Mapping[int, Run],
+    baseline: Mapping[int, Run],
+    amounts: Mapping[Protocol, float],
+    step_seconds: Mapping[int, float],
+) -> ArmFinding:
+    loss, change = {}, {}
+    for protocol, amount in amounts.items():
+        values = {seed: run.at(protocol, amount) for seed, run in runs.items()}
+        loss[protocol] = Estimate.of(list(values.values()))
+        change[protocol] = Estimate.of([v / baseline[seed].at(protocol, amount) - 1 for seed, v in values.items()])
+    per_token, per_step = float(str(facts["bytes_per_token"])), float(str(facts["tokens_per_step"]))
+    seconds = step_seconds.get(name[1])
+    return ArmFinding(
+        arm=name[0],
+        n_ids=name[1],
+        inference=str(facts["inference"]),
+        bytes_per_token=per_token,
+        bytes_per_second=None if seconds is None else per_step * per_token / seconds,
+        n_parameters=int(str(facts["n_parameters"])),
+        n_parameters_without_embeddings=int(str(facts["n_parameters_without_embeddings"])),
+        loss=loss,
+        change=change,
+    )

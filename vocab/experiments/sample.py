@@ -1,0 +1,67 @@
+"""A part of a corpus, chosen by digests of documents: the same wherever it is made, and smaller ones in larger."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vocab.corpus.documents import read_documents
+from vocab.errors import CorpusError
+
+_SALT = b"vocab study"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file of JSON lines and what it holds."""
+
+    path: Path
+    n_documents: int
+    n_bytes: int
+    sha256: str
+
+
+def sample_corpus(places: Sequence[str], out: Path, megabytes: float) -> Sample:
+    """Write about so many MB of the documents of some corpora to a file of JSON lines, all or nothing.
+
+    A document is in when its digest lies below the share that is wanted, so each sample holds every smaller one. An
+    earlier file is taken as it is. Raises CorpusError for corpora that hold less.
+    """
+    if not out.exists():
+        n_bytes = sum(len(text.encode()) for text in _documents(places))
+        if n_bytes < megabytes * 1e6:
+            raise CorpusError(
+                f"corpus {', '.join(places)} has {n_bytes / 1e6:,.1f} MB, and the study needs {megabytes:g}: give more"
+            )
+        threshold = int(megabytes * 1e6 / n_bytes * 2**64)
+        part = out.with_name(f".{out.name}.part")
+        with part.open("w", encoding="utf-8") as stream:
+            for text in _documents(places):
+                if _number(text) < threshold:
+                    stream.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(out)
+    return _facts(out)
+
+
+def _documents(places: Sequence[str]) -> Iterator[str]:
+    for place in places:
+        yield from read_documents(place)
+
+
+def _number(text: str) -> int:
+    """A document's place among all, from 0 to 2^64."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), key=_SALT, digest_size=8).digest(), "big")
+
+
+def _facts(path: Path) -> Sample:
+    raw = path.read_bytes()
+    texts = [json.loads(line)["text"] for line in raw.decode().split("\n")[:-1]]
+    if not texts:
+        raise CorpusError(f"{path} holds no document: ask for more megabytes")
+    return Sample(path, len(texts), sum(len(t.encode()) for t in texts), hashlib.sha256(raw).hexdigest())

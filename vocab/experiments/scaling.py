@@ -1,0 +1,47 @@
+"""How large a vocabulary should be as the model grows: parameters, memory and FLOPs by part, and a published law.
+
+Tao et al. 2024, "Scaling Laws with Vocabulary: Larger Models Deserve Larger Vocabularies" (arXiv 2407.13623), find that
+the best parameters in the embedding grow as the power 0.83 of the parameters outside it (from derivatives of FLOPs,
+where data grow with the model). The constant is set by the example of their abstract: 216,000 ids for Llama 2 70B.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TAO_POWER = 0.83
+TAO_SOURCE = "Tao et al. 2024, arXiv 2407.13623"
+# Llama 2 70B: parameters outside embedding and head, width, and the size predicted for it.
+_TAO_BODY, _TAO_WIDTH, _TAO_IDS = 68.45e9, 8192, 216_000
+
+
+@dataclass(frozen=True)
+class HeadCost:
+    """What embedding, head and loss take for a size: parameters, bytes, and share of a training step's FLOPs."""
+
+    n_ids: int
+    n_parameters: int
+    share_of_parameters: float
+    share_of_flops: float
+    weight_bytes: int  # with gradients and AdamW's two moments, all float32
+    logit_bytes: int  # logits of the tokens given, float32
+
+
+def predicted_size(n_body: float, width: int) -> float:
+    """The best number of ids by Tao et al. for a model of `n_body` parameters outside the embedding, at a width."""
+    best = _TAO_IDS * _TAO_WIDTH * (n_body / _TAO_BODY) ** TAO_POWER
+    return best / width
+
+
+def head_cost(n_ids: int, width: int, n_body: int, n_tokens: int, *, tied: bool) -> HeadCost:
+    """What a size costs a model of `n_body` parameters outside embedding and head, with logits of `n_tokens` tokens."""
+    matrix = n_ids * width
+    n_parameters = matrix * (1 if tied else 2)
+    return HeadCost(
+        n_ids=n_ids,
+        n_parameters=n_parameters,
+        share_of_parameters=n_parameters / (n_parameters + n_body),
+        share_of_flops=matrix / (matrix + n_body),
+        weight_bytes=16 * n_parameters,
+        logit_bytes=4 * n_ids * n_tokens,
+    )

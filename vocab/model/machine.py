@@ -1,0 +1,27 @@
+"""What times depend on: processor, cores, threads and GPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from vocab.environment import processor
+
+
+def machine(device: str) -> Mapping[str, Any]:
+    """The processor, its cores, and the GPU that `device` ("cpu" or "cuda") means, as JSON types."""
+    found: dict[str, Any] = {"processor": processor(), "n_cores": os.cpu_count(), "system": platform.system()}
+    found["n_threads"] = torch.get_num_threads()
+    if device == "cuda":
+        found |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return found
+
+
+def machine_name(device: str) -> str:
+    """A short name of the machine for keys and tables."""
+    about = machine(device)
+    return str(about.get("gpu") or f"{about['processor']}, {about['n_threads']} threads")
