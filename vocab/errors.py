@@ -6,6 +6,7 @@ VocabError                 base: one clear sentence, shown without a traceback, 
 ├── TargetError            a size or an option that no vocabulary can satisfy
 ├── OutputError            a result cannot be written where it was asked for
 ├── CertificateError       a certificate does not prove what it claims
+├── TrainingError          a model cannot be built, trained, resumed or run as asked
 └── MissingExtraError      an optional package is not installed
 """
 
@@ -34,6 +35,10 @@ class OutputError(VocabError):
 
 class CertificateError(VocabError):
     """A certificate does not prove what it claims."""
+
+
+class TrainingError(VocabError):
+    """A model cannot be built, trained, resumed or run as asked."""
 
 
 class MissingExtraError(VocabError):
