@@ -14,6 +14,7 @@ from vocab.cli.diff import diff
 from vocab.cli.evaluate import evaluate
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
+from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
 from vocab.errors import VocabError
 
@@ -36,6 +37,7 @@ app.command()(diff)
 app.command()(sizes)
 app.command()(bound)
 app.command()(check)
+app.command()(shards)
 
 
 def _print_version(wanted: bool) -> None:

@@ -54,14 +54,22 @@ class SwiGLU(nn.Module):
         return projected
 
 
+class RMSNorm(nn.RMSNorm):
+    """Zhang & Sennrich 2019, arXiv 1910.07467, in the dtype of what is normed, sums in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (…, width) to the same shape."""
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class Block(nn.Module):
     """A pre-norm block."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.attention_norm = RMSNorm(config.width, eps=config.norm_eps)
         self.attention = Attention(config)
-        self.ffn_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.ffn_norm = RMSNorm(config.width, eps=config.norm_eps)
         self.ffn = SwiGLU(config)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
@@ -107,10 +115,11 @@ class Decoder(nn.Module):
         self.activation_checkpointing = activation_checkpointing
         self.embedding = nn.Embedding(config.n_ids, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.norm = RMSNorm(config.width, eps=config.norm_eps)
         self.head = None if config.tied else nn.Linear(config.width, config.n_ids, bias=False)
         self._backend: AttentionBackend | None = None
         self._state: object = None
+        self._dtype = torch.float32
         self._tables: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -144,11 +153,14 @@ class Decoder(nn.Module):
             weight.copy_(torch.empty(weight.shape).normal_(0.0, std, generator=generator))
 
     def prepare(self, dtype: torch.dtype, *, backward: bool = True, documents: bool = False) -> None:
-        """Choose the attention back end and build its tables on the weights' device; a compiled model needs it done.
+        """Choose the attention back end and build its tables on the weights' device, once they are where they stay.
+
+        `dtype` is that of the residual stream and of all products; the weights may be float32 under autocast.
 
         Raises TrainingError when the back end asked for cannot do it.
         """
         config, device = self.config, self.embedding.weight.device
+        self._dtype = dtype
         self._backend = choose(
             self.attention,
             device=device,
@@ -175,7 +187,7 @@ class Decoder(nn.Module):
         n_seq = ids.shape[1]
         if n_seq > self.config.max_seq:
             raise TrainingError(f"{n_seq} tokens are more than the model's longest sequence, {self.config.max_seq}")
-        x = self.embedding(ids)
+        x = self.embedding(ids).to(self._dtype)
         cos, sin = (None, None) if self._tables is None else (table[:n_seq] for table in self._tables)
         context = Context(self.backend, self._state, cos, sin, documents)
         for block in self.blocks:

@@ -51,7 +51,8 @@ class _Chunked(torch.autograd.Function):
             wants = any(ctx.needs_input_grad[:2])
             each = torch.empty(targets.shape, dtype=torch.float32, device=hidden.device)
             grad_hidden = torch.empty_like(hidden) if wants else None
-            grad_weight = torch.zeros_like(weight) if wants else None
+            # Summed over chunks in float32, whatever the weight is held in.
+            grad_weight = torch.zeros(weight.shape, device=weight.device) if wants else None
             for first in range(0, targets.shape[0], CHUNK_TOKENS):
                 part = slice(first, first + CHUNK_TOKENS)
                 each[part], logits = _chunk(hidden[part], matrix, targets[part])
@@ -60,13 +61,14 @@ class _Chunked(torch.autograd.Function):
                     grad_hidden[part] = slope @ matrix
                     _add_product(grad_weight, slope, hidden[part])
         ctx.save_for_backward(grad_hidden, grad_weight)
+        ctx.weight_dtype = weight.dtype
         ctx.mark_non_differentiable(each)
         return each.sum(), each
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grads[0], grad_weight * grads[0], None
+        return grad_hidden * grads[0], (grad_weight * grads[0]).to(ctx.weight_dtype), None
 
 
 def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
