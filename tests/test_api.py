@@ -15,7 +15,7 @@ from vocab.errors import MissingExtraError, VocabError
 MODULES = sorted(m.name for m in pkgutil.walk_packages(vocab.__path__, "vocab."))
 # What of vocab.model runs without torch; the rest of it needs the extra "train".
 MODEL_WITHOUT_TORCH = {
-    f"vocab.model.{name}" for name in ("config", "logs", "make_shards", "sampling", "settings", "shards")
+    f"vocab.model.{name}" for name in ("config", "curve", "logs", "make_shards", "sampling", "settings", "shards")
 }
 WITHOUT_TORCH = [m for m in MODULES if not m.startswith("vocab.model.") or m in MODEL_WITHOUT_TORCH]
 

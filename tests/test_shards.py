@@ -68,6 +68,7 @@ def test_shards_hold_the_documents_of_their_side_in_order(folder, small_vocabula
     assert token_bytes(small_vocabulary)[np.array(expected)].sum() == facts.n_bytes(side)
     assert (np.array(expected)[stream.documents] == 1000).all()
     assert stream.documents.size == len(kept)
+    assert stream.document_bytes.tolist() == [len(text.encode()) for text in kept]
     assert side == "held_out" or len(facts.train) > 1
 
 
@@ -159,7 +160,9 @@ def test_the_order_depends_on_the_seed_and_not_on_what_else_is_asked():
 
 def test_an_epoch_sees_every_sequence_once_and_the_next_in_another_order():
     tokens = np.arange(1001, dtype=np.uint16)
-    sampler = Sampler(TokenStream((tokens[:300], tokens[300:]), np.array([0, 5, 205])), 10, masked=True)
+    sampler = Sampler(
+        TokenStream((tokens[:300], tokens[300:]), np.array([0, 5, 205]), np.ones(3, dtype=np.int64)), 10, masked=True
+    )
     assert sampler.n_sequences == 100
     epochs = [sampler.batch(first, 100, seed=3) for first in (0, 100)]
     for epoch in epochs:
@@ -181,4 +184,4 @@ def test_ranks_share_the_positions_of_a_step():
 
 def test_a_corpus_shorter_than_a_sequence_is_refused():
     with pytest.raises(TrainingError, match="fewer than one sequence"):
-        Sampler(TokenStream((np.arange(10, dtype=np.uint16),), np.array([0])), 10)
+        Sampler(TokenStream((np.arange(10, dtype=np.uint16),), np.array([0]), np.array([9])), 10)

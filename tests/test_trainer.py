@@ -27,6 +27,7 @@ SETTINGS = TrainSettings(
     n_tokens=16 * 8 * 12, n_seq=16, batch=8, micro_batch=4, learning_rate=1e-2, batch_warmup=0.3, spike_window=5
 )
 END = 63
+TOKEN_BYTES = np.where(np.arange(64) == END, 0, np.arange(64) % 5 + 1).astype(np.int32)
 
 
 def stream(n_documents=120, seed=0):
@@ -38,20 +39,20 @@ def stream(n_documents=120, seed=0):
         starts.append(n)
         parts.append(np.concatenate([[END], (begin + np.arange(size)) % 60]))
         n += size + 1
-    return TokenStream((np.concatenate(parts).astype(np.uint16),), np.array(starts))
+    ids = np.concatenate(parts)
+    sizes = np.add.reduceat(TOKEN_BYTES[ids], starts)
+    return TokenStream((ids.astype(np.uint16),), np.array(starts), sizes.astype(np.int64))
 
 
 def data():
-    token_bytes = np.arange(64, dtype=np.int32) % 5 + 1
-    token_bytes[END] = 0
-    return Data(stream(), stream(20, seed=1), token_bytes, "a fingerprint")
+    return Data(stream(), stream(20, seed=1), TOKEN_BYTES, "a fingerprint")
 
 
 def trainer(out, settings=SETTINGS, *, config=CONFIG, given=None, **more):
     model = LanguageModel(Decoder(config, settings.attention), settings.head)
     model.decoder.initialise(settings.seed)
     model.decoder.prepare(torch.float32, documents=settings.masked)
-    more.setdefault("cadence", Cadence(checkpoint_steps=3, eval_bytes=600, eval_tokens=200))
+    more.setdefault("cadence", Cadence(checkpoint_steps=3, eval_bytes=600, held_out_bytes=200))
     out.mkdir(exist_ok=True)
     return Trainer(model, settings, given or data(), out, join("cpu"), **more)
 
@@ -228,6 +229,16 @@ def test_evaluation_covers_each_token_once():
         batch = window_batch(held_out, rows[first : first + 3], 3, 16, masked=False)
         found += batch.targets[batch.targets != IGNORED].tolist()
     assert found == held_out.read(1, len(held_out) - 1).tolist()
+
+
+def test_marks_score_whole_documents_of_so_many_bytes():
+    held_out = stream(20, seed=1)
+    for n_bytes in (1, 200, 10**9):
+        ids = held_out.read(0, held_out.tokens_of(n_bytes))
+        n_documents = int((ids == END).sum())
+        sizes = held_out.document_bytes[:n_documents]
+        assert TOKEN_BYTES[ids].sum() == sizes.sum()
+        assert n_documents == 20 or sizes.sum() >= n_bytes > sizes[:-1].sum()
 
 
 def test_the_batch_warms_up_and_the_learning_rate_rises_and_falls():

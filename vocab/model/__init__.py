@@ -16,15 +16,25 @@ from vocab.errors import MissingExtraError
 if TYPE_CHECKING:
     from vocab.model.config import PRESETS, ModelConfig
     from vocab.model.decoder import Decoder
+    from vocab.model.export import load_export
+    from vocab.model.generate import sample
+    from vocab.model.make_shards import make_shards
+    from vocab.model.run import train
+    from vocab.model.settings import TrainSettings
 
-__all__ = ["PRESETS", "Decoder", "ModelConfig"]
+__all__ = ["PRESETS", "Decoder", "ModelConfig", "TrainSettings", "load_export", "make_shards", "sample", "train"]
 
 _HOMES = {
     "ModelConfig": "vocab.model.config",
     "PRESETS": "vocab.model.config",
     "Decoder": "vocab.model.decoder",
+    "TrainSettings": "vocab.model.settings",
+    "load_export": "vocab.model.export",
+    "make_shards": "vocab.model.make_shards",
+    "sample": "vocab.model.generate",
+    "train": "vocab.model.run",
 }
-_WITHOUT_TORCH = {"vocab.model.config"}
+_WITHOUT_TORCH = {"vocab.model.config", "vocab.model.make_shards", "vocab.model.settings"}
 
 
 def require_torch(what: str) -> None:

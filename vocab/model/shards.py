@@ -162,6 +162,7 @@ class TokenStream:
 
     files: tuple[npt.NDArray[Any], ...]  # uint16 or uint32, one a file
     documents: npt.NDArray[np.int64]  # token at which each document begins, int64[n_documents]
+    document_bytes: npt.NDArray[np.int64]  # of text, int64[n_documents]
 
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
@@ -170,6 +171,11 @@ class TokenStream:
 
     def __len__(self) -> int:
         return int(self.starts[-1])
+
+    def tokens_of(self, n_bytes: int) -> int:
+        """Tokens of the first whole documents with at least `n_bytes` of text: the same text in every vocabulary."""
+        n_documents = int(np.searchsorted(np.cumsum(self.document_bytes), n_bytes)) + 1
+        return int(self.documents[n_documents]) if n_documents < self.documents.size else len(self)
 
     def read(self, first: int, n_tokens: int) -> npt.NDArray[np.int64]:
         """Ids int64[n_tokens] from token `first` on; raises IndexError past the end."""
@@ -195,14 +201,16 @@ def open_stream(directory: Path, facts: ShardFacts, side: Side, *, verify: bool 
 
     `verify` reads every byte once, to compare digests.
     """
-    files, documents, n_before = [], [np.empty(0, dtype=np.int64)], 0
+    files, n_before = [], 0
+    documents, sizes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for row in getattr(facts, side):
         path = directory / row.name
         files.append(_open_file(path, row, facts.n_ids, verify))
         rows = np.load(documents_path(path), allow_pickle=False)
         documents.append(rows[:, 0] + n_before)
+        sizes.append(rows[:, 1])
         n_before += row.n_tokens
-    return TokenStream(tuple(files), np.concatenate(documents))
+    return TokenStream(tuple(files), np.concatenate(documents), np.concatenate(sizes))
 
 
 def _open_file(path: Path, row: ShardFile, n_ids: int, verify: bool) -> npt.NDArray[Any]:

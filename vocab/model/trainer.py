@@ -55,7 +55,8 @@ class Cadence:
 
     checkpoint_steps: int = 500
     eval_bytes: int = 2_000_000  # of training text between evaluations
-    eval_tokens: int = 200_000  # of held-out text each time
+    held_out_bytes: int = 200_000  # of held-out text scored each time: the same documents for every vocabulary
+    final_held_out_bytes: int = 2_000_000  # scored at the end
 
 
 @dataclass
@@ -116,7 +117,7 @@ class Trainer:
         self.state = State()
         self._dtype = torch.float32 if settings.precision == "float32" else torch.bfloat16
         self._checkpoints = Checkpoints(out / "checkpoints", workers)
-        self._out = out
+        self.log_directory = out
         self._log: RunLog | None = None
         self._hear = on_record or (lambda kind, figures: None)
         self._distill = distill
@@ -149,12 +150,12 @@ class Trainer:
         """Resume from the newest whole checkpoint, or write the first."""
         found = self._checkpoints.newest()
         if found is None:
-            self._log = RunLog(self._out) if self.workers.is_first else None
+            self._log = RunLog(self.log_directory) if self.workers.is_first else None
             self._save()
             return
         self._restore(*found)
         if self.workers.is_first:
-            self._log = RunLog(self._out, n_lines=self.state.n_log_lines)
+            self._log = RunLog(self.log_directory, n_lines=self.state.n_log_lines)
 
     def _restore(self, folder: Path, stored: dict[str, Any]) -> None:
         self._check_same(stored)
@@ -172,8 +173,8 @@ class Trainer:
             differing.append("the shards are of other text or another vocabulary")
         if differing:
             raise TrainingError(
-                f"the checkpoints in {self._out} are of other settings ({'; '.join(differing)}): use the same, or "
-                "another --out"
+                f"the checkpoints in {self.log_directory} are of other settings ({'; '.join(differing)}): "
+                "use the same, or another --out"
             )
 
     def _save(self) -> None:
@@ -199,7 +200,7 @@ class Trainer:
             self._checkpoints.finish()
             raise TrainingError(
                 f"the loss of step {step + 1} is {loss}, no number: training stopped; the checkpoints before it stay "
-                f"in {self._out / 'checkpoints'}: lower --learning-rate, or change --seed"
+                f"in {self.log_directory / 'checkpoints'}: lower --learning-rate, or change --seed"
             )
         if self._is_spike(loss):
             self._roll_back(step + 1, loss)
@@ -300,7 +301,7 @@ class Trainer:
     def _evaluate(self) -> None:
         if len(self.data.held_out) < 2:
             return
-        found = self.evaluate(self.cadence.eval_tokens)
+        found = self.evaluate(self.cadence.held_out_bytes)
         self._record(
             "eval",
             step=self.state.step,
@@ -310,8 +311,8 @@ class Trainer:
             held_out_bytes=found.n_bytes,
         )
 
-    def evaluate(self, n_tokens: int) -> Evaluation:
-        """Score the first `n_tokens` of the held-out documents."""
+    def evaluate(self, n_bytes: int) -> Evaluation:
+        """Score the first held-out documents that have `n_bytes` of text."""
         return evaluate(
             self.model,
             self.data.held_out,
@@ -319,7 +320,7 @@ class Trainer:
             self.workers,
             n_seq=self.settings.n_seq,
             micro_batch=self.settings.micro_batch,
-            n_tokens=n_tokens,
+            n_tokens=self.data.held_out.tokens_of(n_bytes),
             precision=self._dtype,
             masked=self.settings.masked,
         )
