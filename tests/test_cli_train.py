@@ -129,6 +129,16 @@ def test_refusals(work, tmp_path, arguments, says):
         vocab("train", "--vocab", work / "small", "--out", tmp_path / "run", *arguments)
 
 
+def test_an_exported_model_teaches_another(work, tmp_path):
+    done = vocab(
+        *["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--out", tmp_path / "run"],
+        *["--teacher", work / "run" / "model", "--distill-every", 2, "--tokens", 1500],
+    )
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["settings"]["distill_every"] == 2
+
+
 def test_a_folder_with_other_files_is_never_emptied(work, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(OutputError, match="other files"):

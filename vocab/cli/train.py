@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from vocab.model.config import ModelConfig
+    from vocab.model.distill import Distiller
     from vocab.model.settings import TrainSettings
 
 
@@ -111,6 +112,17 @@ def train(
         bool, typer.Option("--activation-checkpointing", help="Save memory; computes activations twice.")
     ] = False,
     mask_documents: Annotated[bool, typer.Option("--mask-documents", help="Attention stays inside documents.")] = False,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--teacher", metavar="MODEL", help="Distil from this Hugging Face causal model. May be given several times."
+        ),
+    ] = None,
+    distill_every: Annotated[int, typer.Option("--distill-every", min=1, help="Distil every so many steps.")] = 4,
+    id_map: Annotated[
+        Path | None,
+        typer.Option("--id-map", help="id_map.json of `vocab prune`, when teachers use the unpruned vocabulary."),
+    ] = None,
     checkpoint_steps: Annotated[
         int, typer.Option("--checkpoint-steps", min=1, help="Steps between checkpoints.")
     ] = 500,
@@ -169,6 +181,7 @@ def train(
         head=head,
         compile=compiled,
         activation_checkpointing=activation_checkpointing,
+        distill_every=distill_every if teacher else 0,
     )
     _announce(config, settings, preset.value, facts.n_bytes("train"))
     from vocab.model.trainer import Cadence, Stopped
@@ -177,7 +190,10 @@ def train(
     try:
         with progress() as bar:
             hear = _listener(bar, config, settings)
-            done = run(whole, shards, out, config, settings, cadence=cadence, device=device, on_record=hear)
+            distill = _distiller(teacher, id_map, config.n_ids, device) if teacher else None
+            done = run(
+                whole, shards, out, config, settings, cadence=cadence, device=device, on_record=hear, distill=distill
+            )
     except Stopped:
         typer.echo(f"vocab: stopped; a checkpoint is kept in {out}: repeat the command to go on", err=True)
         raise typer.Exit(130) from None
@@ -200,6 +216,25 @@ def _fields(texts: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+def _distiller(names: list[str], id_map: Path | None, n_ids: int, device: str) -> Distiller:
+    """Teachers over the same ids, or over those of the source by the id map."""
+    import json
+
+    from vocab.errors import TrainingError
+    from vocab.model.distill import Distiller, Teacher, of_transformers
+    from vocab.model.parallel import join
+
+    place = join(device).device
+    models = [of_transformers(name, place) for name in names]
+    if id_map is None:
+        return Distiller([Teacher.of_same_ids(model, n_ids) for model in models])
+    try:
+        content = json.loads(id_map.read_text(encoding="utf-8"))
+        return Distiller([Teacher.of_source(model, content) for model in models])
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{id_map} cannot be read as the id_map.json of `vocab prune`: {error}") from None
 
 
 def _use_threads(threads: int | None) -> None:

@@ -7,7 +7,7 @@ torch.compile), `torch` (F.linear_cross_entropy), `liger` and `cce`, where their
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -173,7 +173,20 @@ class LanguageModel(nn.Module):
         self.trunk: Callable[..., Tensor] = decoder.forward  # what may be compiled, apart from the head
         self.loss = head_loss(head)
 
-    def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Nats:
-        """Nats of `targets` (B, T) after `ids` (B, T), int64; IGNORED counts for nothing."""
+    def forward(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        documents: Tensor | None = None,
+        teachers: Sequence[Tensor] | None = None,
+    ) -> Nats:
+        """Nats of `targets` (B, T) after `ids` (B, T), int64; IGNORED counts for nothing.
+
+        With probabilities of `teachers`, (B · T, n_ids) each, the sum is that of `vocab.model.distill`.
+        """
         hidden = self.trunk(ids, documents)
+        if teachers:
+            from vocab.model.distill import distilled
+
+            return distilled(hidden.flatten(0, 1), self.decoder.head_weight, targets.flatten(), teachers)
         return self.loss(hidden.flatten(0, 1), self.decoder.head_weight, targets.flatten())
