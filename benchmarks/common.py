@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +28,8 @@ from vocab.corpus.documents import read_documents
 
 T = TypeVar("T")
 MB = 1_000_000
+# Unlike corpora out of scripts/fetch_text.py, by what the names of their domains begin with.
+CORPORA = {"English": ("books-en", "docs-", "markup"), "code": ("code-",), "languages": ("lang-",)}
 THROUGHPUT_COLUMNS = ["MB/s", "ratio", "MB/CPU second"]
 
 _WIDTH = 110  # for output into a file
@@ -56,13 +59,24 @@ def places(corpus: Path) -> list[str]:
 def documents(corpus: Path, *, held_out: bool) -> Iterator[str]:
     """Texts of the training or of the held-out part."""
     for place in places(corpus):
-        yield from _one_side(place, held_out)
+        yield from one_side(place, held_out)
 
 
-def _one_side(place: str, held_out: bool) -> Iterator[str]:
+def one_side(place: str, held_out: bool) -> Iterator[str]:
+    """Documents of one file that are held out, or those that are not."""
     for text in read_documents(place):
         if is_held_out(text.encode()) == held_out:
             yield text
+
+
+def mixed_texts(text: Path, corpus: str, *, held_out: bool) -> Iterator[str]:
+    """Documents of one of CORPORA, one of each domain in turn: any first part of them is a mixture of all.
+
+    `text` is the folder of scripts/fetch_text.py.
+    """
+    found = [str(path) for path in sorted(text.glob("*.jsonl.zst")) if path.name.startswith(CORPORA[corpus])]
+    for row in zip_longest(*(one_side(place, held_out) for place in found)):
+        yield from (one for one in row if one is not None)
 
 
 def sample(corpus: Path, n_bytes: int, *, held_out: bool) -> list[str]:
@@ -72,11 +86,12 @@ def sample(corpus: Path, n_bytes: int, *, held_out: bool) -> list[str]:
     texts: list[str] = []
     for place in places(corpus):
         share = n_bytes * rows[Path(place).name]["text_bytes"] // total
-        texts += _prefix(_one_side(place, held_out), share)
+        texts += up_to(one_side(place, held_out), share)
     return texts
 
 
-def _prefix(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
+def up_to(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
+    """The first texts that fit into so many bytes."""
     used = 0
     for text in texts:
         used += len(text.encode())

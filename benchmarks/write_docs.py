@@ -3,8 +3,8 @@
 
     python benchmarks/write_docs.py --results DIR --out docs/benchmarks.md
 
-DIR holds corpus.json (the manifest of the corpus), count.json, memory.json, encode.json and prune.json, as --json wrote
-them.
+DIR holds corpus.json (the manifest of the corpus), count.json, memory.json, encode.json, prune.json, scratch.json and
+overfit.json, as --json wrote them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 import bench_count
 import bench_encode
 import bench_memory
+import bench_overfit
 import bench_prune
+import bench_scratch
 from common import MB, machine_line
 
 HEAD = """# Benchmarks
@@ -51,6 +53,19 @@ compares every distinct pre-token.
 MEMORY = """
 The corpus again and again, shuffled, with fresh random identifiers in it, as JSON lines: far more than fits in the
 memory that `vocab count` is held to. The peak is what the kernel saw; runs are what was spilled to disk and added up.
+"""
+SCRATCH = """
+TEXT is the output of `scripts/fetch_text.py`. Every vocabulary has as many tokens and none of them special; all read
+the same training documents, whole, and are scored on the same held-out ones, `optimal` under least- tokens.
+"""
+OVERFIT = """
+Held-out tokens against whole cl100k_base; the first so many MB of each corpus are chosen by, and the held-out
+documents are the same for all sizes. "Plain" is `distill` under least-tokens with cl100k's own tokens; "in n" says in
+how many documents a candidate must be; a prior of n MB counts the source's rank order as much as so much text. "In n"
+asks it of the source's own tokens too; too few are in so many documents where it says so. The defaults follow from
+this: substrings of the corpus must be in two documents, the source's tokens need not, and the source's order counts
+beside them as much as 1 MB of text, at most a tenth of the corpus. The runs were several, on the same documents;
+languages of 100 MB were not run.
 """
 
 
@@ -119,16 +134,37 @@ def memory_section(content: dict[str, Any]) -> str:
     return section("Counting in bounded memory", command, MEMORY, tables, content["machine"])
 
 
+def scratch_section(content: dict[str, Any]) -> str:
+    """Chosen vocabularies beside BPE from scratch."""
+    settings = content["settings"]
+    options = f"--mb {settings['mb']} --gap {settings['gap']:g} --corpora {' '.join(content['corpora'])}"
+    command = f"python benchmarks/bench_scratch.py --text TEXT {options}"
+    tables = [markdown(bench_scratch.COLUMNS, bench_scratch.rows(content["corpora"]))]
+    return section(
+        f"{settings['target']:,} tokens, chosen or from scratch", command, SCRATCH, tables, content["machine"]
+    )
+
+
+def overfit_section(content: dict[str, Any]) -> str:
+    """Little text."""
+    settings = content["settings"]
+    names = " ".join(f'"{name}"' for name in settings["only"])
+    command = f"python benchmarks/bench_overfit.py --text TEXT --mb {' '.join(map(str, settings['mb']))} --only {names}"
+    tables = [markdown(["", *content["corpora"]], bench_overfit.rows(content["corpora"]))]
+    return section(f"{settings['target']:,} ids from little text", command, OVERFIT, tables, content["machine"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write docs/benchmarks.md.")
     parser.add_argument("--results", type=Path, required=True, help="folder of the JSON files")
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
     arguments = parser.parse_args()
-    names = ("corpus", "prune", "encode", "count", "memory")
+    names = ("corpus", "prune", "scratch", "overfit", "encode", "count", "memory")
     read = {name: json.loads((arguments.results / f"{name}.json").read_text("utf-8")) for name in names}
     loads = [read[name]["machine"]["load_1_minute"] for name in names[1:]]
     text = HEAD.format(busy=BUSY if max(loads) > 1 else "").rstrip() + "\n"
     text += corpus_section(read["corpus"]) + prune_section(read["prune"])
+    text += scratch_section(read["scratch"]) + overfit_section(read["overfit"])
     text += encode_section(read["encode"]) + count_section(read["count"]) + memory_section(read["memory"])
     arguments.out.write_text(text, "utf-8")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 
 import tiktoken
 import tokenizers
@@ -257,6 +257,28 @@ def longest_token(ranks: Mapping[bytes, int], piece: bytes) -> bytes:
     return next(piece[:end] for end in range(min(len(piece), 40), 0, -1) if piece[:end] in ranks)
 
 
+def encode_scored_merges(scores: Mapping[str, float], piece: str) -> list[str | int]:
+    """SentencePiece's merges from characters, highest score and then leftmost first; bytes where there is no token.
+
+    A character without a token merges with nothing.
+    """
+    parts: list[str | int] = []
+    for character in piece:
+        parts += [character] if character in scores else list(character.encode())
+    while True:
+        pairs = [(a + b, i) for i, (a, b) in enumerate(pairwise(parts)) if isinstance(a, str) and isinstance(b, str)]
+        known = [(-scores[pair], i) for pair, i in pairs if pair in scores]
+        if not known:
+            return parts
+        _, i = min(known)
+        parts[i : i + 2] = [parts[i] + parts[i + 1]]
+
+
+def total_scored(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
+    """Tokens of a whole corpus by scored merges."""
+    return sum(count * len(encode_scored_merges(scores, piece)) for piece, count in counts.items())
+
+
 ENCODERS = {
     "merges": encode_merges,
     "least-tokens": encode_least_tokens,
@@ -289,6 +311,64 @@ def gain(method: str, ranks: Mapping[bytes, int], counts: Mapping[bytes, int], t
     return price(method, {**ranks, token: rank}, counts, token)
 
 
+# Candidates
+
+
+def whole_characters(raw: bytes) -> list[bytes | None]:
+    """The characters of some bytes, None for each byte that is no part of a whole one."""
+    found: list[bytes | None] = []
+    while raw:
+        widths = [n for n in range(1, 5) if _is_character(raw[:n])]
+        found.append(raw[: widths[0]] if widths else None)
+        raw = raw[widths[0] if widths else 1 :]
+    return found
+
+
+def _is_character(raw: bytes) -> bool:
+    try:
+        return len(raw.decode()) == 1
+    except UnicodeDecodeError:
+        return False
+
+
+def substrings(
+    counts: Mapping[bytes, int], documents: Mapping[bytes, int], min_count: int, min_documents: int, max_bytes: int
+) -> dict[bytes, tuple[int, int]]:
+    """Occurrences, and documents at most, of substrings of whole characters; single bytes among them."""
+    n_found: Counter[bytes] = Counter()
+    n_documents: Counter[bytes] = Counter()
+    for piece, count in counts.items():
+        characters = whole_characters(piece)
+        spans = [characters[a:b] for a in range(len(characters)) for b in range(a + 1, len(characters) + 1)]
+        inside = [b"".join(span) for span in spans if None not in span]
+        for token in inside:
+            n_found[token] += count
+        for token in set(inside):
+            n_documents[token] += documents[piece]
+    return {
+        token: (n, n_documents[token])
+        for token, n in n_found.items()
+        if n >= min_count and n_documents[token] >= min_documents and len(token) <= max_bytes
+    }
+
+
+def closed(found: Mapping[bytes, tuple[int, int]]) -> set[bytes]:
+    """Those that no other with one more character equals in occurrences."""
+    longer = [(token.decode(), n) for token, (n, _) in found.items() if len(token.decode()) > 1]
+    same = {part.encode() for text, n in longer for part in (text[1:], text[:-1]) if found[part.encode()][0] == n}
+    return set(found) - same
+
+
+def documents_with(counts: Iterable[bytes], documents: Mapping[bytes, int], token: bytes) -> int:
+    """Documents that hold a token at most: a document counts once for each distinct pre-token with the token."""
+    return sum(documents[piece] for piece in counts if token in piece)
+
+
+def occurrences(counts: Mapping[bytes, int], token: bytes) -> int:
+    """How often a token occurs in pre-tokens, overlapping itself too."""
+    return sum(n * sum(piece.startswith(token, k) for k in range(len(piece))) for piece, n in counts.items())
+
+
 # The best possible
 
 
@@ -309,3 +389,69 @@ def all_paths(tokens: set[bytes], piece: bytes) -> Iterator[list[tuple[int, int]
             yield way
         ends = (end for end in range(start + 1, len(piece) + 1) if piece[start:end] in tokens)
         ways.extend([*way, (start, end)] for end in ends)
+
+
+def borders_of(pieces: Iterable[bytes]) -> set[int]:
+    """Where pieces that stand one after another end."""
+    return set(accumulate(map(len, pieces)))
+
+
+def wanted_path(ranks: Mapping[bytes, int], piece: bytes) -> list[bytes]:
+    """Of the shortest paths the one with most borders that merging has too; of those the first by its borders."""
+    merged = borders_of(encode_merges(ranks, piece))
+    paths = [[piece[a:b] for a, b in path] for path in all_paths(set(ranks), piece)]
+    return min(paths, key=lambda path: (len(path), len(borders_of(path) - merged), sorted(borders_of(path))))
+
+
+def demands(ranks: Mapping[bytes, int], piece: bytes) -> Counter[tuple[bytes, bytes]]:
+    """Pairs of tokens of which the first has to be merged before the second, for the wanted path to come out."""
+    if piece in ranks:
+        return Counter()
+    path = wanted_path(ranks, piece)
+    borders = borders_of(path)
+    parts, found = [piece[i : i + 1] for i in range(len(piece))], Counter()
+    while True:
+        ends = list(accumulate(map(len, parts)))
+        pairs = [a + b for a, b in pairwise(parts)]
+        inner = [i for i, pair in enumerate(pairs) if pair in ranks and ends[i] not in borders]
+        if not inner:
+            break
+        best = min(inner, key=lambda i: (ranks[pairs[i]], i))
+        for i in (best - 1, best + 1):
+            if 0 <= i < len(pairs) and pairs[i] in ranks and ends[i] in borders and pairs[i] != pairs[best]:
+                found[pairs[best], pairs[i]] += 1
+        parts[best : best + 2] = [pairs[best]]
+    # What cannot be merged within the borders asks for nothing, unless it is better than what merging does now.
+    is_of_use = len(parts) == len(path) or len(parts) < len(encode_merges(ranks, piece))
+    return found if is_of_use else Counter()
+
+
+def cost_of_place(demanded: Mapping[tuple[int, int], int], ranks: Sequence[int], token: int, place: float) -> int:
+    """Places in which a demand on `token` is not met when it moves to `place` (between ranks) and no other does."""
+    where = {t: float(rank) for t, rank in enumerate(ranks)} | {token: place}
+    return sum(n for (a, b), n in demanded.items() if token in (a, b) and where[a] > where[b])
+
+
+def tightened(tokens: Collection[bytes], piece: bytes, step: int, prices: Mapping[tuple[int, int], int]):
+    """The least prices at which every rest of a piece costs as much as at `prices`, of each (start, end)."""
+
+    def cost(start: int) -> int:
+        ways = all_paths(set(tokens), piece[start:])
+        return min(sum(step + prices.get((start + a, start + b), 0) for a, b in way) for way in ways)
+
+    return {(a, b): max(0, cost(a) - cost(b) - step) for a, b in prices}
+
+
+def leaf_order(parents: Mapping[bytes, tuple[bytes, bytes]], uses: Mapping[bytes, int], tokens: Sequence[bytes]):
+    """Tokens of two bytes and more in the order in which leaf pruning drops them; `tokens` are in rank order."""
+    left, counts, order = list(tokens), dict(uses), []
+    while True:
+        needed = {parent for token in left for parent in parents.get(token, ())}
+        leaves = [token for token in left if len(token) > 1 and token not in needed]
+        if not leaves:
+            return order
+        least = min(leaves, key=lambda token: (counts[token], -tokens.index(token)))
+        order.append(least)
+        left.remove(least)
+        for parent in parents.get(least, ()):
+            counts[parent] += counts[least]

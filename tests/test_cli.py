@@ -94,7 +94,7 @@ def check_refusal(code: object, screen: str, errors: str) -> None:
 def test_help_names_every_command(tmp_path):
     done = run("--help", where=tmp_path)
     assert done.returncode == 0
-    assert all(f"\n  {name} " in done.stdout for name in ("prune", "eval", "inspect", "diff"))
+    assert all(f"\n  {name} " in done.stdout for name in ("prune", "eval", "inspect", "diff", "frontier"))
     assert run("prune", "--help", where=tmp_path).stdout.startswith("Usage:")
 
 

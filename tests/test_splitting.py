@@ -25,6 +25,7 @@ SPLITS = {
     "llama3": patterns.LLAMA3_REGEX,
     "o200k": patterns.O200K_REGEX,
     "qwen2": patterns.QWEN2_REGEX,
+    "tekken": patterns.TEKKEN_REGEX,
 }
 CODE_POINTS = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
@@ -267,6 +268,7 @@ def test_digits_are_cut_as_the_pattern_says():
         "llama3": triples,
         "o200k": triples,
         "qwen2": list("1234567"),
+        "tekken": list("1234567"),
         "gpt2": ["1234567"],
     }
 

@@ -70,3 +70,29 @@ def sizes_near(target: int, within: int) -> list[int]:
                 least = facts.hamming_weight
                 found.add(size)
     return sorted(found)
+
+
+# Sizes that vocabularies often have, beside the powers of two.
+_USUAL = [thousands * 1000 for thousands in (1, 2, 4, 8, 16, 32, 50, 64, 100, 128, 200, 256)]
+# A size of the even grid nearer than this to one that is there already, as a factor, would say nothing new.
+_NEXT_TO = 1.03
+
+
+def round_sizes(first: int, last: int) -> list[int]:
+    """`first`, `last`, and the powers of two and the round decimal sizes between them, rising."""
+    powers = [1 << k for k in range(last.bit_length())]
+    return sorted({first, last, *(size for size in [*_USUAL, *powers] if first < size < last)})
+
+
+def sizes_between(first: int, last: int, n_even: int) -> list[int]:
+    """Sizes from `first` to `last` to draw a curve over, rising.
+
+    They are the round ones, and what is far enough from them of `n_even` sizes of equal ratio. Raises ValueError unless
+    1 ≤ first < last and n_even ≥ 2.
+    """
+    if not 1 <= first < last or n_even < 2:
+        raise ValueError(f"no sizes lie between {first} and {last} in {n_even} steps")
+    found = round_sizes(first, last)
+    even = [round(first * (last / first) ** (k / (n_even - 1))) for k in range(n_even)]
+    new = {size for size in even if all(size > _NEXT_TO * n or n > _NEXT_TO * size for n in found)}
+    return sorted(new.union(found))

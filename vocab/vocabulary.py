@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
+from vocab.splitting.preparation import MARK
 
 if TYPE_CHECKING:
+    import sentencepiece
     import tiktoken
     import tokenizers
 
@@ -25,24 +27,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read."""
+    """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read.
+
+    `format` names the kind of file ("tekken" …), so that the same kind can be written again, and `extras` holds what
+    such files say that has no part in encoding.
+    """
 
     name: str
     sha256: str | None = None
+    format: str | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Tokens 0 … n - 1 in merge-rank order, special tokens above them, a split pattern and an inference method.
+    """Tokens of ranks 0 … n - 1, special tokens beside them, a split pattern and an inference method.
 
-    Frozen; equal when tokens, special tokens, pattern and method are. The arrays are read-only.
+    A token's id is its rank + `first_id`. Frozen; equal when tokens, ids, pattern and method are. The arrays are
+    read-only.
 
     Attributes:
-        blob: all token bytes end to end, uint8.
+        blob: all token bytes end to end in rank order, uint8.
         starts: where each token begins in `blob`, int64[n_tokens + 1].
-        special_tokens: text of each special token and its id, at or above n_tokens; a source may leave holes.
+        special_tokens: text of each special token and its id, below or above the ordinary ones; a source may leave
+            holes.
         pattern: how text is cut into pre-tokens before any token is looked for.
         inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy.
+        first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
+        scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space.
+        byte_fallback: whether ranks 0 … 255 are bytes that only stand for characters without a token.
+        user_defined: those special tokens that are recognised in every text.
+        unknown: the special token that SentencePiece has for what it cannot spell.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -51,13 +66,23 @@ class Vocabulary:
     pattern: SplitPattern
     inference: InferenceMethod = "merges"
     source: Source = field(default=Source("unnamed"))
+    first_id: int = 0
+    scores: npt.NDArray[np.float32] | None = None
+    byte_fallback: bool = False
+    user_defined: frozenset[str] = frozenset()
+    unknown: str | None = None
 
     def __post_init__(self) -> None:
+        if self.scores is not None:
+            self.scores.setflags(write=False)
         self.blob.setflags(write=False)
         self.starts.setflags(write=False)
-        taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ < self.n_tokens]
+        ordinary = range(self.first_id, self.first_id + self.n_tokens)
+        taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]
         if taken:
             raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
+        if min([self.first_id, *self.special_tokens.values()]) < 0:
+            raise SourceError("an id is below 0")
         if len(set(self.special_tokens.values())) < len(self.special_tokens):
             raise SourceError("two special tokens share one id")
 
@@ -69,13 +94,38 @@ class Vocabulary:
         special_tokens: Mapping[str, int] | None = None,
         inference: InferenceMethod = "merges",
         source: Source = Source("unnamed"),
+        first_id: int = 0,
     ) -> Vocabulary:
         """A vocabulary from its tokens in rank order."""
         tokens = list(tokens)
         blob = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
         starts = np.zeros(len(tokens) + 1, dtype=np.int64)
         np.cumsum([len(token) for token in tokens], out=starts[1:])
-        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source)
+        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source, first_id)
+
+    def subset(
+        self, kept: npt.NDArray[np.int64], special: Sequence[str], inference: InferenceMethod, source: Source
+    ) -> Vocabulary:
+        """The tokens of these ranks (int64[n_kept], in the order wanted) and special tokens of these texts, no holes.
+
+        Special tokens below the ordinary ones stay below them; all keep their order, and new ones come last.
+        """
+        below = [text for text in special if self.special_tokens.get(text, self.first_id) < self.first_id]
+        ids = {text: k for k, text in enumerate(below)}
+        ids |= {text: k for k, text in enumerate((t for t in special if t not in ids), len(below) + kept.size)}
+        lengths = self.lengths[kept]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        blob = self.blob[np.repeat(self.starts[kept] - starts[:-1], lengths) + np.arange(starts[-1])]
+        return replace(
+            self,
+            blob=blob,
+            starts=starts,
+            special_tokens=ids,
+            inference=inference,
+            source=source,
+            first_id=len(below),
+            scores=None if self.scores is None else self.scores[kept],
+        )
 
     @property
     def n_tokens(self) -> int:
@@ -90,36 +140,48 @@ class Vocabulary:
     @property
     def max_id(self) -> int:
         """The highest id in use; n_ids - 1 when ids have no holes."""
-        return max([self.n_tokens - 1, *self.special_tokens.values()])
+        return max([self.first_id + self.n_tokens - 1, *self.special_tokens.values()])
 
     def __getitem__(self, token_id: int) -> bytes:
         """Bytes of an ordinary token."""
-        if not 0 <= token_id < self.n_tokens:
+        rank = token_id - self.first_id
+        if not 0 <= rank < self.n_tokens:
             raise IndexError(f"no token has id {token_id}")
-        return self.blob[self.starts[token_id] : self.starts[token_id + 1]].tobytes()
+        return self.blob[self.starts[rank] : self.starts[rank + 1]].tobytes()
 
     def tokens(self) -> Iterator[bytes]:
-        """Bytes of the ordinary tokens in id order."""
+        """Bytes of the ordinary tokens in rank order."""
         blob, starts = self.blob.tobytes(), self.starts.tolist()
         return (blob[a:b] for a, b in itertools.pairwise(starts))
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Length in bytes of each ordinary token, int64[n_tokens]."""
+        """Length in bytes of each ordinary token by rank, int64[n_tokens]."""
         return np.diff(self.starts)
 
     @cached_property
     def token_ids(self) -> dict[bytes, int]:
-        """Id of each ordinary token by its bytes."""
-        return {token: k for k, token in enumerate(self.tokens())}
+        """Id of each ordinary token by its bytes; of a byte that only stands for others, where there is no other."""
+        return {token: k for k, token in enumerate(self.tokens(), self.first_id)}
+
+    @cached_property
+    def merge_order(self) -> npt.NDArray[np.int32]:
+        """Which token is merged first, int32[n_tokens]: by rank, or by highest score, equal for equal scores."""
+        if self.scores is None:
+            return np.arange(self.n_tokens, dtype=np.int32)
+        order: npt.NDArray[np.int32] = np.unique(-self.scores, return_inverse=True)[1].astype(np.int32)
+        return order
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocabulary):
             return NotImplemented
         return (
             self.inference == other.inference
+            and self.first_id == other.first_id
             and self.pattern.sha256 == other.pattern.sha256
             and dict(self.special_tokens) == dict(other.special_tokens)
+            and (self.byte_fallback, self.user_defined) == (other.byte_fallback, other.user_defined)
+            and np.array_equal(self.merge_order, other.merge_order)
             and np.array_equal(self.starts, other.starts)
             and np.array_equal(self.blob, other.blob)
         )
@@ -131,35 +193,59 @@ class Vocabulary:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The compiled encoder; raises SourceError when tokens repeat or single bytes are missing."""
+        """The compiled encoder, which knows ranks and not ids.
+
+        Raises SourceError when tokens repeat or single bytes are missing.
+        """
         from vocab.encoding.encoder import Encoder
 
         try:
-            return Encoder(self.blob, self.starts, self.pattern, self.inference)
+            return Encoder(self.blob, self.starts, self.pattern, self.inference, self.byte_fallback, self.merge_order)
         except ValueError as error:
             raise SourceError(f"{self.source.name} cannot encode every text: {error}") from None
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.
 
-        Lone surrogates become U+FFFD, as in tiktoken.
+        Lone surrogates become U+FFFD, as in tiktoken. With SentencePiece each part between special tokens is a text
+        with a prefix of its own.
         """
         if not allow_special or not self.special_tokens:
-            ordinary: list[int] = self.encoder.encode(_utf8(text)).tolist()
-            return ordinary
+            return self._encode_text(text)
         ids: list[int] = []
         for k, part in enumerate(self._special_regex.split(text)):
-            ids += [self.special_tokens[part]] if k % 2 else self.encoder.encode(_utf8(part)).tolist()
+            ids += [self.special_tokens[part]] if k % 2 else self._encode_text(part)
         return ids
+
+    def _encode_text(self, text: str) -> list[int]:
+        if not self.user_defined:
+            ids: list[int] = (self.encoder.encode(_utf8(text)) + self.first_id).tolist()
+            return ids
+        prepared = self.pattern.prepared(_utf8(text)).decode()
+        ids = []
+        for k, part in enumerate(self._user_defined_regex.split(prepared)):
+            if k % 2:
+                ids.append(self._user_defined_ids[part])
+            else:
+                ids += (self.encoder.encode_prepared(part.encode()) + self.first_id).tolist()
+        return ids
+
+    def has_special(self, text: str) -> bool:
+        """Whether the text of a special token stands in `text`."""
+        return bool(self.special_tokens) and self._special_regex.search(text) is not None
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` becomes, special tokens not recognised."""
-        return int(self.encoder.encode(_utf8(text)).size)
+        return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(_utf8(text)).size)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use."""
+        """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use.
+
+        The space that SentencePiece puts before a text is taken away from its beginning.
+        """
         named = {id_: text.encode() for text, id_ in self.special_tokens.items()}
-        return b"".join(named[k] if k in named else self[k] for k in ids)
+        raw = b"".join(named[k] if k in named else self[k] for k in ids)
+        return raw[1:] if self.pattern.has_dummy_prefix and raw.startswith(b" ") else raw
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; bytes that are not UTF-8 become U+FFFD."""
@@ -167,8 +253,16 @@ class Vocabulary:
 
     @cached_property
     def _special_regex(self) -> re.Pattern[str]:
-        longest_first = sorted(self.special_tokens, key=len, reverse=True)
-        return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+        return _any_of(self.special_tokens)
+
+    @cached_property
+    def _user_defined_regex(self) -> re.Pattern[str]:
+        return _any_of(self._user_defined_ids)
+
+    @cached_property
+    def _user_defined_ids(self) -> dict[str, int]:
+        """By their texts, with a space for ▁."""
+        return {text.replace(MARK, " "): self.special_tokens[text] for text in self.user_defined}
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the files that runtimes load; see `vocab.formats.folder.write_files`."""
@@ -187,6 +281,18 @@ class Vocabulary:
         from vocab.formats.tokenizer_json import to_tokenizers
 
         return to_tokenizers(self)
+
+    def to_sentencepiece(self) -> sentencepiece.SentencePieceProcessor:
+        """A `sentencepiece.SentencePieceProcessor` of the same ids; raises SourceError unless the source was one."""
+        from vocab.formats.sentencepiece_model import to_sentencepiece
+
+        return to_sentencepiece(self)
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Finds the longest of these texts; as a group, so that `split` keeps it."""
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
 
 
 def _utf8(text: str) -> bytes:

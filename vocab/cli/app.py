@@ -12,12 +12,14 @@ from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.evaluate import evaluate
+from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
 from vocab.cli.train import train
+from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
 _INTERRUPTED = 130
@@ -37,11 +39,13 @@ app.command("eval")(evaluate)
 app.command()(inspect)
 app.command()(diff)
 app.command()(sizes)
+app.command()(frontier)
 app.command()(bound)
 app.command()(check)
 app.command()(shards)
 app.command()(train)
 app.command()(generate)
+app.command()(verify)
 
 
 def _print_version(wanted: bool) -> None:

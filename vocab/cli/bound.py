@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.candidates import (
+    CandidatesOption,
+    MinCandidateCountOption,
+    MinDocumentsOption,
+    MostCandidatesOption,
+    PriorOption,
+    candidates_of,
+)
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -33,6 +41,11 @@ def bound(
     corpus: CorpusOption = None,
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
+    candidates: CandidatesOption = None,
+    min_documents: MinDocumentsOption = None,
+    candidates_min_count: MinCandidateCountOption = None,
+    candidates_most: MostCandidatesOption = 1_000_000,
+    prior: PriorOption = None,
     keep: Annotated[Path | None, typer.Option("--keep", help="File of tokens never to drop, one a line.")] = None,
     special: Annotated[
         list[str] | None, typer.Option("--special", metavar="NAME", help="Special token to add, counted in the target.")
@@ -55,7 +68,8 @@ def bound(
 
     whole = load(source)
     tokens = tokens_to_keep(keep) if keep else []
-    check_request(whole, target, keep=tokens, special=special or [])
+    chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
+    check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
     how = reading(column, documents, encoding_errors)
     counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
     with progress() as bar:
@@ -63,6 +77,8 @@ def bound(
             whole,
             target,
             corpus=counted,
+            candidates=chosen_from,
+            prior=prior,
             keep=tokens,
             special=special or [],
             limits=Limits(gap / 100, seconds),

@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vocab.cli.candidates import (
+    CandidatesOption,
+    MinCandidateCountOption,
+    MinDocumentsOption,
+    MostCandidatesOption,
+    PriorOption,
+    candidates_of,
+)
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -72,15 +80,31 @@ class InferenceName(StrEnum):
     ungreedy = "ungreedy"
 
 
+class RanksName(StrEnum):
+    """What becomes of the order of ranks."""
+
+    source = "source"
+    reorder = "reorder"
+
+
 def prune(
     target: Annotated[int, typer.Option("--target", help="Ids in the result, special tokens included.")],
     source: Annotated[
         str,
-        typer.Option("--source", help="Vocabulary to prune: a tiktoken name, a .tiktoken file, or a tokenizer.json."),
+        typer.Option(
+            "--source",
+            help="Vocabulary to prune: a tiktoken name, a Hugging Face repository, a file (.tiktoken, tokenizer.json, "
+            "tokenizer.model, tekken.json, TokenMonster YAML) or a folder with one.",
+        ),
     ] = "cl100k_base",
     corpus: CorpusOption = None,
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
+    candidates: CandidatesOption = None,
+    min_documents: MinDocumentsOption = None,
+    candidates_min_count: MinCandidateCountOption = None,
+    candidates_most: MostCandidatesOption = 1_000_000,
+    prior: PriorOption = None,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -91,13 +115,23 @@ def prune(
     ] = MethodName.distill,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Where the method tokenmonster begins its chance.")] = 0,
     inference: Annotated[
-        InferenceName,
+        InferenceName | None,
         typer.Option(
             "--inference",
             help="How text is cut into tokens with the result. merges runs everywhere; least-tokens needs fewer "
-            "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it.",
+            "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it. "
+            "[default: merges; a SentencePiece source keeps its own]",
         ),
-    ] = InferenceName.merges,
+    ] = None,
+    ranks: Annotated[
+        RanksName | None,
+        typer.Option(
+            "--ranks",
+            help="With merges: keep the source's order of ranks, or put them in the order that merging needs fewest "
+            "tokens with, which takes several times as long (distill and optimal). [default: reorder with optimal, "
+            "else source]",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./SOURCE-TARGET]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
     keep: Annotated[
@@ -137,7 +171,8 @@ def prune(
     directory = out or Path(f"{safe_name(whole.source.name)}-{target}")
     check_target(directory, force=force)
     tokens = tokens_to_keep(keep) if keep else []
-    check_request(whole, target, keep=tokens, special=special or [])
+    chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
+    check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
     how = reading(column, documents, encoding_errors)
     counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
     with progress() as bar:
@@ -145,8 +180,11 @@ def prune(
             whole,
             target,
             corpus=counted,
+            candidates=chosen_from,
             method=method.value,
-            inference=inference.value,
+            inference=inference.value if inference else None,
+            ranks=ranks.value if ranks else None,
+            prior=prior,
             seed=seed,
             keep=tokens,
             special=special or [],
@@ -196,6 +234,7 @@ def _parts_table(report: Report) -> Table:
 
 
 def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
+    from vocab.prune.report import candidates_sentences, inference_sentences
     from vocab.sizes import padded, size_facts
 
     report, screen = result.report, console()
@@ -210,10 +249,13 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
     if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
         screen.print(_parts_table(report))
     screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")
-    if report.result.held_out.n_bytes == 0:
+    if report.held_out_gap is None:
         screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
-    for note in report.corpus["notes"]:
-        screen.print(note)
+    else:
+        screen.print(f"On it the change is {100 * report.held_out_gap:+.2f} points from that on the text chosen by.")
+    candidates = candidates_sentences(report.candidates, report.source["name"])
+    for sentence in [*inference_sentences(report), *candidates, *report.corpus["notes"]]:
+        screen.print(sentence)
     if report.certificate:
         show_certificate(report.certificate)
     size = size_facts(report.target)
@@ -222,8 +264,9 @@ def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
         screen.print(
             f"Embedding rows for a multiple of {report.multiple_of}: {rows:,} ({rows - report.target} unused)."
         )
+    new = f", {report.candidates['n_new_in_result']:,} of them new," if report.candidates["n_new_in_result"] else ""
     screen.print(
-        f"{report.n_ordinary:,} ordinary + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
+        f"{report.n_ordinary:,} ordinary{new} + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
         f"Hamming weight {size.hamming_weight}, divisible by {size.largest_power_of_two_divisor}."
     )
     screen.print(f"Wrote {directory}: {', '.join(names)}", soft_wrap=False)

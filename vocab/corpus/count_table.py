@@ -256,7 +256,10 @@ def _chosen(rows: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
 
 
 def _side(parts: Sequence[Rows], column: int, digest: str) -> PretokenCounts:
-    """Training (column 0) or held-out counts (column 2), without the pre-tokens that do not occur there."""
+    """Training (column 0) or held-out counts (column 2), without the pre-tokens that do not occur there.
+
+    Documents are known when each of these is in at least one.
+    """
     whole = end_to_end([_NO_ROWS, *(_chosen(rows, rows.values[:, column] > 0) for rows in parts)])
     counts, documents = np.ascontiguousarray(whole.values[:, column : column + 2].T)
-    return PretokenCounts(whole.blob, whole.starts, counts, digest, documents)
+    return PretokenCounts(whole.blob, whole.starts, counts, digest, documents if documents.all() else None)

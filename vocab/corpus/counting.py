@@ -272,9 +272,10 @@ class _Counter:
 
     def add(self, batch: Batch) -> None:
         held_out = are_held_out(batch)
-        ends, firsts = self.pattern.ends_of_documents(batch.text, batch.starts)
-        self.train.add_documents(batch.text, batch.starts, ends, firsts, ~held_out)
-        self.held_out.add_documents(batch.text, batch.starts, ends, firsts, held_out)
+        text, starts = self.pattern.prepared_documents(batch.text, batch.starts)
+        ends, firsts = self.pattern.ends_of_documents(text, starts)
+        self.train.add_documents(text, starts, ends, firsts, ~held_out)
+        self.held_out.add_documents(text, starts, ends, firsts, held_out)
         self.tally += Tally(
             batch.n_documents, int(held_out.sum()), batch.n_repaired, batch.n_skipped, batch.n_bytes_read
         )

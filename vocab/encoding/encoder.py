@@ -13,13 +13,16 @@ from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
-InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy"]
+InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges"]
 INFERENCE_METHODS: tuple[InferenceMethod, ...] = get_args(InferenceMethod)
+# Those of SentencePiece, which go from characters; all others go from single bytes.
+CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges"})
 METHOD_CODES: dict[InferenceMethod, int] = {
     "merges": inference.MERGES,
     "least-tokens": inference.LEAST_TOKENS,
     "longest-prefix": inference.LONGEST_PREFIX,
     "ungreedy": inference.UNGREEDY,
+    "scored-merges": inference.SCORED_MERGES,
 }
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
@@ -31,7 +34,8 @@ _PART_BYTES = 8 << 20
 class Encoder:
     """Encodes with the tokens (blob uint8, starts int64[n + 1]) of a vocabulary; ids are token positions.
 
-    Raises ValueError when a token repeats or one of the 256 single bytes is missing.
+    For `byte_fallback` and `order` see `TokenTrie.build`. Raises ValueError when a token repeats or one of the 256
+    single bytes is missing.
     """
 
     def __init__(
@@ -40,9 +44,11 @@ class Encoder:
         starts: npt.NDArray[np.int64],
         pattern: SplitPattern,
         method: InferenceMethod,
+        byte_fallback: bool = False,
+        order: npt.NDArray[np.int32] | None = None,
     ) -> None:
-        self.trie = TokenTrie.build(blob, starts)
-        missing = [byte for byte, node in enumerate(self.trie.root) if node < 0 or self.trie.node_token[node] < 0]
+        self.trie = TokenTrie.build(blob, starts, byte_fallback, order)
+        missing = np.flatnonzero(self.trie.byte_tokens < 0).tolist()
         if missing:
             raise ValueError(f"the vocabulary lacks {len(missing)} of the 256 single bytes, first {missing[0]}")
         self.pattern = pattern
@@ -51,6 +57,10 @@ class Encoder:
 
     def encode(self, text: bytes) -> npt.NDArray[np.int32]:
         """Token ids of UTF-8 `text`, without special tokens, int32."""
+        return self.encode_prepared(self.pattern.prepared(text))
+
+    def encode_prepared(self, text: bytes) -> npt.NDArray[np.int32]:
+        """The same for a text that is prepared as the split pattern wants it."""
         ends = self.pattern.ends(text)
         raw = np.frombuffer(text, dtype=np.uint8)
         parts = []
@@ -109,14 +119,19 @@ class Encoder:
         return ids, sizes
 
 
-def merge_parents(trie: TokenTrie, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The two tokens whose merge makes each token, int64[n_tokens, 2]; -1 for single bytes and orphans."""
+def merge_parents(
+    trie: TokenTrie, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], method: InferenceMethod = "merges"
+) -> npt.NDArray[np.int64]:
+    """The two tokens whose merge makes each token, int64[n_tokens, 2]; -1 for single bytes and orphans.
+
+    `method` is merges or scored-merges. Parents of a character of two bytes are its bytes.
+    """
     n_tokens = starts.size - 1
     lattice = Lattice.build(trie, blob, starts, n_whole=0)
     ids = np.empty(blob.size, dtype=np.int32)
     sizes = np.empty(n_tokens, dtype=np.int32)
     alive = np.ones(n_tokens, dtype=np.bool_)
-    inference.spell_tokens(inference.MERGES, lattice, alive, ids, sizes)
+    inference.spell_tokens(METHOD_CODES[method], lattice, alive, ids, sizes)
     parents = np.full((n_tokens, 2), -1, dtype=np.int64)
     merged = np.flatnonzero(sizes == 2)
     begins = starts[merged]

@@ -20,6 +20,7 @@ MERGES = 0  # byte-pair merges by rank, with tiktoken's look-up of the whole pre
 LEAST_TOKENS = 1  # shortest path; of equal ones, that whose last token is longest, and so on leftwards
 LONGEST_PREFIX = 2  # greedy from the left
 UNGREEDY = 3  # TokenMonster's: the longest token or one of two shorter ones, by what can follow it
+SCORED_MERGES = 4  # SentencePiece's BPE: merges of characters by `order`, bytes for characters without a token
 
 # Without reference counts of arrays (_nrt): the caller holds all of them, and counting took half of the time. Neither
 # such a kernel nor any that it calls can allocate an array.
@@ -238,6 +239,147 @@ def _merge_long(lattice, alive, first, n_bytes, scratch):
 
 
 @njit(**_KERNEL)
+def _width(lead):
+    """Bytes of the character that begins with this byte; 1 where none does."""
+    if lead < 0xC0:
+        return 1
+    if lead < 0xE0:
+        return 2
+    return 3 if lead < 0xF0 else 4
+
+
+@njit(**_KERNEL)
+def _start_characters(lattice, alive, first, n_bytes, scratch):
+    """One part a character, or a byte where the character has no live token; returns how many.
+
+    scratch.b[i] is the token that parts i and i + 1 make together, or _NONE. A byte's part makes none with any other,
+    because every token but a byte's is whole characters.
+    """
+    path, starts, pairs = scratch.path, scratch.a, scratch.b
+    n = i = 0
+    while i < n_bytes:
+        width = min(_width(lattice.blob[first + i]), n_bytes - i)
+        token = _find(lattice, alive, first + i, width)
+        if token != _NONE:
+            starts[n] = i
+            path[n] = token
+            n += 1
+        else:
+            for k in range(i, i + width):
+                starts[n] = k
+                path[n] = lattice.byte_tokens[lattice.blob[first + k]]
+                n += 1
+        i += width
+    starts[n] = n_bytes
+    for k in range(n - 1):
+        pairs[k] = _find(lattice, alive, first + starts[k], starts[k + 2] - starts[k])
+    pairs[n - 1] = _NONE
+    return n
+
+
+@njit(**_KERNEL)
+def _note_characters(lattice, n, scratch):
+    """Put the tokens of 2 bytes or more among n parts into scratch.tree; returns how many."""
+    n_tree = 0
+    for k in range(n):
+        if lattice.lengths[scratch.path[k]] > 1:
+            scratch.tree[n_tree] = scratch.path[k]
+            n_tree += 1
+    return n_tree
+
+
+@njit(**_KERNEL)
+def _best_scored_pair(lattice, pairs, n):
+    """The pair of n parts whose token has the least order, further left of equal ones; -1 where no pair makes one."""
+    best = -1
+    least = _NONE
+    for i in range(n - 1):
+        if pairs[i] != _NONE and lattice.order[pairs[i]] < least:
+            best = i
+            least = lattice.order[pairs[i]]
+    return best
+
+
+@njit(**_KERNEL)
+def _merge_scored_on(lattice, alive, first, n, n_tree, scratch):
+    """As `_merge_on`, by `order`."""
+    while n > 1:
+        best = _best_scored_pair(lattice, scratch.b, n)
+        if best < 0:
+            break
+        scratch.tree[n_tree] = scratch.b[best]
+        n_tree += 1
+        n = _merge_pair(lattice, alive, first, best, n, scratch)
+    return n, n_tree
+
+
+@njit(**_KERNEL)
+def _merge_scored_long(lattice, alive, first, n_bytes, n, n_tree, scratch):
+    """The same through a heap of order << 32 | position, as `_merge_long`: parts are linked by their first bytes."""
+    path, tree, after, pairs = scratch.path, scratch.tree, scratch.a, scratch.b
+    before, heap = scratch.c, scratch.heap
+    # From the last part to the first, so that what is numbered by part is read before its place is written by byte.
+    end = n_bytes
+    for k in range(n - 1, -1, -1):
+        start, token, pair = after[k], path[k], pairs[k]
+        for i in range(start, end):
+            path[i] = -1
+            pairs[i] = _NONE
+        path[start] = token
+        pairs[start] = pair
+        after[start] = end
+        before[end] = start
+        end = start
+    n_heap = 0
+    i = 0
+    while i < n_bytes:
+        if pairs[i] != _NONE:
+            n_heap = _push(heap, n_heap, (np.int64(lattice.order[pairs[i]]) << 32) | i)
+        i = after[i]
+    while n_heap > 0:
+        key = heap[0]
+        n_heap = _pop(heap, n_heap)
+        at = np.int32(key & 0xFFFFFFFF)
+        token = pairs[at]
+        if token == _NONE or lattice.order[token] != np.int32(key >> 32):
+            continue
+        gone = after[at]
+        path[at] = token
+        path[gone] = -1
+        pairs[gone] = _NONE
+        after[at] = after[gone]
+        before[after[at]] = at
+        tree[n_tree] = token
+        n_tree += 1
+        for j in (at, before[at] if at > 0 else at):
+            pairs[j] = _NONE
+            if after[j] < n_bytes:
+                pairs[j] = _find(lattice, alive, first + j, after[after[j]] - j)
+                if pairs[j] != _NONE:
+                    n_heap = _push(heap, n_heap, (np.int64(lattice.order[pairs[j]]) << 32) | j)
+    n = 0
+    for i in range(n_bytes):
+        if path[i] >= 0:
+            path[n] = path[i]
+            n += 1
+    return n, n_tree
+
+
+@njit(**_KERNEL)
+def _scored_merges(lattice, alive, first, n_bytes, scratch):
+    """SentencePiece's BPE (google/sentencepiece `bpe_model.cc`), whole pre-tokens not looked up.
+
+    There a character without a piece can still be merged into one; here and in Hugging Face tokenizers it is bytes at
+    once. Both are the same wherever each character of every piece is a piece too, which readers and writers check.
+    """
+    n = _start_characters(lattice, alive, first, n_bytes, scratch)
+    n_tree = _note_characters(lattice, n, scratch)
+    if n_bytes <= _HEAP_BYTES:
+        return _merge_scored_on(lattice, alive, first, n, n_tree, scratch)
+    return _merge_scored_long(lattice, alive, first, n_bytes, n, n_tree, scratch)
+
+
+@njit(**_KERNEL)
 def _least_tokens(lattice, alive, first, n_bytes, scratch):
     """Dynamic programme over bytes; only a strictly better way replaces one found from an earlier start."""
     best, last = scratch.a, scratch.b
@@ -405,6 +547,8 @@ def _encode(method, lattice, alive, w, scratch):
             _start_merging(lattice, alive, first, n_bytes, scratch)
             return _merge_on(lattice, alive, first, n_bytes, 0, scratch)
         return _merge_long(lattice, alive, first, n_bytes, scratch)
+    if method == SCORED_MERGES:
+        return _scored_merges(lattice, alive, first, n_bytes, scratch)
     if method == UNGREEDY:
         return _ungreedy(lattice, alive, first, n_bytes, scratch)
     if method == LEAST_TOKENS:
@@ -527,6 +671,58 @@ def _price_merges(lattice, alive, w, scratch, other, ledger):
 
 
 @njit(**_KERNEL)
+def _price_scored_merges(lattice, alive, w, scratch, other, ledger):
+    """The same for scored merges: characters by trial, and from there as `_price_merges`."""
+    first = lattice.starts[w]
+    n_bytes = lattice.starts[w + 1] - first
+    if n_bytes > _HEAP_BYTES:
+        return -1
+    n = _start_characters(lattice, alive, first, n_bytes, scratch)
+    begin = ledger.starts[w]
+    signature = np.uint64(0)
+    n_priced = step = 0
+    n_characters = n
+    while True:  # first the characters one after the other, then, when step is n_characters, the merges
+        best = -1
+        if step < n_characters:
+            token = scratch.path[step]
+        else:
+            best = _best_scored_pair(lattice, scratch.b, n)
+            if best < 0:
+                break
+            token = scratch.b[best]
+        if lattice.lengths[token] > 1:
+            signature |= _bit(token)
+            n_before = n_priced
+            n_priced = _enter(ledger, begin, n_priced, token, 0)
+            if n_priced > n_before:
+                alive[token] = False
+                if step < n_characters:
+                    n_other = _start_characters(lattice, alive, first, n_bytes, other)
+                else:
+                    n_other = n
+                    for i in range(n):
+                        other.path[i] = scratch.path[i]
+                        other.a[i] = scratch.a[i]
+                        other.b[i] = scratch.b[i] if scratch.b[i] != token else _NONE
+                    other.a[n] = n_bytes
+                without, n_tree = _merge_scored_on(lattice, alive, first, n_other, 0, other)
+                alive[token] = True
+                for j in range(n_tree):
+                    signature |= _bit(other.tree[j])
+                ledger.tree_prices[begin + n_before] = without
+        if step >= n_characters:
+            n = _merge_pair(lattice, alive, first, best, n, scratch)
+        else:
+            step += 1
+    for k in range(begin, begin + n_priced):
+        ledger.tree_prices[k] -= n
+    ledger.tree_sizes[w] = n_priced
+    ledger.signatures[w] = signature
+    return n
+
+
+@njit(**_KERNEL)
 def _tokens_to_end(lattice, alive, first, n_bytes, least, token_at):
     """Fewest tokens from each byte to the end of the pre-token, and the first token of such a way."""
     least[n_bytes] = 0
@@ -632,8 +828,11 @@ def _price_each(method, lattice, alive, counts, pending, a, b, ledger, prices, s
         first = ledger.starts[w]
         for k in range(first, first + ledger.tree_sizes[w]):
             prices[ledger.tree_tokens[k]] -= counts[w] * ledger.tree_prices[k]
-        if method == MERGES:
-            n = _price_merges(lattice, alive, w, scratch, other, ledger)
+        if method == MERGES or method == SCORED_MERGES:
+            if method == MERGES:
+                n = _price_merges(lattice, alive, w, scratch, other, ledger)
+            else:
+                n = _price_scored_merges(lattice, alive, w, scratch, other, ledger)
             if n < 0:
                 n = _price_by_trial(method, lattice, alive, w, scratch, other, ledger)
         elif method == LEAST_TOKENS:
@@ -659,14 +858,51 @@ def mark_affected(lattice, dropped, revived, signatures, a, b, pending):
                 break
 
 
+@njit(**_KERNEL)
+def _gains_least_tokens(lattice, alive, counts, sizes, candidates, a, b, gains, seen, once, scratch, other, trial):
+    """The same for least-tokens: a token in one place saves what the best way through that place does.
+
+    Only where it is in several places of a pre-token, that is encoded again. `seen` (the last pre-token that held each
+    token, -1 at first) and `once` (what its first place saves, -1 when all are accounted for) are room to work in.
+    """
+    before, after = scratch.a, other.a
+    for w in range(a, b):
+        if sizes[w] == 1:
+            continue
+        first = lattice.starts[w]
+        n_bytes = lattice.starts[w + 1] - first
+        _least_tokens(lattice, alive, first, n_bytes, scratch)
+        _tokens_to_end(lattice, alive, first, n_bytes, after, other.b)
+        for i in range(n_bytes):
+            for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+                token = lattice.edge_tokens[e]
+                if not candidates[token]:
+                    continue
+                if seen[token] != w:
+                    seen[token] = w
+                    once[token] = max(0, sizes[w] - (before[i] + 1 + after[i + lattice.edge_lengths[e]]))
+                    gains[token] += counts[w] * once[token]
+                elif once[token] >= 0:
+                    alive[token] = True
+                    n = _least_tokens(lattice, alive, first, n_bytes, trial)
+                    alive[token] = False
+                    gains[token] += counts[w] * (sizes[w] - n - once[token])
+                    once[token] = -1
+
+
 @njit(nogil=True, cache=True)
 def revival_gains(method, lattice, alive, counts, sizes, candidates, a, b, gains):
     """Add to `gains` (int64) the tokens saved by switching each candidate (bool a token, not alive) on alone."""
     scratch = _scratch(lattice.starts, a, b)
     seen = np.full(alive.size, -1, dtype=np.int64)
+    if method == LEAST_TOKENS:
+        once = np.zeros(alive.size, dtype=np.int32)
+        other, trial = _scratch(lattice.starts, a, b), _scratch(lattice.starts, a, b)
+        _gains_least_tokens(lattice, alive, counts, sizes, candidates, a, b, gains, seen, once, scratch, other, trial)
+        return
     for w in range(a, b):
         # One token cannot be fewer; but a revived one can break up a segment, which is never looked up whole.
-        if sizes[w] == 1 and (method != MERGES or w < lattice.n_whole):
+        if sizes[w] == 1 and method != SCORED_MERGES and (method != MERGES or w < lattice.n_whole):
             continue
         for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
             token = lattice.edge_tokens[e]

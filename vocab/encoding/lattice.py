@@ -36,10 +36,10 @@ def _find_child(keys, node, byte):
 
 
 @njit(**_KERNEL)
-def _build_trie(blob, starts, keys, children, node_token):
-    """Insert every token; returns the number of nodes, or -1 - t when token t repeats an earlier one."""
+def _build_trie(blob, starts, keys, children, node_token, first):
+    """Insert tokens from `first` on; returns the number of nodes, or -1 - t when token t repeats an earlier one."""
     n_nodes = 1
-    for t in range(starts.size - 1):
+    for t in range(first, starts.size - 1):
         node = 0
         for p in range(starts[t], starts[t + 1]):
             slot = _find_child(keys, node, blob[p])
@@ -114,6 +114,28 @@ def _count_ends(is_end, starts, n_ends):
         n_ends[w] = n
 
 
+@njit(**_KERNEL)
+def _tally(blob, starts, first, last, keys, children, node_token, root, counts, documents, n_found, n_documents, seen):
+    """Add to n_found and n_documents what pre-tokens first … last hold of each token; seen[t] is the last that did."""
+    for w in range(first, last):
+        end = starts[w + 1]
+        for p in range(starts[w], end):
+            node = root[blob[p]]
+            q = p + 1
+            while node >= 0:
+                token = node_token[node]
+                if token >= 0:
+                    n_found[token] += counts[w]
+                    if seen[token] != w:
+                        seen[token] = w
+                        n_documents[token] += documents[w]
+                if q == end:
+                    break
+                slot = _find_child(keys, node, blob[q])
+                node = children[slot] if keys[slot] >= 0 else -1
+                q += 1
+
+
 @dataclass(frozen=True)
 class TokenTrie:
     """All tokens of a vocabulary as a prefix tree in a hash table."""
@@ -124,31 +146,80 @@ class TokenTrie:
     root: npt.NDArray[np.int32]  # child of the root for each byte, -1 where there is none
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
     shapes: Shapes
+    order: npt.NDArray[np.int32]  # of merging: the token of least order goes first, of equal ones that further left
+    byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256], -1 where there is none
 
     @classmethod
-    def build(cls, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> TokenTrie:
-        """Raises ValueError when two tokens are equal or one is empty."""
+    def build(
+        cls,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        byte_fallback: bool = False,
+        order: npt.NDArray[np.int32] | None = None,
+    ) -> TokenTrie:
+        """With `byte_fallback` the first 256 tokens are bytes that stand for characters without a token: not looked up.
+
+        Without `order` tokens are merged in their own. Raises ValueError when two tokens are equal or one is empty.
+        """
         blob, starts = frozen(blob), frozen(starts)
         lengths = np.diff(starts).astype(np.int32)
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"token {int(lengths.argmin())} is empty")
         size = 1 << max(4, (2 * blob.size).bit_length())
-        keys, children, node_token, n_nodes = _filled_trie(blob, starts, size)
+        first = 256 if byte_fallback else 0
+        keys, children, node_token, n_nodes = _filled_trie(blob, starts, size, first)
         compact = 1 << max(4, (2 * n_nodes).bit_length())
         if compact < size:
-            keys, children, node_token, _ = _filled_trie(blob, starts, compact)
+            keys, children, node_token, _ = _filled_trie(blob, starts, compact, first)
         slots = [_find_child(keys, 0, byte) for byte in range(256)]
         root = np.array([children[s] if keys[s] >= 0 else -1 for s in slots], dtype=np.int32)
-        return cls(keys, children, node_token[:n_nodes].copy(), root, lengths, Shapes.build(blob, starts))
+        tokens = np.arange(lengths.size, dtype=np.int32)
+        singles = [int(node_token[node]) if node >= 0 else -1 for node in root.tolist()]
+        return cls(
+            keys,
+            children,
+            node_token[:n_nodes].copy(),
+            root,
+            lengths,
+            Shapes.build(blob, starts),
+            tokens if order is None else order,
+            tokens[:256].copy() if byte_fallback else np.array(singles, dtype=np.int32),
+        )
+
+    def occurrences(
+        self,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        documents: npt.NDArray[np.int64],
+        n_threads: int = 1,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Occurrences of each token in pre-tokens, overlapping ones too, and documents that hold it at most.
+
+        Pre-tokens are distinct (blob uint8, starts int64[n + 1]), `counts` and `documents` int64[n]. Documents are
+        summed over the pre-tokens that hold the token. Returns int64[n_tokens] twice.
+        """
+        blob, starts, counts, documents = frozen(blob), frozen(starts), frozen(counts), frozen(documents)
+        table = (self.keys, self.children, self.node_token, self.root)
+
+        def work(a: int, b: int) -> npt.NDArray[np.int64]:
+            sums = np.zeros((2, self.lengths.size), dtype=np.int64)
+            seen = np.full(self.lengths.size, -1, dtype=np.int64)
+            _tally(blob, starts, a, b, *table, counts, documents, sums[0], sums[1], seen)
+            return sums
+
+        parts = run_shards(work, shard_bounds(starts, n_threads))
+        n_found, n_documents = sum(parts, np.zeros((2, self.lengths.size), dtype=np.int64))
+        return n_found, n_documents
 
 
 def _filled_trie(
-    blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], size: int
+    blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], size: int, first: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32], int]:
     keys = np.full(size, -1, dtype=np.int64)
     children = np.empty(size, dtype=np.int32)
     node_token = np.full(blob.size + 1, -1, dtype=np.int32)
-    n_nodes = int(_build_trie(blob, starts, keys, children, node_token))
+    n_nodes = int(_build_trie(blob, starts, keys, children, node_token, first))
     if n_nodes < 0:
         token = bytes(blob[starts[-1 - n_nodes] : starts[-n_nodes]])
         raise ValueError(f"the token {token!r} appears twice")
@@ -169,6 +240,9 @@ class Lattice(NamedTuple):
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
     shapes: Shapes
     n_whole: int  # pre-tokens from here on are segments of longer ones: merges look up no whole one
+    blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
+    order: npt.NDArray[np.int32]  # of merging, a token
+    byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]
 
     @property
     def n_pretokens(self) -> int:
@@ -203,7 +277,8 @@ class Lattice(NamedTuple):
         run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, edge_lengths, True), shards)
         edges = frozen(edge_starts), frozen(edge_tokens), frozen(edge_lengths)
         whole = starts.size - 1 if n_whole is None else n_whole
-        return cls(starts, *edges, frozen(trie.lengths), trie.shapes, whole)
+        last = frozen(trie.order), frozen(trie.byte_tokens)
+        return cls(starts, *edges, frozen(trie.lengths), trie.shapes, whole, blob, *last)
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
-from vocab.formats.staging import staged_folder
-from vocab.formats.tiktoken_file import read_tiktoken, write_tiktoken
-from vocab.formats.tokenizer_json import read_tokenizer_json, write_tokenizer_json
-from vocab.formats.tokenmonster_yaml import ENDING, read_tokenmonster_yaml, write_tokenmonster_yaml
+from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
+from vocab.formats.sentencepiece_model import write_sentencepiece
+from vocab.formats.staging import OUR_NAMES, staged_folder
+from vocab.formats.tekken import FILE_NAME as TEKKEN
+from vocab.formats.tekken import can_hold, write_tekken
+from vocab.formats.tiktoken_file import write_tiktoken
+from vocab.formats.tokenizer_json import write_tokenizer_json
+from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.vocabulary import Vocabulary
 
-# Texts that the field uses for the end of a document, best known first.
+# Texts that the field uses for the beginning and the end of a document, best known first.
+_BEGIN_OF_TEXT = ("<|begin_of_text|>", "<s>")
 _END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
 _PADDING = ("<|pad|>", "<pad>", "[PAD]")
+# Files that a folder is read from, best first.
+_READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + ENDING, "*.model")
 
 
 def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = False) -> list[Path]:
@@ -29,14 +37,16 @@ def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = Fa
 
 
 def safe_name(name: str) -> str:
-    """A vocabulary's name as a file name."""
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in Path(name).name) or "vocabulary"
+    """A vocabulary's name as a file name; NAME.json must be none of the other files."""
+    safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in Path(name).name) or "vocabulary"
+    return f"{safe}-vocabulary" if f"{safe}.json" in OUR_NAMES else safe
 
 
 def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:
     """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair.
 
-    For ungreedy, write NAME.tokenmonster.yaml only.
+    A tokenizer.model or tekken.json is written as well for what came from one. For ungreedy, write
+    NAME.tokenmonster.yaml only.
     """
     if vocabulary.inference == "ungreedy":
         path = directory / (name + ENDING)
@@ -52,18 +62,24 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
         paths[-1].write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if vocabulary.inference == "merges":
         paths += write_tiktoken(vocabulary, directory, name)
+    if vocabulary.inference in CHARACTER_METHODS:
+        paths.append(directory / SENTENCEPIECE)
+        write_sentencepiece(vocabulary, paths[-1])
+    if vocabulary.source.format == "tekken" and can_hold(vocabulary):
+        paths.append(directory / TEKKEN)
+        write_tekken(vocabulary, paths[-1])
     return paths
 
 
 def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Roles of special tokens; the end of text also begins one, and pads where nothing else does."""
+    """Roles of special tokens; the end of text begins one, and pads, where nothing else does."""
     special = vocabulary.special_tokens
     end = next((text for text in _END_OF_TEXT if text in special), None)
     padding = next((text for text in _PADDING if text in special), end)
-    roles: dict[str, Any] = {"bos_token": end, "eos_token": end} if end else {}
-    if padding:
-        roles["pad_token"] = padding
-    others = [text for text in special if text not in (end, padding)]
+    begin = next((text for text in _BEGIN_OF_TEXT if text in special), end)
+    named = {"bos_token": begin, "eos_token": end, "unk_token": vocabulary.unknown, "pad_token": padding}
+    roles: dict[str, Any] = {role: text for role, text in named.items() if text}
+    others = [text for text in special if text not in roles.values() and text not in vocabulary.user_defined]
     return roles | ({"additional_special_tokens": others} if others else {})
 
 
@@ -73,10 +89,10 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
         str(id_): {
             "content": text,
             "lstrip": False,
-            "normalized": False,
+            "normalized": text in vocabulary.user_defined,
             "rstrip": False,
             "single_word": False,
-            "special": True,
+            "special": text not in vocabulary.user_defined,
         }
         for text, id_ in sorted(vocabulary.special_tokens.items(), key=lambda item: item[1])
     }
@@ -90,16 +106,16 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def read_folder(directory: Path) -> Vocabulary:
-    """The vocabulary of a folder with a tokenizer.json, or with one .tiktoken or TokenMonster file.
+    """The vocabulary of a folder: of its tokenizer.json, which holds most, or else of the one other file there is.
 
-    Raises SourceError when there is none of them.
+    Raises SourceError when there is none that can be read.
     """
-    ranks = sorted(directory.glob("*.tiktoken"))
-    monsters = sorted(directory.glob("*" + ENDING))
-    if (directory / "tokenizer.json").is_file():
-        return read_tokenizer_json(directory / "tokenizer.json")
-    if len(ranks) == 1:
-        return read_tiktoken(ranks[0])
-    if len(monsters) == 1:
-        return read_tokenmonster_yaml(monsters[0])
-    raise SourceError(f"{directory} holds neither a tokenizer.json nor one .tiktoken or {ENDING} file")
+    from vocab.formats import load_file
+
+    for found in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
+        if len(found) == 1 and found[0].is_file():
+            return load_file(found[0])
+    raise SourceError(
+        f"{directory} holds neither a tokenizer.json, a tokenizer.model or a tekken.json, nor one .tiktoken or "
+        f"{ENDING} file"
+    )

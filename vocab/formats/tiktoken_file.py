@@ -1,7 +1,7 @@
 """`.tiktoken` files: a token in base64 and its rank a line (openai/tiktoken `load.py`), and the JSON beside them.
 
-The file holds neither split pattern nor special tokens, so NAME.json beside NAME.tiktoken holds the other arguments of
-`tiktoken.Encoding` and nothing else.
+Ranks are ids, so they begin above 0 where special tokens come first. The file holds neither split pattern nor special
+tokens, so NAME.json beside NAME.tiktoken holds the other arguments of `tiktoken.Encoding` and nothing else.
 """
 
 from __future__ import annotations
@@ -18,43 +18,54 @@ from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Source, Vocabulary
 
+ENDING = ".tiktoken"
 
-def parse_tiktoken(raw: bytes, name: str) -> list[bytes]:
-    """Tokens in rank order; raises SourceError naming the first line that is wrong."""
+
+def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
+    """Tokens in rank order and the first rank; raises SourceError naming the first line that is wrong."""
     tokens: list[bytes] = []
+    first = 0
     for number, line in enumerate(raw.splitlines(), 1):
         try:
             encoded, rank = line.split()
             token = base64.b64decode(encoded, validate=True)
-            in_order = int(rank) == len(tokens)
+            first = first if tokens else int(rank)
+            in_order = int(rank) == first + len(tokens) >= 0
         except ValueError:
             raise SourceError(
                 f"{name} line {number} is not a base64 token and its rank: this is no .tiktoken file, or a damaged one"
             ) from None
         if not in_order:
-            raise SourceError(f"{name} line {number} has rank {int(rank)} where {len(tokens)} must follow")
+            raise SourceError(f"{name} line {number} has rank {int(rank)} where {first + len(tokens)} must follow")
         tokens.append(token)
     if not tokens:
         raise SourceError(f"{name} is empty: no tokens")
-    return tokens
+    return tokens, first
 
 
 def read_tiktoken(path: Path) -> Vocabulary:
-    """A vocabulary from NAME.tiktoken with NAME.json beside it; raises SourceError when either is unusable."""
+    """A vocabulary from a file of ranks, with the JSON beside it unless the file is known by its digest.
+
+    NAME.json stands beside NAME.tiktoken; beside a file of another ending, such as tokenizer.model, it is called
+    tokenizer.model.json. Raises SourceError when either is unusable.
+    """
     from vocab.formats.named import named_by_sha256
 
     raw = path.read_bytes()
-    tokens = parse_tiktoken(raw, str(path))
+    tokens, first_id = parse_tiktoken(raw, str(path))
     sha256 = hashlib.sha256(raw).hexdigest()
-    known = named_by_sha256(sha256)
+    known = named_by_sha256(sha256, len(tokens))
     if known is not None:
-        pattern, special_tokens = known
+        name, pattern, special_tokens = known
     else:
-        pattern, special_tokens = _read_sidecar(path.with_suffix(".json"), path, len(tokens))
-    return Vocabulary.from_tokens(tokens, SplitPattern(pattern), special_tokens, source=Source(path.stem, sha256))
+        sidecar = path.with_suffix(".json") if path.suffix == ENDING else path.with_name(path.name + ".json")
+        name = path.stem
+        pattern, special_tokens = _read_sidecar(sidecar, path, len(tokens), first_id)
+    source = Source(name, sha256, "tiktoken")
+    return Vocabulary.from_tokens(tokens, SplitPattern(pattern), special_tokens, source=source, first_id=first_id)
 
 
-def _read_sidecar(sidecar: Path, path: Path, n_tokens: int) -> tuple[str, dict[str, int]]:
+def _read_sidecar(sidecar: Path, path: Path, n_tokens: int, first_id: int) -> tuple[str, dict[str, int]]:
     if not sidecar.is_file():
         raise SourceError(
             f"{path} holds no split pattern: put {sidecar.name} beside it, "
@@ -67,6 +78,8 @@ def _read_sidecar(sidecar: Path, path: Path, n_tokens: int) -> tuple[str, dict[s
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SourceError(f"{sidecar} is not a JSON object with pat_str and special_tokens") from None
+    if not set(range(first_id)) <= set(special.values()):
+        raise SourceError(f"{path} line 1 has rank {first_id} where 0 must follow")
     expected = settings.get("explicit_n_vocab")
     if expected is not None and expected != n_tokens + len(special):
         raise SourceError(
@@ -92,7 +105,9 @@ def write_tiktoken(vocabulary: Vocabulary, directory: Path, name: str) -> list[P
     """Write `name`.tiktoken and `name`.json; raises SourceError for an inference method tiktoken does not run."""
     _require_merges(vocabulary)
     ranks, settings = directory / f"{name}.tiktoken", directory / f"{name}.json"
-    lines = (b"%s %d\n" % (base64.b64encode(token), k) for k, token in enumerate(vocabulary.tokens()))
+    lines = (
+        b"%s %d\n" % (base64.b64encode(token), k) for k, token in enumerate(vocabulary.tokens(), vocabulary.first_id)
+    )
     ranks.write_bytes(b"".join(lines))
     text = json.dumps(encoding_settings(vocabulary, name), indent=2, ensure_ascii=False)
     settings.write_text(text + "\n", encoding="utf-8")

@@ -16,8 +16,9 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from vocab.encoding.encoder import InferenceMethod, merge_parents
+from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
 from vocab.errors import SourceError
+from vocab.formats import sentencepiece_json
 from vocab.formats.byte_alphabet import to_bytes, to_characters
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Source, Vocabulary
@@ -34,6 +35,8 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     """
     if vocabulary.inference == "ungreedy":
         raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
+    if vocabulary.inference in CHARACTER_METHODS:
+        return sentencepiece_json.to_tokenizers(vocabulary)
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(
             f"{vocabulary.source.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "
@@ -56,6 +59,8 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
 
 def is_token_text(vocabulary: Vocabulary, text: str) -> bool:
     """Whether `text` is how tokenizer.json writes an ordinary token; a special token of that text would be the same."""
+    if vocabulary.inference in CHARACTER_METHODS:
+        return text in sentencepiece_json.pieces_of(vocabulary)
     try:
         return to_bytes(text) in vocabulary.token_ids
     except KeyError:
@@ -63,9 +68,12 @@ def is_token_text(vocabulary: Vocabulary, text: str) -> bool:
 
 
 def _model(vocabulary: Vocabulary) -> models.Model:
-    ids = {to_characters(token): k for k, token in enumerate(vocabulary.tokens())}
+    """Special tokens below the ordinary ones are part of the model, others follow it as added tokens."""
+    below = {text: k for text, k in vocabulary.special_tokens.items() if k < vocabulary.first_id}
+    ids = below | {to_characters(token): k for token, k in vocabulary.token_ids.items()}
     if vocabulary.inference == "least-tokens":
-        return models.Unigram([(piece, _SCORE) for piece in ids], unk_id=None, byte_fallback=False)
+        in_order = sorted(ids, key=ids.__getitem__)
+        return models.Unigram([(piece, _SCORE) for piece in in_order], unk_id=None, byte_fallback=False)
     if vocabulary.inference == "longest-prefix":
         # No pre-token is too long, and single bytes leave nothing unknown: unk_token is never produced.
         return models.WordPiece(
@@ -94,7 +102,7 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
 
 
 def read_tokenizer_json(path: Path) -> Vocabulary:
-    """A vocabulary from a tokenizer.json of byte-level BPE, or from one written by `write_tokenizer_json`.
+    """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
     Raises SourceError, saying what is in the way, for any other model, for normalizers, and where ids are not in the
     order of merges.
@@ -105,16 +113,18 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
         tokenizers.Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
         raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
+    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
+    if sentencepiece_json.is_of_sentencepiece(settings):
+        return sentencepiece_json.read(settings, source, path)
     if settings.get("normalizer"):
         raise SourceError(f"{path} changes text before it splits it (a normalizer), which pruning cannot keep exact")
     model = settings["model"]
     method, pieces = _pieces(model, path)
     special = {t["content"]: t["id"] for t in settings.get("added_tokens", [])}
-    tokens = _ordinary_tokens(pieces, special, path)
+    tokens, first_id = _ordinary_tokens(pieces, special, path)
     if method == "merges":
         _check_merge_order(model, tokens, path)
-    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest())
-    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source)
+    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source, first_id)
     if method == "merges":
         _check_merges_complete(model, vocabulary, path)
     return vocabulary
@@ -131,14 +141,16 @@ def _pieces(model: Mapping[str, Any], path: Path) -> tuple[InferenceMethod, dict
     raise SourceError(f"{path} is not byte-level BPE (its model is {kind}), so its vocabulary cannot be pruned here")
 
 
-def _ordinary_tokens(pieces: Mapping[str, int], special: Mapping[str, int], path: Path) -> list[bytes]:
+def _ordinary_tokens(pieces: Mapping[str, int], special: Mapping[str, int], path: Path) -> tuple[list[bytes], int]:
+    """Tokens in id order and the id of the first."""
     ordinary = sorted((k, piece) for piece, k in pieces.items() if special.get(piece) != k)
-    if [k for k, _ in ordinary] != list(range(len(ordinary))):
+    first = ordinary[0][0] if ordinary else 0
+    if [k for k, _ in ordinary] != list(range(first, first + len(ordinary))):
         raise SourceError(
-            f"{path} has special tokens below ordinary ones, or holes in its ids: it cannot be renumbered"
+            f"{path} has special tokens between ordinary ones, or holes in its ids: it cannot be renumbered"
         )
     try:
-        return [to_bytes(piece) for _, piece in ordinary]
+        return [to_bytes(piece) for _, piece in ordinary], first
     except KeyError as error:
         raise SourceError(f"{path} is not byte-level: a token holds the character {error.args[0]!r}") from None
 
@@ -164,9 +176,10 @@ def _check_merges_complete(model: Mapping[str, Any], vocabulary: Vocabulary, pat
     """Every token must be made by its own last merge; raises SourceError where tiktoken's rules would differ."""
     listed = set(_merge_pairs(model))
     parents = merge_parents(vocabulary.encoder.trie, vocabulary.blob, vocabulary.starts).tolist()
-    for token, (left, right) in zip(vocabulary.tokens(), parents, strict=True):
+    tokens = list(vocabulary.tokens())
+    for token, (left, right) in zip(tokens, parents, strict=True):
         if left >= 0:
-            complete = (to_characters(vocabulary[left]), to_characters(vocabulary[right])) in listed
+            complete = (to_characters(tokens[left]), to_characters(tokens[right])) in listed
         else:
             complete = len(token) == 1 or bool(model.get("ignore_merges"))
         if not complete:

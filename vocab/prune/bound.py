@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
@@ -160,3 +161,28 @@ class Objective:
         np.add.at(sums, tokens, prices.values)
         largest = np.sort(sums)[::-1][: self.n_select]
         return Bound(int(sum(parts)) - int(largest.sum()), prices), used
+
+    def spread(self, prices: EdgePrices, factor: Fraction = Fraction(1)) -> npt.NDArray[np.int64]:
+        """The bounds that prices times a factor prove for each number of candidates kept, in 1 / `prices.unit` token.
+
+        int64[n_candidates + 1], at [k] for k candidates besides those always kept. The same prices bound every choice,
+        however many it keeps; they are first lowered where a shortest path does not need them, so the entry at
+        `n_select` is at least what `bound` proves. Where sums might not fit into 63 bits the prices count as 0.
+        """
+        costs = np.zeros(self.lattice.n_edges, dtype=np.int64)
+        costs[prices.edges] = prices.values * factor.numerator // factor.denominator
+        total = self._tightened(costs, prices.unit)
+        if float(costs.sum(dtype=np.float64)) >= _MOST:
+            costs[:] = 0
+            total = self._tightened(costs, prices.unit)
+        sums = np.zeros(self.is_free.size, dtype=np.int64)
+        np.add.at(sums, self.lattice.edge_tokens, costs)
+        largest = np.sort(sums[~self.is_free])[::-1]
+        return np.asarray(total - np.concatenate([[0], np.cumsum(largest)]))
+
+    def _tightened(self, costs: npt.NDArray[np.int64], unit: int) -> int:
+        """Lower prices of all edges (int64, changed) to what shortest paths need; returns the sum of those paths."""
+        parts = self.crew.run(
+            lambda a, b: dual_kernels.tighten_prices(self.lattice, self.counts, unit, costs, a, b), self.shards
+        )
+        return int(sum(parts))

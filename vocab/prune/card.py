@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vocab.prune.report import Report, Row, sentence_of
+from vocab.prune.report import Report, Row, candidates_sentences, inference_sentences, sentence_of
 from vocab.vocabulary import Vocabulary
 
 _LOADING = {
@@ -27,6 +27,17 @@ TokenMonster does not split text before it cuts it, so its tokens may differ fro
 the edge of a pre-token; it leaves out ordinary tokens of more than 40 bytes, which `ungreedy` never produces either.
 `vocab.load("path/to/this/folder")` splits first, as the figures do.
 """,
+    "scored-merges": """\
+Hugging Face:
+
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+
+SentencePiece, and whatever reads its models:
+
+    import sentencepiece
+    processor = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
+""",
     "other": """\
 Hugging Face:
 
@@ -42,25 +53,37 @@ def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     """README.md in Markdown."""
     loading = _LOADING[report.inference if report.inference in _LOADING else "other"]
     notes = "\n".join(f"{note}\n" for note in report.corpus["notes"])
+    candidates = "".join(f"{text}\n" for text in candidates_sentences(report.candidates, report.source["name"]))
+    candidates += "\n" if candidates and notes else ""
+    spread = "".join(f"{text}\n\n" for text in inference_sentences(report))
     proof = f"{sentence_of(report.certificate)} `certificate.zip` is the proof.\n\n" if report.certificate else ""
     return f"""\
 # {name}
 
 {report.target:,} token ids, pruned from {report.source["name"]} ({report.source["n_ids"]:,} ids) by `vocab prune` with the method
-`{report.method}`, to be run with the inference method `{report.inference}`. Ids 0 to {report.n_ordinary - 1:,} are ordinary tokens in the
-source's rank order, the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
+`{report.method}`, to be run with the inference method `{report.inference}`. Ids 0 to {report.n_ordinary - 1:,} are ordinary tokens{_order(report)},
+the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
 
-{notes}
+{candidates}{notes}
 ## Tokens
 
 Change is in tokens against the whole source; held-out documents were not used to choose the vocabulary.
 
 {markdown_table(report.rows)}
-{proof}Tokens that no text produces: {report.n_unreachable}. Figures by part of the corpus are in `report.json`.
+{spread}{proof}Tokens that no text produces: {report.n_unreachable}. Figures by part of the corpus are in `report.json`.
 
 ## Loading
 
 {loading.format(name=name, inference=report.inference)}"""
+
+
+def _order(report: Report) -> str:
+    """In what order the ordinary tokens stand."""
+    name, n_new = report.source["name"], report.candidates["n_new_in_result"]
+    if report.ranks == "reorder":
+        return f" in an order of their own, {n_new:,} of them not in {name}" if n_new else " in an order of their own"
+    new = f"; {n_new:,} of them are not in {name} and stand after those that are" if n_new else ""
+    return f" in the source's rank order{new}"
 
 
 def markdown_table(rows: list[Row]) -> str:

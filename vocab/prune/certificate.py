@@ -5,7 +5,7 @@ verifies them with the standard library alone.
 
     header.json      what is claimed, and the SHA-256 of the other three
     counts.txt       a line for each pre-token: its bytes in hexadecimal, its count
-    candidates.txt   a line for each token in rank order: its bytes in hexadecimal; always, kept or dropped
+    candidates.txt   a line for each token: its bytes in hexadecimal; always, kept or dropped; kept ones by rank
     prices.txt       a line for each segment with prices: its bytes in hexadecimal, then start:end:price for each
 
 A segment is what is left of pre-tokens when they are cut wherever no candidate crosses. A price stands on the token
@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.corpus.counts import PretokenCounts
-from vocab.prune.bound import Alive, EdgePrices, Objective
+from vocab.prune.bound import EdgePrices, Objective
 from vocab.prune.optimal import Found
 from vocab.vocabulary import Vocabulary
 
@@ -47,7 +47,7 @@ class Certificate:
         counts: pre-tokens and counts that were chosen by: of the corpus, and of the prior where there is one.
         note: what the counts are, for people.
         objective: the same as a lattice, with the tokens always kept and how many others may be.
-        alive: all tokens that are kept, bool[n_tokens].
+        kept: all tokens that are kept, in the order of their ranks, int64.
         inference: the method that `tokens` were counted with.
         tokens: tokens of the vocabulary on the counts.
         found: the bound, with its prices, and how the search for it went.
@@ -57,7 +57,7 @@ class Certificate:
     counts: PretokenCounts
     note: str
     objective: Objective
-    alive: Alive
+    kept: npt.NDArray[np.int64]
     inference: str
     tokens: int
     found: Found
@@ -104,8 +104,11 @@ class Certificate:
 
     def _candidates_text(self) -> bytes:
         pieces = _hex_pieces(self.candidates.blob, self.candidates.starts)
-        states = np.where(self.objective.is_free, "always", np.where(self.alive, "kept", "dropped")).tolist()
-        return _lines(f"{p} {state}" for p, state in zip(pieces, states, strict=True))
+        states = np.full(len(pieces), "dropped", dtype="<U7")
+        states[self.kept] = "kept"
+        states[self.objective.is_free] = "always"
+        dropped = np.setdiff1d(np.arange(len(pieces)), self.kept)
+        return _lines(f"{pieces[k]} {states[k]}" for k in [*self.kept.tolist(), *dropped.tolist()])
 
     def _prices_text(self) -> bytes:
         return _lines(_price_lines(self.objective, self.found.bound.prices))

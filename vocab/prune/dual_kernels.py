@@ -1,8 +1,8 @@
 """Kernels of the search for a lower bound: exact shortest paths in whole numbers, and the steps of the search.
 
-Whatever is claimed comes from `shortest_paths` and `least_tokens_alone`, which are exact in int64. The steps only look
-for good prices and use float32; they give the same bits on any number of threads, because shards are fixed and write
-to places of their own.
+Whatever is claimed comes from `shortest_paths`, `tighten_prices` and `least_tokens_alone`, which are exact in int64.
+The steps only look for good prices and use float32; they give the same bits on any number of threads, because shards
+are fixed and write to places of their own.
 
 The steps work on a *core*: the edges that the search has not ruled out, with bytes at which no such edge begins or
 ends taken out, so that a graph has few nodes. Node k leads to k + 1 by gaps[k] single bytes.
@@ -73,6 +73,34 @@ def shortest_paths(lattice, counts, unit, prices, a, b, used):
         while i < n_bytes:
             used[via[i]] = True
             i += lattice.lengths[lattice.edge_tokens[via[i]]]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def tighten_prices(lattice, counts, unit, prices, a, b):
+    """Lower the prices (int64, of every edge) of segments a … b as far as no cheapest way to the end gets cheaper.
+
+    Returns the sum of the cheapest paths, which stays what it was.
+    """
+    room = 1
+    for w in range(a, b):
+        room = max(room, lattice.starts[w + 1] - lattice.starts[w] + 1)
+    best = np.empty(room, dtype=np.int64)
+    total = np.int64(0)
+    for w in range(a, b):
+        first = lattice.starts[w]
+        n_bytes = lattice.starts[w + 1] - first
+        step = counts[w] * unit
+        best[n_bytes] = 0
+        for i in range(n_bytes - 1, -1, -1):
+            least = np.int64(2**62)
+            for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+                least = min(least, best[i + lattice.lengths[lattice.edge_tokens[e]]] + step + prices[e])
+            best[i] = least
+            for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+                saved = least - best[i + lattice.lengths[lattice.edge_tokens[e]]] - step
+                prices[e] = max(np.int64(0), saved)
+        total += best[0]
     return total
 
 

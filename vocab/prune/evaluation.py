@@ -85,21 +85,39 @@ class Evaluator:
 
         Raises ValueError for a method that looks ahead where pre-tokens were cut.
         """
+        ids, sizes = self._encode(alive, method)
+        parts = self._by_part(sizes)
+        train, held_out = self._in_all(parts)
+        uses, is_used = self._uses(ids, sizes, alive.size)
+        return Evaluation(
+            train=train,
+            held_out=held_out,
+            parts=parts,
+            uses=uses,
+            is_used=is_used,
+        )
+
+    def compression(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> tuple[Compression, Compression]:
+        """The totals of `evaluate` alone, trained on and held out."""
+        return self._in_all(self._by_part(self._encode(alive, method)[1]))
+
+    def _encode(
+        self, alive: npt.NDArray[np.bool_], method: InferenceMethod
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         if method in LOOKS_AHEAD and not self._keeps_whole:
             raise ValueError(f"{method} needs whole pre-tokens")
         ids = np.zeros(int(self._lattice.starts[-1]), dtype=np.int32)
         sizes = np.zeros(self._lattice.n_pretokens, dtype=np.int32)
         code = METHOD_CODES[method]
         run_shards(lambda a, b: inference.encode_all(code, self._lattice, alive, a, b, ids, sizes), self._shards)
-        parts = {name: (_compression(a, sizes), _compression(b, sizes)) for name, (a, b) in self._parts.items()}
-        uses, is_used = self._uses(ids, sizes, alive.size)
-        return Evaluation(
-            train=total([train for train, _ in parts.values()], self._weights),
-            held_out=total([held_out for _, held_out in parts.values()], self._weights),
-            parts=parts,
-            uses=uses,
-            is_used=is_used,
-        )
+        return ids, sizes
+
+    def _by_part(self, sizes: npt.NDArray[np.int32]) -> dict[str, tuple[Compression, Compression]]:
+        return {name: (_compression(a, sizes), _compression(b, sizes)) for name, (a, b) in self._parts.items()}
+
+    def _in_all(self, parts: dict[str, tuple[Compression, Compression]]) -> tuple[Compression, Compression]:
+        trained, held_out = zip(*parts.values(), strict=True)
+        return total(trained, self._weights), total(held_out, self._weights)
 
     def _uses(
         self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], n_tokens: int

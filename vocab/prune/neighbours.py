@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import LOOKS_AHEAD, InferenceMethod
-from vocab.prune.distill import distill, drop_cheapest
+from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD, InferenceMethod
 from vocab.prune.evaluation import Compression, Evaluator
+from vocab.prune.orders import distilled_along
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import with_prior
-from vocab.prune.run import check_corpus, check_request
+from vocab.prune.request import check_corpus, check_request
 from vocab.vocabulary import Vocabulary
 
 Progress = Callable[[str, int, int], None]
@@ -37,13 +37,13 @@ def along_sizes(
 ) -> dict[int, SizeOnCorpus]:
     """Tokens that the corpus needs at each of the sizes (ids, special tokens included), by size.
 
-    The source is distilled to the largest of them; from there the cheapest tokens go under exact prices, brought up to
-    date at every size and after a few dozen tokens. None comes back, so that each vocabulary holds the next smaller
-    one: differences between sizes are those of one order. Sizes above the source's have no entry.
+    The source is distilled to the largest of them, and from there tokens only go: each vocabulary holds the next
+    smaller one, so that differences between sizes are those of one order. Sizes above the source's have no entry.
 
     `on_progress` hears (stage, done, all). Raises TargetError when a size is below what is always kept, CorpusError
-    when the corpus was counted with another split pattern.
+    when the corpus was counted with another split pattern. A SentencePiece source has only its own inference method.
     """
+    inference = source.inference if source.inference in CHARACTER_METHODS else inference
     hear = on_progress or (lambda stage, done, total: None)
     check_corpus(source, corpus)
     wanted = sorted({size for size in sizes if size <= source.n_ids}, reverse=True)
@@ -55,10 +55,10 @@ def along_sizes(
     evidence = with_prior(corpus.train, source, corpus.prior)
     book = PriceBook(trie, evidence.counts, inference, n_threads)
     found = {}
-    for k, size in enumerate(wanted):
-        hear("drop tokens", k, len(wanted))
-        reduce = distill if book.alive.all() else drop_cheapest
-        reduce(book, size - len(source.special_tokens), protected)
-        figures = evaluator.evaluate(book.alive, inference)
-        found[size] = SizeOnCorpus(n_ids=size, train=figures.train, held_out=figures.held_out)
+    hear("drop tokens", 0, len(wanted))
+    numbers = [size - len(source.special_tokens) for size in wanted]
+    for size, alive in zip(wanted, distilled_along(book, numbers, protected), strict=True):
+        train, held_out = evaluator.compression(alive, inference)
+        found[size] = SizeOnCorpus(n_ids=size, train=train, held_out=held_out)
+        hear("drop tokens", len(found), len(wanted))
     return found

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import frozen
 from vocab.corpus.counts import PretokenCounts
 from vocab.encoding import inference
 from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
@@ -14,6 +19,8 @@ from vocab.threads import run_shards, shard_bounds
 # Longer segments are priced in pieces of this many bytes: pricing one is quadratic in its length.
 MAX_PRICED_BYTES = 128
 
+T = TypeVar("T")
+
 
 class PriceBook:
     """What each token is worth under an inference method, given which tokens are alive.
@@ -21,6 +28,9 @@ class PriceBook:
     The price of a live token is how many more tokens the corpus needs when it alone is dropped; the gain of a
     dropped one, how many fewer when it alone is revived. Both are exact, may be negative under merges, and after a
     change only the pre-tokens that the change can touch are encoded again.
+
+    Arrays are in the order of ranks, which is that of the trie until `reorder`; `tokens` says which token of the trie
+    has each rank.
 
     Memory: 4 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
     a token a thread.
@@ -32,6 +42,7 @@ class PriceBook:
         n_tokens = trie.lengths.size
         self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self.counts = cut.counts
+        self.tokens = np.arange(n_tokens, dtype=np.int64)
         self.alive = np.ones(n_tokens, dtype=np.bool_)
         self.prices = np.zeros(n_tokens, dtype=np.int64)
         self.total_tokens = 0
@@ -62,6 +73,32 @@ class PriceBook:
             self._shards,
         )
         self._price_pending()
+
+    def reorder(self, order: npt.NDArray[np.int64]) -> None:
+        """Give the tokens new ranks: the one that had rank order[k] gets rank k (a permutation, int64[n_tokens]).
+
+        Raises ValueError unless the method is merges, the only one that asks for ranks.
+        """
+        if self._method != inference.MERGES:
+            raise ValueError("only merges go by rank")
+        ranks = np.empty(order.size, dtype=np.int32)
+        ranks[order] = np.arange(order.size, dtype=np.int32)
+        self.lattice = self.lattice._replace(
+            edge_tokens=frozen(ranks[self.lattice.edge_tokens]), lengths=frozen(self.lattice.lengths[order])
+        )
+        self.tokens, self.alive = self.tokens[order], self.alive[order]
+        self.prices = np.zeros_like(self.prices)
+        self._ledger = inference.new_ledger(self._method, self.lattice.starts)
+        self._pending[:] = True
+        self.total_tokens = 0
+        self._price_pending()
+
+    def run_runs(self, work: Callable[[int, int], T], run_bytes: int | None = None) -> list[T]:
+        """`work(first, last)` on runs of pre-tokens, a thread each or of about `run_bytes`; results in their order."""
+        n_bytes = int(self.lattice.starts[-1])
+        runs = shard_bounds(self.lattice.starts, n_bytes // run_bytes + 1) if run_bytes else self._shards
+        with ThreadPoolExecutor(len(self._shards)) as pool:
+            return list(pool.map(work, *zip(*runs, strict=True)))
 
     def gains(self, candidates: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Tokens saved by reviving each candidate alone, int64[n_tokens]; live tokens have none."""

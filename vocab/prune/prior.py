@@ -17,6 +17,20 @@ _FLAT_RANKS = 1_000
 _SCALE = 256
 
 
+# Beside candidates of the corpus, the source's rank order is worth as much as so many bytes of text, and at most this
+# share of the corpus.
+_PRIOR_BYTES = 1_000_000
+_MOST_PRIOR = 0.1
+
+
+def default_prior(n_bytes: int) -> float:
+    """The prior for so many bytes of training text whose own substrings are candidates.
+
+    The source's tokens come from far more text than most corpora have, so in little text they are the better bet.
+    """
+    return min(_MOST_PRIOR, _PRIOR_BYTES / max(1, n_bytes))
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What selection works on: training counts, and pseudo-counts of the source's tokens on the same scale."""

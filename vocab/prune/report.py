@@ -68,7 +68,11 @@ class Report:
     n_special: int
     method: str
     inference: str
+    ranks: str  # whether kept tokens have the source's order or were put in another
+    # tokens more than the same vocabulary needs under least-tokens, as a share; None where that cannot be
+    above_least_tokens: dict[str, float] | None
     corpus: dict[str, Any]
+    candidates: dict[str, Any]  # what could be chosen from, and how many of the result's tokens the source lacks
     rows: list[Row]  # the whole source first, then the result, then the baselines
     n_unreachable: int
     multiple_of: int
@@ -81,6 +85,15 @@ class Report:
         """The row of the vocabulary that was made."""
         return self.rows[1]
 
+    @property
+    def held_out_gap(self) -> float | None:
+        """How much more the result loses on held-out text than on the text it was chosen by; None without the former.
+
+        Both losses are shares of the whole source's tokens there. A large gap means too little text for the target.
+        """
+        result = self.result
+        return result.held_out_change - result.train_change if result.held_out.n_bytes else None
+
     def as_json(self) -> dict[str, Any]:
         """The report as JSON types."""
         rows = []
@@ -92,10 +105,49 @@ class Report:
         size = asdict(size_facts(self.target))
         return {
             **{k: v for k, v in asdict(self).items() if k not in ("rows", "multiple_of")},
+            "held_out_gap": self.held_out_gap,
             "size": size | {"multiple_of": self.multiple_of, "padded_rows": padded(self.target, self.multiple_of)},
             "rows": rows,
             "versions": versions(),
         }
+
+
+def inference_sentences(report: Report) -> list[str]:
+    """What is left between the inference method and least-tokens, and whose order the ranks are in, for people."""
+    above = report.above_least_tokens
+    if report.inference == "least-tokens" or above is None:
+        return []
+    held_out = f" ({above['held_out']:.2%} on held-out text)" if report.result.held_out.n_bytes else ""
+    sentences = [
+        f"{report.inference} needs {above['train']:.2%} more tokens than least-tokens would with them{held_out}."
+    ]
+    if report.ranks == "reorder":
+        sentences.append("Ranks were put in the order that merging needs fewest tokens with, not the source's.")
+    return sentences
+
+
+def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str]:
+    """What could be chosen from, for people; nothing where that was the source's tokens alone."""
+    sentences = []
+    if candidates["others"]:
+        origins = [f"{_origin(other)} ({other['n_new']:,} of {other['n_found']:,})" for other in candidates["others"]]
+        sentences.append(
+            f"{candidates['n_of_source']:,} candidates were tokens of {source}; new ones came from "
+            f"{', '.join(origins)}: {candidates['n_candidates']:,} in all."
+        )
+    if candidates["min_documents"] > 1:
+        sentences.append(
+            f"Each is in {candidates['min_documents']} documents or more, single bytes and tokens to keep aside; "
+            f"{candidates['n_of_source_left_out']:,} tokens of {source} are not."
+        )
+    return sentences
+
+
+def _origin(other: Mapping[str, Any]) -> str:
+    if other["min_count"] is None:
+        return str(other["name"])
+    documents = f" in {other['min_documents']} documents or more" if other["min_documents"] > 1 else ""
+    return f"substrings of the corpus that occur {other['min_count']:,} times or more{documents}"
 
 
 def sentence_of(claims: Mapping[str, Any]) -> str:

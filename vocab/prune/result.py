@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ class PruneResult:
     Attributes:
         vocabulary: the new vocabulary, ids 0 … target - 1.
         source: the vocabulary it came from.
-        kept_ids: old id of each ordinary new token, int64, rising.
+        kept_ids: old id of each ordinary new token, int64, -1 for one that the source lacks. While ranks
+            keep the source's order, old ones stand first and rise.
         report: figures, as written to report.json.
         certificate: the proof of how near to the best possible it is, where one was asked for.
     """
@@ -39,35 +41,36 @@ class PruneResult:
     @property
     def id_map(self) -> dict[int, int]:
         """New id of every kept old id, special tokens included."""
-        ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist())}
+        first = self.vocabulary.first_id
+        ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist(), first) if old >= 0}
         special = {id_: self.vocabulary.special_tokens[text] for text, id_ in self.source.special_tokens.items()}
         return ordinary | special
 
     @property
     def dropped_ids(self) -> npt.NDArray[np.int64]:
         """Old ids of the ordinary tokens that are gone, int64, rising."""
-        return np.setdiff1d(np.arange(self.source.n_tokens), self.kept_ids)
+        return np.setdiff1d(np.arange(self.source.n_tokens) + self.source.first_id, self.kept_ids)
+
+    @property
+    def new_ids(self) -> npt.NDArray[np.int64]:
+        """New ids of the ordinary tokens that the source lacks, int64, rising."""
+        return np.flatnonzero(self.kept_ids < 0) + self.vocabulary.first_id
 
     def id_map_json(self) -> dict[str, Any]:
-        """The id map as JSON types: `kept` old → new, and `dropped` old → new ids that spell the token."""
-        dropped = self.dropped_ids
-        ids, sizes = self._spelling(dropped)
-        starts = np.concatenate([[0], np.cumsum(self.source.lengths[dropped])])[:-1].tolist()
-        spelt = [ids[a : a + n].tolist() for a, n in zip(starts, sizes.tolist(), strict=True)]
+        """The id map as JSON types.
+
+        `kept`: old → new; `dropped`: old → new ids that spell the token; `added`: new → old ids that spell a token
+        which the source lacks. Each spelling is that of the vocabulary's own encoder.
+        """
+        dropped, added = self.dropped_ids.tolist(), self.new_ids.tolist()
         return {
             "source": self.source.source.name,
             "n_old": self.source.max_id + 1,
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
-            "dropped": {str(old): new for old, new in zip(dropped.tolist(), spelt, strict=True)},
+            "dropped": _spellings(self.vocabulary, {old: self.source[old] for old in dropped}),
+            "added": _spellings(self.source, {new: self.vocabulary[new] for new in added}),
         }
-
-    def _spelling(self, dropped: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """New tokens of each dropped old token, in the layout of `Encoder.encode_pretokens`."""
-        blob = np.frombuffer(b"".join(self.source[k] for k in dropped.tolist()), dtype=np.uint8)
-        starts = np.zeros(dropped.size + 1, dtype=np.int64)
-        np.cumsum(self.source.lengths[dropped], out=starts[1:])
-        return self.vocabulary.encoder.encode_pretokens(blob, starts)
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the tokenizer files, id_map.json, report.json and README.md to a folder, all or nothing.
@@ -91,6 +94,16 @@ class PruneResult:
             if self.certificate:
                 (staging / FILE_NAME).write_bytes(self.certificate.as_zip())
         return [directory / file_name for file_name in [*names, *texts]]
+
+
+def _spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
+    """Ids that a vocabulary gives some byte strings, by their ids elsewhere."""
+    blob = np.frombuffer(b"".join(tokens.values()), dtype=np.uint8)
+    starts = np.concatenate([[0], np.cumsum([len(token) for token in tokens.values()], dtype=np.int64)])
+    ids, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
+    ids += np.int32(vocabulary.first_id)
+    begins = starts[:-1].tolist()
+    return {str(k): ids[a : a + n].tolist() for k, a, n in zip(tokens, begins, sizes.tolist(), strict=True)}
 
 
 def _json(content: dict[str, Any], indent: int | None) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vocab.encoding.encoder import merge_parents
+from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
 from vocab.encoding.lattice import TokenTrie
 from vocab.vocabulary import Vocabulary
 
@@ -35,29 +35,34 @@ def by_frequency(uses: Uses, protected: Alive, n_keep: int) -> Alive:
 
 
 def by_leaf(vocabulary: Vocabulary, trie: TokenTrie, uses: Uses, protected: Alive, n_keep: int) -> Alive:
-    """Drop the least used leaf of the merge forest, one after the other; bool[n_tokens].
+    """Drop the least used leaf of the merge forest, one after the other; bool[n_tokens]."""
+    alive = np.ones(uses.size, dtype=np.bool_)
+    alive[leaf_order(vocabulary, trie, uses, protected, uses.size - n_keep)] = False
+    return alive
+
+
+def leaf_order(
+    vocabulary: Vocabulary, trie: TokenTrie, uses: Uses, protected: Alive, n_drop: int
+) -> npt.NDArray[np.int64]:
+    """The first `n_drop` tokens (or all, where there are fewer) in the order in which leaf pruning drops them, int64.
 
     A leaf is no parent of a kept token, so what is kept stays closed under merges; the uses of a dropped token go to
-    its two parents. Source: leaf-based vocabulary pruning, arXiv 2512.03989.
+    its two parents. The least used leaf goes first, of equal ones the later rank. Source: leaf-based vocabulary
+    pruning, arXiv 2512.03989.
     """
-    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts)
+    method: InferenceMethod = "scored-merges" if vocabulary.inference in CHARACTER_METHODS else "merges"
+    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts, method)
     n_children = np.bincount(parents[parents >= 0].ravel(), minlength=uses.size)
-    counts, alive = uses.copy(), np.ones(uses.size, dtype=np.bool_)
+    counts, order = uses.copy(), list[int]()
     leaves = [(int(counts[t]), -t) for t in np.flatnonzero((n_children == 0) & ~protected).tolist()]
     heapq.heapify(leaves)
-    for _ in range(uses.size - n_keep):
-        if not leaves:
-            break
-        count, negative = heapq.heappop(leaves)
-        if count != counts[-negative]:  # its count grew after it became a leaf
-            heapq.heappush(leaves, (int(counts[-negative]), negative))
-            continue
-        token = -negative
-        alive[token] = False
-        for parent in parents[token].tolist():
+    while leaves and len(order) < n_drop:
+        count, negative = heapq.heappop(leaves)  # final, as all that would add to it is dropped
+        order.append(-negative)
+        for parent in parents[-negative].tolist():
             if parent >= 0:
                 counts[parent] += count
                 n_children[parent] -= 1
                 if n_children[parent] == 0 and not protected[parent]:
                     heapq.heappush(leaves, (int(counts[parent]), -parent))
-    return alive
+    return np.array(order, dtype=np.int64)

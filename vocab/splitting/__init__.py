@@ -5,7 +5,8 @@ from vocab.splitting.patterns import (
     GPT2_REGEX,
     LLAMA3_REGEX,
     O200K_REGEX,
+    TEKKEN_REGEX,
     SplitPattern,
 )
 
-__all__ = ["CL100K_REGEX", "GPT2_REGEX", "LLAMA3_REGEX", "O200K_REGEX", "SplitPattern"]
+__all__ = ["CL100K_REGEX", "GPT2_REGEX", "LLAMA3_REGEX", "O200K_REGEX", "TEKKEN_REGEX", "SplitPattern"]

@@ -267,7 +267,7 @@ def _cased_end(text, i, stop, table, upper_alone):
 
 
 @njit(**_INLINE)
-def _o200k_end(text, i, stop, table, max_digits):
+def _o200k_end(text, i, stop, table, max_digits, contractions):
     bits, width = _char_at(text, i, stop, table)
     if bits & DIGIT != 0:
         return _digits_end(text, i + width, stop, table, max_digits - 1)
@@ -277,7 +277,7 @@ def _o200k_end(text, i, stop, table, max_digits):
         is_mark = bits & (LETTER | CASELESS) == CASELESS
         end = _cased_end(text, start, stop, table, not is_mark)
         if end > start or is_mark:
-            if end < stop and text[np.uint64(end)] == 39:
+            if contractions and end < stop and text[np.uint64(end)] == 39:
                 return _contraction_end(text, end, stop, True)
             return end
     if bits & SPACE == 0:
@@ -332,15 +332,48 @@ def split_cl100k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts
 
 
 @njit(**_KERNEL)
-def split_o200k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
-    """As `split_gpt2`; up to `max_digits` digits stay together."""
+def split_o200k(text, doc_starts, table, max_digits, contractions, ends, firsts, document, n):
+    """As `split_gpt2`: up to `max_digits` digits stay together, and with `contractions` a word has its 's and 'll."""
     i = ends[n - 1] if n > 0 else doc_starts[0]
     while document < doc_starts.size - 1:
         stop = doc_starts[document + 1]
         while i < stop:
             if n == ends.size:
                 return document, n
-            i = _o200k_end(text, i, stop, table, max_digits)
+            i = _o200k_end(text, i, stop, table, max_digits, contractions)
+            ends[n] = i
+            n += 1
+        document += 1
+        firsts[document] = n
+    return document, n
+
+
+@njit(**_INLINE)
+def _spaced_word_end(text, i, stop, by_line):
+    """End of spaces and the word after them, or with `by_line` of one line feed or tab, from byte i."""
+    b = text[np.uint64(i)]
+    if by_line and (b == 10 or b == 9):
+        return i + 1
+    while i < stop and text[np.uint64(i)] == 32:
+        i += 1
+    while i < stop:
+        b = text[np.uint64(i)]
+        if b == 32 or (by_line and (b == 10 or b == 9)):
+            break
+        i += 1
+    return i
+
+
+@njit(**_KERNEL)
+def split_spaced_words(text, doc_starts, table, max_digits, by_line, ends, firsts, document, n):
+    """As `split_gpt2`: a word with the spaces before it; with `by_line` line feeds and tabs stand alone."""
+    i = ends[n - 1] if n > 0 else doc_starts[0]
+    while document < doc_starts.size - 1:
+        stop = doc_starts[document + 1]
+        while i < stop:
+            if n == ends.size:
+                return document, n
+            i = _spaced_word_end(text, i, stop, by_line)
             ends[n] = i
             n += 1
         document += 1

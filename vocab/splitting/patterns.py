@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -14,6 +15,7 @@ import regex
 
 from vocab.arrays import frozen
 from vocab.errors import SourceError
+from vocab.splitting import preparation
 
 _BYTES_A_PRETOKEN = 3  # fewer than in most text: room for ends is made by it, and made larger when it is not enough
 
@@ -34,11 +36,29 @@ O200K_REGEX = "|".join(
         r"\s+",
     ]
 )
+# mistral-common 1.9.1, data/tekken_240911.json: o200k without contractions, and each digit by itself.
+TEKKEN_REGEX = "|".join(
+    [
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+        r"\p{N}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    ]
+)
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3_REGEX = rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}"
 QWEN2_REGEX = rf"{_WORDS}|\p{{N}}|{_REST}"
 GPT2_OLD_REGEX = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+# SentencePiece cuts no text, but no piece goes on with a space after anything else, nor, in most files, over a line
+# feed or a tab. What is done to text first is named in a comment, which regular expressions pass over.
+_SENTENCEPIECE = "(?#sentencepiece)"
+_SENTENCEPIECE_PREFIX = "(?#sentencepiece, dummy prefix)"
+SPACED_WORDS = (r"[\n\t]| +[^ \n\t]*|[^ \n\t]+", r" +[^ ]*|[^ ]+", r"[\s\S]+")  # finest first
 
 # `{1,3}+` is possessive to tiktoken but a repeat of a repeat to Oniguruma, and `$` ends a line there: the form for
 # tokenizer.json says both without either.
@@ -49,7 +69,7 @@ _CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(
 class _Kernel:
     name: str  # of the function in splitting/kernels.py
     max_digits: int
-    whole_at_end: bool  # white space at the end of a text is one pre-token even across lines
+    option: bool  # gpt2 and cl100k: white space at the end of a text is one pre-token; o200k: words have contractions
     portable: str  # the same split for engines without possessive quantifiers
 
 
@@ -60,8 +80,12 @@ _KERNELS = {
     QWEN2_REGEX: _Kernel("split_cl100k", 1, False, QWEN2_REGEX),
     GPT2_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
     GPT2_OLD_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
-    O200K_REGEX: _Kernel("split_o200k", 3, False, O200K_REGEX),
+    O200K_REGEX: _Kernel("split_o200k", 3, True, O200K_REGEX),
+    TEKKEN_REGEX: _Kernel("split_o200k", 1, False, TEKKEN_REGEX),
 }
+for _comment in (_SENTENCEPIECE, _SENTENCEPIECE_PREFIX):
+    for _words, _by_line in zip(SPACED_WORDS, (True, False), strict=False):
+        _KERNELS[_comment + _words] = _Kernel("split_spaced_words", 0, _by_line, _comment + _words)
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,38 @@ class SplitPattern:
     """A regular expression that cuts text into pre-tokens; no token crosses a pre-token's edge."""
 
     regex: str
+
+    @classmethod
+    def of_sentencepiece(cls, pieces: Iterable[str], *, dummy_prefix: bool) -> SplitPattern:
+        """The finest split that no piece crosses; in `pieces` a space stands for ▁."""
+        known = list(pieces)
+        comment = _SENTENCEPIECE_PREFIX if dummy_prefix else _SENTENCEPIECE
+        for words in SPACED_WORDS:
+            if all(_compiled(words).fullmatch(piece) and len(_compiled(words).findall(piece)) == 1 for piece in known):
+                break
+        return cls(comment + words)
+
+    @property
+    def is_sentencepiece(self) -> bool:
+        """Whether text is prepared as SentencePiece does it before it is cut."""
+        return self.regex.startswith((_SENTENCEPIECE, _SENTENCEPIECE_PREFIX))
+
+    @property
+    def has_dummy_prefix(self) -> bool:
+        """Whether a space is put before each text."""
+        return self.regex.startswith(_SENTENCEPIECE_PREFIX)
+
+    def prepared(self, text: bytes) -> bytes:
+        """One text as `ends` must have it: itself, but for SentencePiece."""
+        return preparation.prepared(text, dummy_prefix=self.has_dummy_prefix) if self.is_sentencepiece else text
+
+    def prepared_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Documents as `ends_of_documents` must have them: as they are, but for SentencePiece."""
+        if not self.is_sentencepiece:
+            return text, doc_starts
+        return preparation.prepared_documents(text, doc_starts, dummy_prefix=self.has_dummy_prefix)
 
     @property
     def sha256(self) -> str:
@@ -80,7 +136,7 @@ class SplitPattern:
         """The same split for tokenizer.json; raises SourceError when an unknown pattern cannot be said there."""
         if self.regex in _KERNELS:
             return _KERNELS[self.regex].portable
-        if "}+" in self.regex:
+        if "}+" in self.regex and not self.is_sentencepiece:
             raise SourceError(
                 "the split pattern has a possessive {m,n}+, which Hugging Face tokenizers reads as something else; "
                 f"rewrite it without: {self.regex}"
@@ -126,7 +182,7 @@ class SplitPattern:
 
     def split(self, text: str) -> list[str]:
         """The pre-tokens of `text` as strings."""
-        raw = text.encode()
+        raw = self.prepared(text.encode())
         ends = self.ends(raw).tolist()
         return [raw[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
 
@@ -138,7 +194,7 @@ def _kernel_ends(
     from vocab.splitting.classes import class_table
 
     split = getattr(kernels, kernel.name)
-    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.whole_at_end)
+    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.option)
     firsts = np.zeros(doc_starts.size, dtype=np.int64)
     ends = np.empty(int(doc_starts[-1] - doc_starts[0]) // _BYTES_A_PRETOKEN + 64, dtype=np.int64)
     document, n = 0, 0

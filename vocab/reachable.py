@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.vocabulary import Vocabulary
 
 # Texts tried for one token before it counts as unreachable.
@@ -17,7 +18,7 @@ _CONTINUATIONS = [bytes([b]) for b in range(0x80, 0xC0)]
 
 
 def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Those of the candidate ids for which no witness text is found, int64, rising.
+    """Those of the candidate ranks for which no witness text is found, int64, rising.
 
     A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
     character, the token with that character made whole.
@@ -26,10 +27,21 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     return np.array(left, dtype=np.int64)
 
 
-def _has_witness(vocabulary: Vocabulary, token_id: int) -> bool:
+def spellable(source: Vocabulary, alive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tokens whose every character has a live token (bool[n_tokens]), where merges go from characters; else all."""
+    found = np.ones(source.n_tokens, dtype=np.bool_)
+    if source.inference not in CHARACTER_METHODS:
+        return found
+    texts = [token.decode() for token in islice(source.tokens(), 256, None)]
+    characters = {text for text, lives in zip(texts, alive[256:].tolist(), strict=True) if lives and len(text) == 1}
+    found[256:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
+    return found
+
+
+def _has_witness(vocabulary: Vocabulary, rank: int) -> bool:
     encode = vocabulary.encoder.encode
-    texts = islice(_texts_around(vocabulary[token_id]), _MAX_TRIES)
-    return any(token_id in encode(text) for text in texts)
+    texts = islice(_texts_around(vocabulary[rank + vocabulary.first_id]), _MAX_TRIES)
+    return any(rank in encode(text) for text in texts)
 
 
 def _texts_around(token: bytes) -> Iterator[bytes]:
@@ -41,6 +53,7 @@ def _texts_around(token: bytes) -> Iterator[bytes]:
                 yield text
                 yield b"a" + text
                 yield text + b"a"
+                yield b"\n" + text  # after which SentencePiece goes on without a space
 
 
 def _heads(token: bytes) -> Iterator[bytes]:

@@ -1,0 +1,67 @@
+"""`vocab verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.screen import console, progress, table
+
+if TYPE_CHECKING:
+    from vocab.interop.verify import Check
+
+
+def verify(
+    directory: Annotated[Path, typer.Argument(help="Folder of a tokenizer, made here or elsewhere.")],
+    corpus: Annotated[
+        list[str] | None, typer.Option("--corpus", help="Text to encode as well; may be given several times.")
+    ] = None,
+    megabytes: Annotated[
+        float, typer.Option("--megabytes", min=0.0, help="MB of the built-in profile's words to encode.")
+    ] = 5.0,
+) -> None:
+    """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
+
+    Runtimes are tiktoken, tokenizers, transformers, sentencepiece and mistral-common, where they are installed. The
+    exit code is 1 when one of them differs.
+    """
+    from vocab.corpus.documents import read_documents
+    from vocab.errors import SourceError
+    from vocab.formats import load
+    from vocab.interop.hard_texts import texts_for
+    from vocab.interop.verify import verify as run
+
+    if not directory.is_dir():
+        raise SourceError(f"{directory} is not a folder")
+    texts = texts_for(load(directory), int(megabytes * 1e6))
+    texts += [text for place in corpus or [] for text in read_documents(place)]
+    with progress() as bar:
+        bar.add_task("encode in every runtime", total=None, rate="")
+        found = run(directory, texts)
+    columns = ["runtime", "version", "ids", "texts", "MB", "other ids", "other text", "other special", ""]
+    shown, screen = table(str(directory), columns, n_text=2), console()
+    for check in found.checks:
+        shown.add_row(*_cells(check))
+    screen.print(shown)
+    for check in found.checks:
+        if check.failure or check.first_different:
+            screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}", markup=False)
+    screen.print("Ids have no holes." if found.has_contiguous_ids else "Ids have holes.")
+    screen.print(f"Tokens that no text was found for: {found.n_unreachable:,}.")
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def _cells(check: Check) -> list[str]:
+    differences = (check.n_different, check.n_not_restored, check.n_special_different)
+    return [
+        check.runtime,
+        check.version,
+        f"{check.n_ids:,}",
+        f"{check.n_texts:,}",
+        f"{check.n_bytes / 1e6:.1f}",
+        *(f"{n:,}" for n in differences),
+        "agrees" if check.agrees else "differs",
+    ]

@@ -1,0 +1,36 @@
+"""What SentencePiece does to text before it looks for pieces, but for normalization tables.
+
+Source: google/sentencepiece `normalizer.cc`. SentencePiece writes a space as ▁ and may put one before each text; a ▁ in
+the text itself is a space to it from then on. Here all of these are spaces, which are shorter and as distinct.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+
+MARK = "▁"
+_MARK_BYTES = MARK.encode()
+
+
+def prepared(text: bytes, *, dummy_prefix: bool) -> bytes:
+    """One text as its pieces are looked for in; an empty one stays empty."""
+    return (b" " if text and dummy_prefix else b"") + text.replace(_MARK_BYTES, b" ")
+
+
+def prepared_documents(
+    text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], *, dummy_prefix: bool
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The same for documents that stand one after another: text[doc_starts[d] : doc_starts[d + 1]] is document d."""
+    raw = text.tobytes()
+    if _MARK_BYTES in raw:
+        documents = [raw[a:b].replace(_MARK_BYTES, b" ") for a, b in itertools.pairwise(doc_starts.tolist())]
+        text = np.frombuffer(b"".join(documents), dtype=np.uint8)
+        doc_starts = np.concatenate([[0], np.cumsum([len(document) for document in documents], dtype=np.int64)])
+    if not dummy_prefix:
+        return text, doc_starts
+    has_text = np.diff(doc_starts) > 0
+    text = np.insert(text, doc_starts[:-1][has_text], np.uint8(0x20))
+    return text, doc_starts + np.concatenate([[0], np.cumsum(has_text, dtype=np.int64)])
