@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.bench import bench
 from vocab.cli.bound import bound
 from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
@@ -42,6 +43,7 @@ app.command()(check)
 app.command()(shards)
 app.command()(train)
 app.command()(generate)
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:
