@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.bench import bench
 from vocab.cli.bound import bound
 from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
@@ -46,6 +47,7 @@ app.command()(shards)
 app.command()(train)
 app.command()(generate)
 app.command()(verify)
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:

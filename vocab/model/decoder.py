@@ -184,10 +184,19 @@ class Decoder(nn.Module):
 
         `documents` (B, T) int32 numbers the document of each token; attention then stays inside documents.
         """
+        return self.trunk(self.embed(ids), documents)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """The first hidden states (B, T, width) of `ids` (B, T)."""
         n_seq = ids.shape[1]
         if n_seq > self.config.max_seq:
             raise TrainingError(f"{n_seq} tokens are more than the model's longest sequence, {self.config.max_seq}")
-        x = self.embedding(ids).to(self._dtype)
+        embedded: Tensor = self.embedding(ids).to(self._dtype)
+        return embedded
+
+    def trunk(self, x: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Blocks and last norm: all that does not depend on the size of the vocabulary, and so is compiled once."""
+        n_seq = x.shape[1]
         cos, sin = (None, None) if self._tables is None else (table[:n_seq] for table in self._tables)
         context = Context(self.backend, self._state, cos, sin, documents)
         for block in self.blocks:

@@ -170,7 +170,7 @@ class LanguageModel(nn.Module):
     def __init__(self, decoder: Decoder, head: str = "chunked") -> None:
         super().__init__()
         self.decoder = decoder
-        self.trunk: Callable[..., Tensor] = decoder.forward  # what may be compiled, apart from the head
+        self.trunk: Callable[..., Tensor] = decoder.trunk  # what may be compiled
         self.loss = head_loss(head)
 
     def forward(
@@ -184,7 +184,7 @@ class LanguageModel(nn.Module):
 
         With probabilities of `teachers`, (B · T, n_ids) each, the sum is that of `vocab.model.distill`.
         """
-        hidden = self.trunk(ids, documents)
+        hidden = self.trunk(self.decoder.embed(ids), documents)
         if teachers:
             from vocab.model.distill import distilled
 

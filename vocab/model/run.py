@@ -76,7 +76,7 @@ def build(config: ModelConfig, settings: TrainSettings, workers: Workers) -> Lan
     decoder.prepare(torch.bfloat16 if half else torch.float32, documents=settings.masked)
     if settings.compile:
         if workers.group is None:
-            model.trunk = torch.compile(decoder.forward)
+            model.trunk = torch.compile(decoder.trunk)
         else:
             for block in decoder.blocks:
                 block.compile()
