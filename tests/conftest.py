@@ -13,6 +13,9 @@ import tempfile
 
 if os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0":  # before Numba is imported for the first time
     os.environ.setdefault("NUMBA_CACHE_DIR", tempfile.mkdtemp(prefix="vocab-boundscheck-"))
+# torch's threads wait for one another after every small product: with a busy core, or a worker a core, that is most of
+# the time of a test.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import base64
 import importlib.metadata

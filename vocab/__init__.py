@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OutputError,
         SourceError,
         TargetError,
+        TrainingError,
         VocabError,
     )
     from vocab.formats import load
@@ -41,6 +42,7 @@ __all__ = [
     "SourceError",
     "SplitPattern",
     "TargetError",
+    "TrainingError",
     "VocabError",
     "Vocabulary",
     "count",

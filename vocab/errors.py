@@ -7,6 +7,7 @@ VocabError                 base: one clear sentence, shown without a traceback, 
 ├── OutputError            a result cannot be written where it was asked for
 ├── CertificateError       a certificate does not prove what it claims
 ├── StudyError             a study cannot be run as it is specified, or its rows contradict each other
+├── TrainingError          a model cannot be built, trained, resumed or run as asked
 └── MissingExtraError      an optional package is not installed
 """
 
@@ -39,6 +40,10 @@ class CertificateError(VocabError):
 
 class StudyError(VocabError):
     """A study cannot be run as it is specified, or its rows contradict each other."""
+
+
+class TrainingError(VocabError):
+    """A model cannot be built, trained, resumed or run as asked."""
 
 
 class MissingExtraError(VocabError):

@@ -7,15 +7,19 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.bench import bench
 from vocab.cli.bound import bound
 from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
+from vocab.cli.generate import generate
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
+from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
+from vocab.cli.train import train
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
@@ -39,7 +43,11 @@ app.command()(sizes)
 app.command()(frontier)
 app.command()(bound)
 app.command()(check)
+app.command()(shards)
+app.command()(train)
+app.command()(generate)
 app.command()(verify)
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:

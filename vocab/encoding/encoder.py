@@ -72,7 +72,30 @@ class Encoder:
             first, done = stop, last
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
+    def encode_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Token ids of many documents that stand one after another in one buffer, each encoded on its own.
+
+        Args:
+            text: UTF-8, uint8; document d is text[doc_starts[d] : doc_starts[d + 1]].
+            doc_starts: int64[n_documents + 1] from 0 on, never falling, the last len(text).
+
+        Returns:
+            (ids, firsts): ids int32 end to end; those of document d are ids[firsts[d] : firsts[d + 1]], int64.
+        """
+        ends, pieces = self.pattern.ends_of_documents(text, doc_starts)
+        ids, n_tokens = self._encode_pieces(text, ends)
+        before = np.concatenate([[0], np.cumsum(n_tokens)])
+        return ids, before[pieces].astype(np.int64)
+
     def _encode_part(self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        return self._encode_pieces(text, ends)[0]
+
+    def _encode_pieces(
+        self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Ids of the pieces of `text` that stop at `ends`, end to end, and how many tokens each piece is."""
         table = PretokenTable()
         entries = table.add(text, ends)
         ids, sizes = self.encode_pretokens(table.blob, table.starts)
@@ -81,7 +104,7 @@ class Encoder:
         before = np.cumsum(n_tokens) - n_tokens
         within = np.arange(int(n_tokens.sum())) - np.repeat(before, n_tokens)
         tokens: npt.NDArray[np.int32] = ids[np.repeat(table.starts[entries], n_tokens) + within]
-        return tokens
+        return tokens, n_tokens
 
     def encode_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1

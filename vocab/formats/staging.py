@@ -17,6 +17,7 @@ OUR_NAMES = {
     "certificate.zip",
     "id_map.json",
     "report.json",
+    "shards.json",
     "special_tokens_map.json",
     "tekken.json",
     "tokenizer.json",
@@ -29,7 +30,10 @@ def _foreign(names: list[str]) -> list[str]:
     """Names in a folder that are none of ours."""
     stems = [name.removesuffix(".tiktoken") for name in names if name.endswith(".tiktoken")]
     pairs = {stem + ending for stem in stems for ending in (".tiktoken", ".json")}
-    return [name for name in names if name not in OUR_NAMES | pairs and not name.endswith(".tokenmonster.yaml")]
+    endings: tuple[str, ...] = (".tokenmonster.yaml",)
+    if "shards.json" in names:
+        endings += (".bin", ".documents.npy")
+    return [name for name in names if name not in OUR_NAMES | pairs and not name.endswith(endings)]
 
 
 def check_target(directory: Path, *, force: bool) -> None:

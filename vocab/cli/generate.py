@@ -1,0 +1,44 @@
+"""`vocab generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def generate(
+    model: Annotated[Path, typer.Argument(help="Folder of a run of `vocab train`, or the folder `model` in it.")],
+    prompt: Annotated[
+        str, typer.Option("--prompt", help="Text to go on from. [default: the start of a document]")
+    ] = "",
+    n_tokens: Annotated[int, typer.Option("--tokens", min=1, help="Most tokens to add.")] = 200,
+    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = 0.8,
+    top_p: Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens of this share.")] = 0.95,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")] = 0,
+    vocabulary: Annotated[
+        str | None, typer.Option("--vocab", help="Vocabulary. [default: the one beside the model]")
+    ] = None,
+) -> None:
+    """Sample text from a model that `vocab train` made."""
+    from vocab.formats import load
+    from vocab.model import require_torch
+
+    require_torch("generating text")
+    import torch
+
+    from vocab.model.export import load_export
+    from vocab.model.generate import sample
+    from vocab.model.shards import end_of_text
+
+    directory = model / "model" if (model / "model").is_dir() else model
+    decoder = load_export(directory)
+    whole = load(vocabulary or directory)
+    if torch.cuda.is_available():
+        decoder = decoder.cuda()
+    decoder.prepare(torch.float32, backward=False)
+    end = end_of_text(whole)
+    ids = ([] if end is None else [end]) + whole.encode(prompt)
+    drawn = sample(decoder, ids, n_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=end)
+    typer.echo(prompt + whole.decode(drawn))

@@ -1,0 +1,82 @@
+"""`vocab shards`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    ThreadsOption,
+    note_slow_split,
+    reading,
+    stored_bytes,
+)
+from vocab.cli.screen import console, progress, table
+
+if TYPE_CHECKING:
+    from vocab.corpus.readers import Reading
+    from vocab.model.shards import ShardFacts
+    from vocab.vocabulary import Vocabulary
+
+
+def shards(
+    vocabulary: Annotated[
+        str, typer.Option("--vocab", help="Vocabulary to encode with: a tiktoken name, a file or a folder.")
+    ],
+    corpus: Annotated[
+        list[str],
+        typer.Option("--corpus", metavar="PATH", help="What to encode, as for `vocab count`. Several are added up."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    threads: ThreadsOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace earlier shards in the folder.")] = False,
+) -> None:
+    """Encode a corpus once into memory-mapped token shards (llm.c's .bin), a tenth of the documents held out."""
+    from vocab.formats import load
+    from vocab.formats.staging import check_target
+
+    whole = load(vocabulary)
+    check_target(out, force=force)
+    facts = encode_corpus(whole, corpus, out, reading(column, documents, encoding_errors), threads, force=force)
+    shown = table(f"Shards of {facts.vocabulary} ({facts.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"])
+    for side in ("train", "held_out"):
+        files = getattr(facts, side)
+        cells = [
+            f"{len(files):,}",
+            f"{sum(f.n_documents for f in files):,}",
+            f"{sum(f.n_bytes for f in files) / 1e6:,.1f}",
+        ]
+        shown.add_row(side.replace("_", "-"), *cells, f"{sum(f.n_tokens for f in files):,}")
+    console().print(shown)
+    typer.echo(f"Wrote {out}")
+
+
+def encode_corpus(
+    vocabulary: Vocabulary, corpus: list[str], out: Path, how: Reading, threads: int | None, *, force: bool
+) -> ShardFacts:
+    """Make shards under a progress bar."""
+    from vocab.model.make_shards import make_shards
+    from vocab.threads import n_cores
+
+    note_slow_split(vocabulary.pattern)
+    with progress() as bar:
+        task = bar.add_task("encode", total=stored_bytes(corpus), rate="")
+        return make_shards(
+            vocabulary,
+            corpus,
+            out,
+            how=how,
+            n_threads=threads or n_cores(),
+            force=force,
+            on_progress=lambda n_bytes: bar.advance(task, n_bytes),
+        )

@@ -1,0 +1,308 @@
+"""`vocab train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    ThreadsOption,
+    reading,
+)
+from vocab.cli.screen import console, progress, table
+from vocab.cli.shards import encode_corpus
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from vocab.model.config import ModelConfig
+    from vocab.model.distill import Distiller
+    from vocab.model.settings import TrainSettings
+
+
+class PresetName(StrEnum):
+    """Shapes that come along."""
+
+    micro = "micro"
+    nano = "nano"
+    gpt2 = "gpt2-124m-class"
+    tinyllama = "tinyllama-1.1b"
+    lokilm = "lokilm-1.4b"
+
+
+class ScheduleName(StrEnum):
+    """How the learning rate falls."""
+
+    cosine = "cosine"
+    wsd = "wsd"
+
+
+class PrecisionName(StrEnum):
+    """What products are computed in."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    fp8 = "fp8"
+
+
+# Sequences of a step, sequences held at a time, and learning rate that suit each preset.
+_DEFAULTS: dict[str, tuple[int, int, float]] = {
+    "micro": (4, 4, 1e-2),
+    "nano": (16, 8, 3e-3),
+    "gpt2-124m-class": (512, 64, 6e-4),
+    "tinyllama-1.1b": (1024, 8, 4e-4),
+    "lokilm-1.4b": (1024, 8, 4e-4),
+}
+
+
+def train(
+    vocabulary: Annotated[str, typer.Option("--vocab", help="Vocabulary: a tiktoken name, a file or a folder.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the run: log, checkpoints, model, report.")],
+    corpus: Annotated[
+        list[str] | None, typer.Option("--corpus", metavar="PATH", help="Text to train on, as for `vocab count`.")
+    ] = None,
+    shards: Annotated[
+        Path | None, typer.Option("--shards", help="Folder made by `vocab shards`, in place of text.")
+    ] = None,
+    preset: Annotated[PresetName, typer.Option("--preset", help="Shape of the model.")] = PresetName.micro,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="FIELD=VALUE", help="Set a field of the shape, like n_layers=6."),
+    ] = None,
+    n_tokens: Annotated[
+        int | None, typer.Option("--tokens", min=1, help="Tokens to train on. [default: --epochs]")
+    ] = None,
+    epochs: Annotated[float, typer.Option("--epochs", min=0.0, help="Times to see the corpus.")] = 1.0,
+    n_seq: Annotated[
+        int | None, typer.Option("--seq", min=1, help="Tokens of a sequence. [default: the longest of the preset]")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Sequences of one step, over all processes.")
+    ] = None,
+    micro_batch: Annotated[
+        int | None, typer.Option("--micro-batch", min=1, help="Sequences that a process holds at a time.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="The highest learning rate.")] = None,
+    schedule: Annotated[
+        ScheduleName, typer.Option("--schedule", help="Cosine, or warm-up, stable, decay.")
+    ] = ScheduleName.cosine,
+    batch_warmup: Annotated[
+        float, typer.Option("--batch-warmup", min=0.0, max=1.0, help="Share of the tokens over which the batch grows.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights and order.")] = 0,
+    attention: Annotated[str, typer.Option("--attention", help="Attention back end.")] = "auto",
+    head: Annotated[
+        str, typer.Option("--head", help="Head: chunked, plain, compiled, torch, liger or cce.")
+    ] = "chunked",
+    precision: Annotated[
+        PrecisionName, typer.Option("--precision", help="auto: bfloat16 on a GPU, float32 elsewhere.")
+    ] = PrecisionName.auto,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run the decoder through torch.compile.")] = False,
+    activation_checkpointing: Annotated[
+        bool, typer.Option("--activation-checkpointing", help="Save memory; computes activations twice.")
+    ] = False,
+    mask_documents: Annotated[bool, typer.Option("--mask-documents", help="Attention stays inside documents.")] = False,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--teacher", metavar="MODEL", help="Distil from this Hugging Face causal model. May be given several times."
+        ),
+    ] = None,
+    distill_every: Annotated[int, typer.Option("--distill-every", min=1, help="Distil every so many steps.")] = 4,
+    id_map: Annotated[
+        Path | None,
+        typer.Option("--id-map", help="id_map.json of `vocab prune`, when teachers use the unpruned vocabulary."),
+    ] = None,
+    checkpoint_steps: Annotated[
+        int, typer.Option("--checkpoint-steps", min=1, help="Steps between checkpoints.")
+    ] = 500,
+    eval_bytes: Annotated[
+        int, typer.Option("--eval-bytes", min=1, help="Bytes of training text between evaluations.")
+    ] = 2_000_000,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    threads: ThreadsOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
+) -> None:
+    """Train a decoder on text encoded with a vocabulary; an interrupted run goes on when the command is repeated.
+
+    Loss is reported in bits per byte of source text, which compares across vocabularies.
+    """
+    from vocab.errors import TrainingError
+    from vocab.formats import load
+    from vocab.model import require_torch
+    from vocab.model.config import preset as shape_of
+    from vocab.model.settings import TrainSettings
+    from vocab.model.shards import read_facts
+
+    require_torch("training")
+    if (shards is None) == (not corpus):
+        raise TrainingError("name either text with --corpus or shards with --shards")
+    from vocab.model.run import check_run_folder
+    from vocab.model.run import train as run
+
+    whole = load(vocabulary)
+    check_run_folder(out, force=force)
+    _use_threads(threads)
+    config = shape_of(preset.value, n_ids=whole.max_id + 1).with_fields(_fields(model or []))
+    if shards is None:
+        shards = out / "shards"
+        if not (shards / "shards.json").exists():
+            how = reading(column, documents, encoding_errors)
+            encode_corpus(whole, corpus or [], shards, how, threads, force=False)
+    facts = read_facts(shards)
+    usual = _DEFAULTS[preset.value]
+    n_seq = n_seq or config.max_seq
+    batch = batch or usual[0]
+    settings = TrainSettings(
+        n_tokens=n_tokens or int(epochs * facts.n_tokens("train")),
+        n_seq=n_seq,
+        batch=batch,
+        micro_batch=micro_batch or min(usual[1], batch),
+        learning_rate=learning_rate or usual[2],
+        schedule=schedule.value,
+        batch_warmup=batch_warmup,
+        seed=seed,
+        masked=mask_documents,
+        precision=_precision(precision, device),
+        attention=attention,
+        head=head,
+        compile=compiled,
+        activation_checkpointing=activation_checkpointing,
+        distill_every=distill_every if teacher else 0,
+    )
+    _announce(config, settings, preset.value, facts.n_bytes("train"))
+    from vocab.model.trainer import Cadence, Stopped
+
+    cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
+    try:
+        with progress() as bar:
+            hear = _listener(bar, config, settings)
+            distill = _distiller(teacher, id_map, config.n_ids, device) if teacher else None
+            done = run(
+                whole, shards, out, config, settings, cadence=cadence, device=device, on_record=hear, distill=distill
+            )
+    except Stopped:
+        typer.echo(f"vocab: stopped; a checkpoint is kept in {out}: repeat the command to go on", err=True)
+        raise typer.Exit(130) from None
+    _show(done.report, out)
+
+
+def _fields(texts: list[str]) -> dict[str, Any]:
+    """Fields of a shape from FIELD=VALUE."""
+    import json
+
+    from vocab.errors import TrainingError
+
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise TrainingError(f"--model takes FIELD=VALUE, not {text!r}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _distiller(names: list[str], id_map: Path | None, n_ids: int, device: str) -> Distiller:
+    """Teachers over the same ids, or over those of the source by the id map."""
+    import json
+
+    from vocab.errors import TrainingError
+    from vocab.model.distill import Distiller, Teacher, of_transformers
+    from vocab.model.parallel import join
+
+    place = join(device).device
+    models = [of_transformers(name, place) for name in names]
+    if id_map is None:
+        return Distiller([Teacher.of_same_ids(model, n_ids) for model in models])
+    try:
+        content = json.loads(id_map.read_text(encoding="utf-8"))
+        return Distiller([Teacher.of_source(model, content) for model in models])
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{id_map} cannot be read as the id_map.json of `vocab prune`: {error}") from None
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _precision(wanted: PrecisionName, device: str) -> Any:
+    if wanted is not PrecisionName.auto:
+        return wanted.value
+    import torch
+
+    return "bfloat16" if device != "cpu" and torch.cuda.is_available() else "float32"
+
+
+def _announce(config: ModelConfig, settings: TrainSettings, name: str, n_bytes: int) -> None:
+    console().print(
+        f"{name}: {config.n_parameters:,} parameters, {config.n_parameters_without_embeddings:,} without embeddings; "
+        f"{settings.plan.n_steps:,} steps of {settings.batch * settings.n_seq:,} tokens; {n_bytes / 1e6:,.1f} MB."
+    )
+
+
+def _listener(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callable[[str, dict[str, Any]], None]:
+    """Shows loss, bits per byte, speed and, once measured, MFU; evaluations are printed above the bar."""
+    import torch
+
+    from vocab.model.throughput import peak
+
+    task = bar.add_task("train", total=settings.plan.n_steps, rate="")
+    flops = config.flops_per_token(settings.n_seq)
+    top = peak(torch.device("cuda" if torch.cuda.is_available() else "cpu")).flops
+
+    def hear(kind: str, row: dict[str, Any]) -> None:
+        if kind == "step":
+            bits = "" if row["bits_per_byte"] is None else f"{row['bits_per_byte']:.3f} bits/byte  "
+            rate = row["tokens_per_second"]
+            speed = f"{rate:,.0f} tok/s  {row['bytes_per_second'] / 1e3:,.0f} kB/s  MFU {rate * flops / top:.0%}"
+            bar.update(task, completed=row["step"], rate=f"loss {row['loss']:.3f}  {bits}{speed}")
+        elif kind == "eval":
+            bits = f"{row['held_out_bits_per_byte']:.4f} bits per byte held out"
+            bar.console.print(f"step {row['step']:,}, {row['bytes'] / 1e6:,.1f} MB: {bits}")
+        elif kind == "rollback":
+            bar.console.print(f"loss {row['loss']:.3f} at step {row['step']:,}: back to step {row['back_to']:,}")
+
+    return hear
+
+
+def _show(report: dict[str, Any], out: Path) -> None:
+    found, speed = report["held_out"], report["throughput"]
+    shown = table(f"{report['vocabulary']['name']}, {report['n_steps']:,} steps", ["", "value"])
+    if found["n_bytes"]:
+        shown.add_row("held-out bits per byte", f"{found['bits_per_byte']:.4f}")
+        shown.add_row("held-out nats a token", f"{found['nats_per_token']:.4f}")
+    shown.add_row("MB trained on", f"{report['n_bytes'] / 1e6:,.1f}")
+    if speed:
+        low, high = (1e3 * x for x in speed["step_seconds_quartiles"])
+        shown.add_row("tokens a second", f"{speed['tokens_per_second']:,.0f}")
+        shown.add_row("bytes a second", f"{speed['bytes_per_second']:,.0f}")
+        shown.add_row("ms a step (quartiles)", f"{1e3 * speed['step_seconds']:,.1f} ({low:,.1f} to {high:,.1f})")
+        shown.add_row("MFU (attention halved)", f"{speed['mfu']:.1%} ({speed['mfu_causal']:.1%})")
+    shown.add_row("attention, head", f"{report['ran']['attention']}, {report['ran']['head']}")
+    console().print(shown)
+    console().print(
+        f"MFU: {report['mfu']['formula']}; peak {report['mfu']['peak_flops'] / 1e9:,.0f} GFLOP/s, "
+        f"{report['mfu']['peak_source']}."
+    )
+    for note in report["notes"]:
+        console().print(note)
+    typer.echo(f"Wrote {out / 'model'}, report.json, log.jsonl")

@@ -1,0 +1,244 @@
+"""Token shards: a corpus encoded once into memory-mapped files, with its documents and their bytes.
+
+A folder holds `train-00000.bin` …, `held_out-00000.bin` …, beside each its documents as `.documents.npy`, and
+`shards.json`. A `.bin` is llm.c's: 256 int32 of header (magic, version, number of tokens), then the ids, uint16 while
+they fit and uint32 otherwise. `.documents.npy` is int64 (n_documents, 2): the token at which a document begins, and
+its bytes of text. Each document begins with the id of the vocabulary's end-of-text token, where it has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.errors import TrainingError
+from vocab.vocabulary import Vocabulary
+
+Side = Literal["train", "held_out"]
+FACTS = "shards.json"
+HEADER_INTS = 256
+# Magic and version by the bytes of an id, as in llm.c's dev/data/data_common.py.
+_KINDS = {2: (20240520, 1), 4: (20240801, 7)}
+_END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
+
+
+def fingerprint(vocabulary: Vocabulary) -> str:
+    """Sha256 over all that decides which ids a text becomes."""
+    special = sorted(vocabulary.special_tokens.items())
+    about = json.dumps([special, vocabulary.pattern.sha256, vocabulary.inference]).encode()
+    digest = hashlib.sha256(about)
+    digest.update(vocabulary.starts.tobytes())
+    digest.update(vocabulary.blob.tobytes())
+    return digest.hexdigest()
+
+
+def token_bytes(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
+    """Bytes of text behind each id, int32[max_id + 1]: 0 for special tokens and ids that are not in use."""
+    found = np.zeros(vocabulary.max_id + 1, dtype=np.int32)
+    found[: vocabulary.n_tokens] = vocabulary.lengths
+    return found
+
+
+def end_of_text(vocabulary: Vocabulary) -> int | None:
+    """Id of the token that the field uses between documents, None where the vocabulary has none."""
+    return next((vocabulary.special_tokens[text] for text in _END_OF_TEXT if text in vocabulary.special_tokens), None)
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """One `.bin` file and its sums; sha256 is of the whole file."""
+
+    name: str
+    n_tokens: int
+    n_documents: int
+    n_bytes: int  # of text
+    sha256: str
+    documents_sha256: str
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """What `shards.json` says."""
+
+    vocabulary: str  # its name
+    fingerprint: str
+    n_ids: int  # the highest id in use and one
+    end_of_text: int | None
+    held_out_rule: str
+    corpus: list[str]
+    train: tuple[ShardFile, ...]
+    held_out: tuple[ShardFile, ...]
+    n_documents_skipped: int = 0
+    n_documents_repaired: int = 0
+
+    def n_tokens(self, side: Side) -> int:
+        """Tokens of one side, end-of-text included."""
+        return sum(file.n_tokens for file in getattr(self, side))
+
+    def n_bytes(self, side: Side) -> int:
+        """Bytes of text of one side."""
+        return sum(file.n_bytes for file in getattr(self, side))
+
+
+def id_dtype(n_ids: int) -> type[np.uint16] | type[np.uint32]:
+    """The type that ids are stored in."""
+    return np.uint16 if n_ids <= 1 << 16 else np.uint32
+
+
+class ShardWriter:
+    """Writes the documents of one side to files of about `shard_tokens` tokens, which never cut a document."""
+
+    def __init__(self, directory: Path, side: Side, n_ids: int, shard_tokens: int) -> None:
+        self._directory, self._side, self._shard_tokens = directory, side, shard_tokens
+        self._dtype = id_dtype(n_ids)
+        self._ids: list[npt.NDArray[Any]] = []
+        self._rows: list[npt.NDArray[np.int64]] = []
+        self._n_tokens = 0
+        self.files: list[ShardFile] = []
+
+    def add(self, ids: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], n_bytes: npt.NDArray[np.int64]) -> None:
+        """Add documents: their ids end to end, where each begins in them (int64[n]), and their bytes of text."""
+        if starts.size == 0:
+            return
+        self._ids.append(ids.astype(self._dtype))
+        self._rows.append(np.stack([starts + self._n_tokens, n_bytes], axis=1))
+        self._n_tokens += ids.size
+        if self._n_tokens >= self._shard_tokens:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is in hand as one file."""
+        if not self._rows:
+            return
+        name = f"{self._side}-{len(self.files):05d}.bin"
+        ids, rows = np.concatenate(self._ids), np.concatenate(self._rows)
+        header = np.zeros(HEADER_INTS, dtype="<i4")
+        header[:3] = *_KINDS[ids.dtype.itemsize], ids.size
+        path = self._directory / name
+        with path.open("wb") as stream:
+            stream.write(header.tobytes())
+            stream.write(ids.astype(ids.dtype.newbyteorder("<")).data)
+        np.save(documents_path(path), rows, allow_pickle=False)
+        self.files.append(
+            ShardFile(name, ids.size, len(rows), int(rows[:, 1].sum()), _sha256(path), _sha256(documents_path(path)))
+        )
+        self._ids, self._rows, self._n_tokens = [], [], 0
+
+
+def documents_path(path: Path) -> Path:
+    """The file of documents beside a `.bin`."""
+    return path.with_suffix(".documents.npy")
+
+
+def write_facts(directory: Path, facts: ShardFacts) -> None:
+    """Write shards.json."""
+    (directory / FACTS).write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
+
+
+def read_facts(directory: Path) -> ShardFacts:
+    """Read shards.json; raises TrainingError when it is missing or is not what we write."""
+    path = directory / FACTS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for side in ("train", "held_out"):
+            content[side] = tuple(ShardFile(**row) for row in content[side])
+        return ShardFacts(**content)
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror}; make shards with `vocab shards`") from None
+    except (ValueError, TypeError, KeyError):
+        raise TrainingError(f"{path} is damaged: make the shards again with `vocab shards`") from None
+
+
+@dataclass(frozen=True)
+class TokenStream:
+    """The tokens of one side end to end, memory-mapped file by file."""
+
+    files: tuple[npt.NDArray[Any], ...]  # uint16 or uint32, one a file
+    documents: npt.NDArray[np.int64]  # token at which each document begins, int64[n_documents]
+    document_bytes: npt.NDArray[np.int64]  # of text, int64[n_documents]
+
+    @cached_property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each file begins in the stream, int64[n_files + 1]."""
+        return np.concatenate([[0], np.cumsum([file.size for file in self.files])]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def tokens_of(self, n_bytes: int) -> int:
+        """Tokens of the first whole documents with at least `n_bytes` of text: the same text in every vocabulary."""
+        n_documents = int(np.searchsorted(np.cumsum(self.document_bytes), n_bytes)) + 1
+        return int(self.documents[n_documents]) if n_documents < self.documents.size else len(self)
+
+    def read(self, first: int, n_tokens: int) -> npt.NDArray[np.int64]:
+        """Ids int64[n_tokens] from token `first` on; raises IndexError past the end."""
+        if not 0 <= first <= first + n_tokens <= len(self):
+            raise IndexError(f"tokens {first} to {first + n_tokens} of {len(self)}")
+        parts: list[npt.NDArray[Any]] = []
+        k = int(np.searchsorted(self.starts, first, side="right")) - 1
+        while n_tokens:
+            at = first - int(self.starts[k])
+            part = self.files[k][at : at + n_tokens]
+            parts.append(part)
+            first, n_tokens, k = first + part.size, n_tokens - part.size, k + 1
+        return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
+
+    def document_numbers(self, first: int, n_tokens: int) -> npt.NDArray[np.int32]:
+        """The document of each token from `first` on, counted from the one of the first, int32[n_tokens]."""
+        numbers = np.searchsorted(self.documents, np.arange(first, first + n_tokens), side="right")
+        return (numbers - numbers[:1]).astype(np.int32)
+
+
+def open_stream(directory: Path, facts: ShardFacts, side: Side, *, verify: bool = True) -> TokenStream:
+    """Map the files of one side; raises TrainingError when one is missing, cut short, of another kind or changed.
+
+    `verify` reads every byte once, to compare digests.
+    """
+    files, n_before = [], 0
+    documents, sizes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for row in getattr(facts, side):
+        path = directory / row.name
+        files.append(_open_file(path, row, facts.n_ids, verify))
+        rows = np.load(documents_path(path), allow_pickle=False)
+        documents.append(rows[:, 0] + n_before)
+        sizes.append(rows[:, 1])
+        n_before += row.n_tokens
+    return TokenStream(tuple(files), np.concatenate(documents), np.concatenate(sizes))
+
+
+def _open_file(path: Path, row: ShardFile, n_ids: int, verify: bool) -> npt.NDArray[Any]:
+    dtype = np.dtype(id_dtype(n_ids)).newbyteorder("<")
+    damaged = TrainingError(f"{path} is damaged: make the shards again with `vocab shards`")
+    try:
+        header = np.fromfile(path, dtype="<i4", count=HEADER_INTS)
+        if header.size < HEADER_INTS or tuple(header[:3]) != (*_KINDS[dtype.itemsize], row.n_tokens):
+            raise damaged
+        if path.stat().st_size != 4 * HEADER_INTS + row.n_tokens * dtype.itemsize:
+            raise damaged
+        digests = (row.sha256, row.documents_sha256)
+        if verify and (_sha256(path), _sha256(documents_path(path))) != digests:
+            raise damaged
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror}") from None
+    return np.memmap(path, dtype=dtype, mode="r", offset=4 * HEADER_INTS, shape=(row.n_tokens,))
+
+
+def check_vocabulary(facts: ShardFacts, vocabulary: Vocabulary) -> None:
+    """Raise TrainingError unless the shards were made with this vocabulary."""
+    if facts.fingerprint != fingerprint(vocabulary):
+        raise TrainingError(
+            f"the shards were made with another vocabulary ({facts.vocabulary}, {facts.n_ids:,} ids) than "
+            f"{vocabulary.source.name} ({vocabulary.max_id + 1:,} ids): make them again with `vocab shards`"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
