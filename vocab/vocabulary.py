@@ -230,6 +230,16 @@ class Vocabulary:
                 ids += (self.encoder.encode_prepared(part.encode()) + self.first_id).tolist()
         return ids
 
+    def encode_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Token ids of many documents in one buffer, in the layout of `Encoder.encode_documents`.
+
+        Special tokens are not recognised, nor are the user-defined pieces of SentencePiece.
+        """
+        ranks, firsts = self.encoder.encode_documents(text, doc_starts)
+        return ranks + np.int32(self.first_id), firsts
+
     def has_special(self, text: str) -> bool:
         """Whether the text of a special token stands in `text`."""
         return bool(self.special_tokens) and self._special_regex.search(text) is not None

@@ -19,6 +19,7 @@ from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
+from vocab.cli.study import app as study_app
 from vocab.cli.train import train
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
@@ -47,6 +48,7 @@ app.command()(shards)
 app.command()(train)
 app.command()(generate)
 app.command()(verify)
+app.add_typer(study_app, name="study")
 app.command()(bench)
 
 

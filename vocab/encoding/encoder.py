@@ -84,6 +84,7 @@ class Encoder:
         Returns:
             (ids, firsts): ids int32 end to end; those of document d are ids[firsts[d] : firsts[d + 1]], int64.
         """
+        text, doc_starts = self.pattern.prepared_documents(text, doc_starts)
         ends, pieces = self.pattern.ends_of_documents(text, doc_starts)
         ids, n_tokens = self._encode_pieces(text, ends)
         before = np.concatenate([[0], np.cumsum(n_tokens)])

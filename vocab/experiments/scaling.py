@@ -29,7 +29,7 @@ class HeadCost:
 
 def predicted_size(n_body: float, width: int) -> float:
     """The best number of ids by Tao et al. for a model of `n_body` parameters outside the embedding, at a width."""
-    best = _TAO_IDS * _TAO_WIDTH * (n_body / _TAO_BODY) ** TAO_POWER
+    best: float = _TAO_IDS * _TAO_WIDTH * (n_body / _TAO_BODY) ** TAO_POWER
     return best / width
 
 

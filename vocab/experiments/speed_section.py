@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from vocab.experiments.charts import coefficient_chart, speed_chart
 from vocab.experiments.rows import Row
@@ -20,7 +21,8 @@ def speed_section(spec: Spec, rows: Sequence[Row]) -> Section:
     by_machine: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_machine[str(row.key["machine"])][str(row.key["timing"])].append(row)
-    charts, sentences = {}, []
+    charts: dict[str, Any] = {}
+    sentences: list[str] = []
     for k, (machine, timings) in enumerate(sorted(by_machine.items())):
         findings = [
             analyse(timings[timing.name], spec.speed, _width(timing))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from vocab.experiments.rows import CYCLE, Row, RowFile
 from vocab.experiments.spec import Spec, SpeedSpec, Timing
 from vocab.experiments.speed_analysis import AGAIN
-from vocab.model.bench import BenchSettings, calls_for_sizes, freshly_compiled, kernels_of, time_cycle
+from vocab.model.bench import BenchSettings, calls_for_sizes
 from vocab.model.config import ModelConfig, preset
+from vocab.model.cycles import freshly_compiled, kernels_of, time_cycle, usual_dtype
 from vocab.model.machine import machine_name
+from vocab.model.parallel import choose_device
 
 Heard = Callable[[str, int, int], None]
 # Calls of each size before the first cycle: the first compiles, the next settle caches and clocks.
@@ -47,17 +50,18 @@ def run_timing(
     if not missing:
         return
     hear(what, timing.cycles - len(missing), timing.cycles)
-    settings = bench_settings(timing, seed)
+    place = choose_device(device)
+    settings = replace(bench_settings(timing, seed), dtype=usual_dtype(place))
     with freshly_compiled(padding=timing.mode != "compiled-unpadded"):
-        calls = calls_for_sizes(shape(timing), sorted({reference, *sizes}), settings, device)
-        named = {str(size): call for size, call in calls.items()} | {AGAIN: calls[reference]}
+        calls = calls_for_sizes(shape(timing), sorted({reference, *sizes}), settings, place)
+        named = {**calls, AGAIN: calls[str(reference)]}
         for _ in range(_WARM_UP_CALLS):
             for call in named.values():
                 call()
-        about = {**origin, "kernels": kernels_of(calls[reference], device)}
+        about = {**origin, "kernels": kernels_of(calls[str(reference)], place)}
         for done, key in enumerate(missing, timing.cycles - len(missing) + 1):
             order = np.random.default_rng([seed, int(str(key["cycle"]))])
-            rows.add(Row(study, key, {"seconds": time_cycle(named, order, device)}, about))
+            rows.add(Row(study, key, {"seconds": time_cycle(named, order, place)}, about))
             hear(what, done, timing.cycles)
 
 

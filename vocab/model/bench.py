@@ -20,6 +20,7 @@ from torch import nn
 
 from vocab.errors import TrainingError
 from vocab.model.config import ModelConfig
+from vocab.model.cycles import time_cycle
 from vocab.model.decoder import Decoder
 from vocab.model.evaluate import autocast
 from vocab.model.head import LanguageModel, head_loss
@@ -67,31 +68,19 @@ def bench_sizes(
     """Timings of sizes, in their order, the A/A pair last. Raises TrainingError for no sizes or too few cycles."""
     if not sizes or settings.cycles < 2:
         raise TrainingError("a benchmark needs at least one size and two cycles")
-    calls = _calls(config, [reference, *sizes], settings, device)
+    calls = calls_for_sizes(config, [reference, *sizes], settings, device)
     calls[AA] = calls[str(reference)]
     for call in calls.values():  # compile and warm up
         call()
     rng = np.random.default_rng(settings.seed)
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for cycle in range(settings.cycles):
-        names = [list(calls)[k] for k in rng.permutation(len(calls))]
-        cycle_seconds = dict.fromkeys(calls, 0.0)
-        for name in [*names, *reversed(names)]:
-            cycle_seconds[name] += _timed(calls[name], device) / 2
-        for name, value in cycle_seconds.items():
+        for name, value in time_cycle(calls, rng, device).items():
             seconds[name].append(value)
         if on_cycle:
             on_cycle(cycle + 1)
     wanted = {str(size): size for size in sizes} | {AA: reference}
     return [_timing(name, n_ids, seconds[name], seconds[str(reference)], rng) for name, n_ids in wanted.items()]
-
-
-def _timed(call: Callable[[], None], device: torch.device) -> float:
-    synchronise(device)
-    started = time.perf_counter()
-    call()
-    synchronise(device)
-    return time.perf_counter() - started
 
 
 def _timing(name: str, n_ids: int, ours: list[float], base: list[float], rng: np.random.Generator) -> Timing:
@@ -102,7 +91,7 @@ def _timing(name: str, n_ids: int, ours: list[float], base: list[float], rng: np
     return Timing(name, n_ids, statistics.median(ours), math.exp(middle), math.exp(low), math.exp(high))
 
 
-def _calls(
+def calls_for_sizes(
     config: ModelConfig, sizes: Sequence[int], settings: BenchSettings, device: torch.device
 ) -> dict[str, Callable[[], None]]:
     """What is timed for each size; the decoder's blocks are built and compiled once for all of them."""

@@ -53,7 +53,7 @@ def encode_block(block: Block, vocabulary: Vocabulary, errors: EncodingErrors, e
     starts = np.concatenate([batch.starts[:-1][kept], batch.starts[-1:]])
     ids, firsts = np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
     if kept.any():
-        ids, firsts = vocabulary.encoder.encode_documents(batch.text, starts)
+        ids, firsts = vocabulary.encode_documents(batch.text, starts)
     if end is not None:
         ids = np.insert(ids, firsts[:-1], end).astype(np.int32)
         firsts = firsts + np.arange(firsts.size)

@@ -45,14 +45,21 @@ class Workers:
             dist.barrier(group=self.group)
 
 
+def choose_device(device: str) -> torch.device:
+    """The device of that name; "auto" takes a GPU where there is one. Raises TrainingError where there is none."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise TrainingError(f"--device is auto, cpu or cuda, not {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("there is no NVIDIA GPU that torch can use: choose --device cpu")
+    return torch.device(device)
+
+
 def join(device: str = "auto") -> Workers:
     """The processes that torchrun started, or this one alone; "auto" takes a GPU where there is one."""
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("there is no NVIDIA GPU that torch can use: choose --device cpu")
-    place = torch.device(device)
+    place = choose_device(device)
     if place.type == "cuda":
         place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(place)

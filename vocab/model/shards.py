@@ -32,17 +32,21 @@ _END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
 def fingerprint(vocabulary: Vocabulary) -> str:
     """Sha256 over all that decides which ids a text becomes."""
     special = sorted(vocabulary.special_tokens.items())
-    about = json.dumps([special, vocabulary.pattern.sha256, vocabulary.inference]).encode()
-    digest = hashlib.sha256(about)
+    facts = [vocabulary.pattern.sha256, vocabulary.inference, vocabulary.first_id, vocabulary.byte_fallback]
+    digest = hashlib.sha256(json.dumps([special, *facts]).encode())
+    digest.update(vocabulary.merge_order.tobytes())
     digest.update(vocabulary.starts.tobytes())
     digest.update(vocabulary.blob.tobytes())
     return digest.hexdigest()
 
 
 def token_bytes(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
-    """Bytes of text behind each id, int32[max_id + 1]: 0 for special tokens and ids that are not in use."""
+    """Bytes of text behind each id, int32[max_id + 1]: 0 for special tokens and ids that are not in use.
+
+    The space that SentencePiece puts before a document counts as one, which is one byte too many for each document.
+    """
     found = np.zeros(vocabulary.max_id + 1, dtype=np.int32)
-    found[: vocabulary.n_tokens] = vocabulary.lengths
+    found[vocabulary.first_id : vocabulary.first_id + vocabulary.n_tokens] = vocabulary.lengths
     return found
 
 
