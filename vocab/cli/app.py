@@ -16,6 +16,7 @@ from vocab.cli.frontier import frontier
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.sizes import sizes
+from vocab.cli.train_tokenizer import train_tokenizer
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
@@ -40,6 +41,7 @@ app.command()(frontier)
 app.command()(bound)
 app.command()(check)
 app.command()(verify)
+app.command()(train_tokenizer)
 
 
 def _print_version(wanted: bool) -> None:
