@@ -21,6 +21,7 @@ from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
 from vocab.cli.train import train
+from vocab.cli.train_tokenizer import train_tokenizer
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
@@ -50,6 +51,7 @@ app.command()(generate)
 app.command()(verify)
 app.add_typer(study_app, name="study")
 app.command()(bench)
+app.command()(train_tokenizer)
 
 
 def _print_version(wanted: bool) -> None:

@@ -50,7 +50,7 @@ def write_page(markdown: str, charts: Mapping[str, Any]) -> str:
     data = json.dumps(specs).replace("</", "<\\/")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f"<style>{_STYLE}</style>\n<script>{vl_convert.javascript_bundle(None)}</script></head>\n<body>\n{body}\n"
+        f"<style>{_STYLE}</style>\n<script>{vl_convert.javascript_bundle()  # type: ignore[call-arg]}</script></head>\n<body>\n{body}\n"
         f"<script>const charts = {data};\n{_SCRIPT}</script>\n</body></html>\n"
     )
 

@@ -1,0 +1,92 @@
+"""`vocab train-tokenizer`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    reading,
+)
+from vocab.cli.screen import console, progress
+
+if TYPE_CHECKING:
+    from vocab.interop.train_tokenizer import TrainedTokenizer
+
+
+class StyleName(StrEnum):
+    """What kind of tokenizer is trained."""
+
+    llama2 = "llama2"
+    cl100k = "cl100k"
+
+
+def train_tokenizer(
+    style: Annotated[
+        StyleName,
+        typer.Option(
+            "--style",
+            help="llama2: SentencePiece's BPE with Llama 2's settings, which holds all the text in memory. cl100k: "
+            "byte-level BPE with cl100k_base's split pattern, by Hugging Face tokenizers, which holds the distinct "
+            "pre-tokens.",
+        ),
+    ],
+    size: Annotated[int, typer.Option("--size", help="Ids in the result, special tokens included.")],
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            "--corpus",
+            metavar="PATH",
+            help="Text to train on: a file, folder or glob of text, JSON lines or Parquet (plain, .gz, .zst), "
+            '"-" for standard input, or hf://DATASET[:SPLIT]. May be given several times. The documents that `vocab '
+            "count` holds out are left out here too.",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./STYLE-style-SIZE]")] = None,
+    special: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--special",
+            metavar="NAME",
+            help="Special token; may be given several times. llama2 has <unk>, <s> and </s> beside them. [default for "
+            "cl100k: <|endoftext|>]",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+) -> None:
+    """Train a tokenizer from scratch, to compare a pruned one with or to use."""
+    from vocab.formats.staging import check_target
+    from vocab.interop.train_tokenizer import check_request
+    from vocab.interop.train_tokenizer import train_tokenizer as run
+
+    directory = out or Path(f"{style.value}-style-{size}")
+    check_target(directory, force=force)
+    check_request(style.value, size, special)
+    with progress() as bar:
+        bar.add_task("train", total=None, rate="")
+        result = run(style.value, size, corpus, how=reading(column, documents, encoding_errors), special=special)
+    paths = result.save(directory, force=force)
+    _show(result, directory, [path.name for path in paths])
+
+
+def _show(result: TrainedTokenizer, directory: Path, names: list[str]) -> None:
+    report, screen = result.report, console()
+    read = report["corpus"]
+    screen.print(
+        f"{report['size']:,} ids in the style of {report['style']}, {len(report['special_tokens'])} of them special, "
+        f"from {read['n_bytes'] / 1e6:,.1f} MB in {read['n_documents']:,} documents "
+        f"({read['n_documents_held_out']:,} held out)."
+    )
+    screen.print(f"{report['seconds']:,.1f} s, peak memory {report['peak_memory_bytes'] / 1e6:,.0f} MB.")
+    screen.print(f"Wrote {directory}: {', '.join(names)}")
