@@ -322,8 +322,8 @@ PRUNE = ("prune", "--source", "small", "--corpus", "corpus.jsonl", "--target", T
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--candidates", "missing/file"], "no such file"),
-        (["--candidates", "binary.model"], "line 1 is not a base64 token"),
+        (["--candidates", "missing/file.model"], "no such file"),
+        (["--candidates", "binary.model"], "binary.model is not a SentencePiece model, or a damaged one"),
         (["--candidates", "empty.model"], "is empty"),
         (["--candidates", "absent.model"], "--candidates absent.model adds nothing: none of its 257 tokens"),
         (["--candidates", "small"], "--candidates small adds nothing"),

@@ -78,7 +78,7 @@ def mine(
     before or after them, so long as the longer one is not too long. The same on any number of threads.
 
     Memory: 20 bytes a character of the distinct pre-tokens, and for each distinct substring of one length, among those
-    whose two shorter ones are frequent, 60 to 110 bytes.
+    whose two shorter ones are frequent, 60 to 130 bytes.
     """
     found = _mine_lengths(counts, _Limits(min_count, min_documents, max_bytes), n_threads)
     begins, n_bytes, n, documents, is_closed = (
