@@ -47,10 +47,11 @@ def write_page(markdown: str, charts: Mapping[str, Any]) -> str:
     title = html.escape(markdown.partition("\n")[0].removeprefix("# "))
     specs = {_id(name): chart.to_dict() for name, chart in charts.items()}
     body = _PICTURE.sub(lambda m: f'<div class="chart" id="{_id(m[1])}" role="img" aria-label="{m[2]}"></div>', body)
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]
     data = json.dumps(specs).replace("</", "<\\/")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f"<style>{_STYLE}</style>\n<script>{vl_convert.javascript_bundle()  # type: ignore[call-arg]}</script></head>\n<body>\n{body}\n"
+        f"<style>{_STYLE}</style>\n<script>{bundle}</script></head>\n<body>\n{body}\n"
         f"<script>const charts = {data};\n{_SCRIPT}</script>\n</body></html>\n"
     )
 
