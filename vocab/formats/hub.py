@@ -26,8 +26,8 @@ def load_from_hub(name: str) -> Vocabulary:
         folder = huggingface_hub.snapshot_download(name, allow_patterns=_WANTED, cache_dir=_CACHE)
     except Exception as error:  # noqa: BLE001 - of many libraries: network, permission, cache, name
         raise SourceError(
-            f"{name} is neither a file nor a folder here, nor a Hugging Face repository that is cached or can be fetched "
-            f"({type(error).__name__})"
+            f"{name} is neither a file nor a folder here, nor a Hugging Face repository that is cached or can be "
+            f"fetched ({type(error).__name__})"
         ) from None
     vocabulary = read_folder(Path(folder))
     return replace(vocabulary, source=replace(vocabulary.source, name=name.rsplit("/", 1)[-1]))
