@@ -65,7 +65,7 @@ def encode_corpus(
     vocabulary: Vocabulary, corpus: list[str], out: Path, how: Reading, threads: int | None, *, force: bool
 ) -> ShardFacts:
     """Make shards under a progress bar."""
-    from vocab.model.make_shards import make_shards
+    from vocab.model.sharding import make_shards
     from vocab.threads import n_cores
 
     note_slow_split(vocabulary.pattern)

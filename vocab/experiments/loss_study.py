@@ -15,7 +15,7 @@ from vocab.experiments.sample import Sample, sample_corpus
 from vocab.experiments.spec import LossSpec, Spec
 from vocab.model.config import ModelConfig, preset
 from vocab.model.logs import read_log
-from vocab.model.make_shards import make_shards
+from vocab.model.sharding import make_shards
 from vocab.model.run import check_run_folder, train
 from vocab.model.settings import TrainSettings
 from vocab.model.shards import read_facts

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vocab.model.decoder import Decoder
     from vocab.model.export import load_export
     from vocab.model.generate import sample
-    from vocab.model.make_shards import make_shards
+    from vocab.model.sharding import make_shards
     from vocab.model.run import train
     from vocab.model.settings import TrainSettings
 
@@ -30,11 +30,11 @@ _HOMES = {
     "Decoder": "vocab.model.decoder",
     "TrainSettings": "vocab.model.settings",
     "load_export": "vocab.model.export",
-    "make_shards": "vocab.model.make_shards",
+    "make_shards": "vocab.model.sharding",
     "sample": "vocab.model.generate",
     "train": "vocab.model.run",
 }
-_WITHOUT_TORCH = {"vocab.model.config", "vocab.model.make_shards", "vocab.model.settings"}
+_WITHOUT_TORCH = {"vocab.model.config", "vocab.model.sharding", "vocab.model.settings"}
 
 
 def require_torch(what: str) -> None:
