@@ -163,6 +163,18 @@ def test_a_spike_goes_back_to_the_checkpoint_with_another_order(tmp_path):
     assert firsts[0] != firsts[1]
 
 
+def test_batches_that_differ_anyway_are_no_spikes(whole_run):
+    made = whole_run[1]
+    before = made.state.recent
+    made.state.recent = [4.0, 5.0, 4.5, 4.2, 4.9]
+    assert not made._is_spike(5.6)
+    assert made._is_spike(9.0)
+    made.state.recent = [4.5, 4.52, 4.49, 4.5, 4.51]
+    assert made._is_spike(5.6)
+    assert not made._is_spike(5.4)
+    made.state.recent = before
+
+
 def test_spikes_without_end_stop_training(tmp_path):
     def distill(model, ids, targets, documents):
         found = model(ids, targets, documents)
