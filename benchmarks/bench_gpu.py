@@ -1,7 +1,7 @@
 """All that training must reach on one H100 or H200, in under ten minutes.
 
 - `tinyllama-1.1b` at 2,048 tokens and `gpt2-124m-class`: a step of ours beside Hugging Face's Llama with SDPA,
-  compiled, under autocast to bfloat16, with kernel names, MFU and peak memory (wanted: 50% MFU, 460,000 tokens a second).
+  compiled, under autocast to bfloat16, with kernel names, MFU and peak memory (wanted: 50% MFU, 460,000 tokens/s).
 - Attention back ends side by side, forward and both passes, for RoPE and ALiBi; those that cannot run with the reason.
 - The head alone over sizes of vocabulary (`vocab bench` has the whole design).
 
