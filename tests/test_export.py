@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from vocab.errors import TrainingError
+from vocab.model.cache import KeyValueCache
 from vocab.model.config import ModelConfig
 from vocab.model.decoder import Decoder
 from vocab.model.export import export, load_export
@@ -97,3 +98,37 @@ def test_sampling_is_a_function_of_the_seed_and_stops(tmp_path, small_vocabulary
         next(sample(decoder, [], 1))
     with pytest.raises(TrainingError, match="temperature"):
         next(sample(decoder, [1], 1, temperature=-1))
+
+
+@pytest.mark.parametrize("position", ["rope", "alibi"])
+@pytest.mark.parametrize("n_kv_heads", [1, 2])
+def test_kept_keys_and_values_give_the_logits_of_the_whole_text(position, n_kv_heads):
+    shape = {"position": position, "n_kv_heads": n_kv_heads, "n_heads": 2, "width": 16, "max_seq": 24, "n_layers": 2}
+    decoder = Decoder(CONFIG.with_fields(shape))
+    decoder.initialise(0)
+    decoder.prepare(torch.float32, backward=False)
+    ids = torch.randint(0, decoder.config.n_ids, (1, 24), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = decoder.logits(ids)[0]
+        cache = KeyValueCache(decoder)
+        torch.testing.assert_close(cache.logits(ids[0, :10].tolist()), whole[9], atol=1e-5, rtol=1e-4)
+        for k in range(10, 22):
+            torch.testing.assert_close(cache.logits([int(ids[0, k])]), whole[k], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(cache.logits(ids[0, 22:].tolist()), whole[23], atol=1e-5, rtol=1e-4)
+        with pytest.raises(TrainingError, match="longest sequence"):
+            cache.logits([1])
+
+
+def test_sampling_goes_on_past_the_longest_sequence():
+    decoder = Decoder(CONFIG.with_fields({"max_seq": 8}))
+    decoder.initialise(0)
+    decoder.prepare(torch.float32, backward=False)
+    ids = [1, 2, 3]
+    for found in sample(decoder, [1, 2, 3], 20, temperature=0):
+        # By hand: what is in view is all since the start, or since the last half that was gone on from.
+        n_view = len(ids) if len(ids) <= 8 else 4 + (len(ids) - 9) % 5
+        with torch.inference_mode():
+            expected = decoder.logits(torch.tensor([ids[-n_view:]]))[0, -1].argmax()
+        assert found == int(expected)
+        ids.append(found)
+    assert len(ids) == 23

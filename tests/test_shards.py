@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from vocab.corpus.counting import is_held_out
 from vocab.errors import CorpusError, OutputError, TrainingError
-from vocab.model.sharding import make_shards
 from vocab.model.sampling import Sampler, permuted, rank_positions
+from vocab.model.sharding import make_shards
 from vocab.model.shards import (
     HEADER_INTS,
     TokenStream,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +23,14 @@ class PartName(StrEnum):
 
 
 def bench(
-    sizes: Annotated[list[int], typer.Option("--size", min=2, help="Vocabulary size to time. Give several.")],
+    sizes: Annotated[
+        list[str],
+        typer.Option(
+            "--size",
+            metavar="IDS[=BYTES]",
+            help="Vocabulary size to time, with its bytes a token for bytes a second. Give several.",
+        ),
+    ],
     preset: Annotated[PresetName, typer.Option("--preset", help="Shape of the model.")] = PresetName.micro,
     part: Annotated[PartName, typer.Option("--part", help="The head alone, or a whole step.")] = PartName.head,
     reference: Annotated[
@@ -38,13 +44,18 @@ def bench(
         str, typer.Option("--head", help="Head: chunked, plain, compiled, torch, liger or cce.")
     ] = "chunked",
     compiled: Annotated[bool, typer.Option("--compile", help="Run the blocks through torch.compile.")] = False,
+    padding: Annotated[
+        bool, typer.Option("--padding/--no-padding", help="Whether the compiler may pad shapes.")
+    ] = True,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Show where the time of a step of the reference goes.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the order and of the data.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File to write rows to, one JSON object each.")
+    ] = None,
 ) -> None:
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
-    from dataclasses import asdict
-
-    from vocab.environment import processor, versions
     from vocab.model import require_torch
     from vocab.model.config import preset as shape_of
 
@@ -52,9 +63,12 @@ def bench(
     import torch
 
     from vocab.model.bench import BenchSettings, bench_sizes
+    from vocab.model.bench_rows import hardware, json_row, write_rows
+    from vocab.model.parts import median_by_part
+    from vocab.model.throughput import peak
 
-    on_gpu = torch.cuda.is_available()
-    device = torch.device("cuda" if on_gpu else "cpu")
+    bytes_per_token = _sizes(sizes)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = shape_of(preset.value, max_seq=n_seq)
     settings = BenchSettings(
         batch=batch,
@@ -62,42 +76,72 @@ def bench(
         part=part.value,
         head=head,
         compile=compiled,
-        dtype=torch.bfloat16 if on_gpu else torch.float32,
+        padding=padding,
+        dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
         cycles=cycles,
         seed=seed,
     )
-    base = reference or sizes[0]
+    base = reference or next(iter(bytes_per_token))
     with progress() as bar:
         task = bar.add_task(f"time the {part.value}", total=cycles, rate="")
-        rows = bench_sizes(config, sizes, base, settings, device, lambda done: bar.update(task, completed=done))
-    where = torch.cuda.get_device_name() if on_gpu else processor()
-    _show(rows, base, batch * n_seq, f"{part.value} of {preset.value} against {base:,} ids, {where}")
+        rows = bench_sizes(
+            config, list(bytes_per_token), base, settings, device, lambda done: bar.update(task, completed=done)
+        )
+    known = {size: value for size, value in bytes_per_token.items() if value is not None}
+    title = f"{part.value} of {preset.value} against {base:,} ids, {hardware(device)['device']}"
+    top = peak(device)
+    _show(rows, base, settings.n_tokens, known, top.flops, title)
+    console().print(f"Peak: {top.flops / 1e9:,.0f} GFLOP/s, {top.source}.")
+    if parts:
+        _show_parts(median_by_part(config.with_fields({"n_ids": base}), settings, device))
     if json_file:
-        facts = {**versions(), "torch": torch.__version__}
-        content = {
-            "device": where,
-            "versions": facts,
-            "reference": base,
-            "settings": {**asdict(settings), "dtype": str(settings.dtype)},
-            "rows": [asdict(row) for row in rows],
-        }
-        json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_rows((json_row(row, config, settings, top, known, device) for row in rows), json_file)
 
 
-def _show(rows: list[Timing], reference: int, n_tokens: int, title: str) -> None:
+def _sizes(texts: list[str]) -> dict[int, float | None]:
+    """Sizes with their bytes a token, None where not given."""
+    from vocab.errors import TrainingError
+
+    found: dict[int, float | None] = {}
+    for text in texts:
+        size, equals, of_text = text.partition("=")
+        try:
+            found[int(size)] = float(of_text) if equals else None
+        except ValueError:
+            raise TrainingError(f"--size takes IDS or IDS=BYTES, not {text!r}") from None
+        if int(size) < 2:
+            raise TrainingError(f"--size must be at least 2, not {size}")
+    return found
+
+
+def _show(
+    rows: list[Timing], reference: int, n_tokens: int, bytes_per_token: dict[int, float], top: float, title: str
+) -> None:
     from vocab.sizes import size_facts
 
-    shown = table(title, ["ids", "Hamming weight", "zeros", "ms", "tokens/s", "time against", "95% interval"])
+    columns = ["ids", "Hamming weight", "zeros", "ms (quartiles)", "tokens/s", "kB/s", "of peak", "time (95%)"]
+    shown = table(title, columns)
     for row in rows:
         facts = size_facts(row.n_ids)
+        low, high = (1e3 * x for x in row.seconds_quartiles)
+        of_text = bytes_per_token.get(row.n_ids)
         shown.add_row(
             row.name if row.name != str(row.n_ids) else f"{row.n_ids:,}",
             str(facts.hamming_weight),
             str(facts.trailing_zeros),
-            f"{1e3 * row.seconds:,.2f}",
+            f"{1e3 * row.seconds:,.2f} ({low:,.2f}-{high:,.2f})",
             f"{n_tokens / row.seconds:,.0f}",
-            f"{row.ratio - 1:+.2%}",
-            f"{row.low - 1:+.2%} to {row.high - 1:+.2%}",
+            "" if of_text is None else f"{n_tokens * of_text / row.seconds / 1e3:,.0f}",
+            f"{row.flops / row.seconds / top:.0%}",
+            f"{row.ratio - 1:+.2%} ({row.low - 1:+.2%} to {row.high - 1:+.2%})",
         )
     console().print(shown)
     console().print(f"The last row times {reference:,} ids against itself: its interval is the noise of this run.")
+
+
+def _show_parts(seconds: dict[str, float]) -> None:
+    shown = table("Where a step's time goes", ["part", "ms", "share"])
+    total = sum(seconds.values())
+    for name, value in seconds.items():
+        shown.add_row(name, f"{1e3 * value:,.2f}", f"{value / total:.0%}")
+    console().print(shown)

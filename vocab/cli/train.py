@@ -55,16 +55,6 @@ class PrecisionName(StrEnum):
     fp8 = "fp8"
 
 
-# Sequences of a step, sequences held at a time, and learning rate that suit each preset.
-_DEFAULTS: dict[str, tuple[int, int, float]] = {
-    "micro": (4, 4, 1e-2),
-    "nano": (16, 8, 3e-3),
-    "gpt2-124m-class": (512, 64, 6e-4),
-    "tinyllama-1.1b": (1024, 8, 4e-4),
-    "lokilm-1.4b": (1024, 8, 4e-4),
-}
-
-
 def train(
     vocabulary: Annotated[str, typer.Option("--vocab", help="Vocabulary: a tiktoken name, a file or a folder.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the run: log, checkpoints, model, report.")],
@@ -144,7 +134,7 @@ def train(
     from vocab.formats import load
     from vocab.model import require_torch
     from vocab.model.config import preset as shape_of
-    from vocab.model.settings import TrainSettings
+    from vocab.model.settings import RECIPES, TrainSettings
     from vocab.model.shards import read_facts
 
     require_torch("training")
@@ -163,15 +153,15 @@ def train(
             how = reading(column, documents, encoding_errors)
             encode_corpus(whole, corpus or [], shards, how, threads, force=False)
     facts = read_facts(shards)
-    usual = _DEFAULTS[preset.value]
+    usual = RECIPES[preset.value]
     n_seq = n_seq or config.max_seq
-    batch = batch or usual[0]
+    batch = batch or usual.batch
     settings = TrainSettings(
         n_tokens=n_tokens or int(epochs * facts.n_tokens("train")),
         n_seq=n_seq,
         batch=batch,
-        micro_batch=micro_batch or min(usual[1], batch),
-        learning_rate=learning_rate or usual[2],
+        micro_batch=micro_batch or min(usual.micro_batch, batch),
+        learning_rate=learning_rate or usual.learning_rate,
         schedule=schedule.value,
         batch_warmup=batch_warmup,
         seed=seed,

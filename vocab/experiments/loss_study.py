@@ -15,9 +15,9 @@ from vocab.experiments.sample import Sample, sample_corpus
 from vocab.experiments.spec import LossSpec, Spec
 from vocab.model.config import ModelConfig, preset
 from vocab.model.logs import read_log
-from vocab.model.sharding import make_shards
 from vocab.model.run import check_run_folder, train
 from vocab.model.settings import TrainSettings
+from vocab.model.sharding import make_shards
 from vocab.model.shards import read_facts
 from vocab.model.trainer import Cadence
 from vocab.vocabulary import Vocabulary
@@ -78,10 +78,13 @@ class LossStudy:
             return
         if not (made.shards / "shards.json").exists():
             make_shards(made.vocabulary, [str(text.path)], made.shards, n_threads=self._n_threads, force=True)
+        facts = read_facts(made.shards)
+        if facts.n_tokens("held_out") < 2:
+            raise StudyError(f"none of the {text.n_documents} documents of the text is held out: raise megabytes")
         out = self._work / "runs" / f"{made.wanted.name}-seed-{seed}"
         check_run_folder(out, force=(out / "report.json").exists())
         config = preset(self._loss.preset, n_ids=made.vocabulary.max_id + 1, max_seq=self._loss.n_seq)
-        settings = self._settings(read_facts(made.shards).n_tokens("train"), seed)
+        settings = self._settings(facts.n_tokens("train"), seed)
         cadence = Cadence(
             checkpoint_steps=500,
             eval_bytes=max(1, int(self._loss.megabytes * 1e6 / self._loss.marks)),

@@ -9,6 +9,7 @@ from typing import Any
 import vocab
 from vocab.environment import versions
 from vocab.experiments.spec import Spec
+from vocab.model.bench_rows import training_versions
 from vocab.model.machine import machine
 
 
@@ -18,7 +19,7 @@ def origin(spec: Spec, device: str) -> dict[str, Any]:
         "spec_sha256": spec.sha256,
         "settings": dict(spec.settings),
         "commit": commit(),
-        "versions": dict(versions()),
+        "versions": training_versions(),
         "machine": dict(machine(device)),
     }
 

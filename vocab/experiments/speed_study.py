@@ -11,10 +11,10 @@ import numpy as np
 from vocab.experiments.rows import CYCLE, Row, RowFile
 from vocab.experiments.spec import Spec, SpeedSpec, Timing
 from vocab.experiments.speed_analysis import AGAIN
-from vocab.model.bench import BenchSettings, calls_for_sizes
+from vocab.model.bench import BenchSettings, calls_for_sizes, time_cycle
 from vocab.model.config import ModelConfig, preset
-from vocab.model.cycles import freshly_compiled, kernels_of, time_cycle, usual_dtype
-from vocab.model.machine import machine_name
+from vocab.model.kernels import longest_kernels
+from vocab.model.machine import machine_name, usual_dtype
 from vocab.model.parallel import choose_device
 
 Heard = Callable[[str, int, int], None]
@@ -52,17 +52,16 @@ def run_timing(
     hear(what, timing.cycles - len(missing), timing.cycles)
     place = choose_device(device)
     settings = replace(bench_settings(timing, seed), dtype=usual_dtype(place))
-    with freshly_compiled(padding=timing.mode != "compiled-unpadded"):
-        calls = calls_for_sizes(shape(timing), sorted({reference, *sizes}), settings, place)
-        named = {**calls, AGAIN: calls[str(reference)]}
-        for _ in range(_WARM_UP_CALLS):
-            for call in named.values():
-                call()
-        about = {**origin, "kernels": kernels_of(calls[str(reference)], place)}
-        for done, key in enumerate(missing, timing.cycles - len(missing) + 1):
-            order = np.random.default_rng([seed, int(str(key["cycle"]))])
-            rows.add(Row(study, key, {"seconds": time_cycle(named, order, place)}, about))
-            hear(what, done, timing.cycles)
+    calls = calls_for_sizes(shape(timing), sorted({reference, *sizes}), settings, place)
+    named = {**calls, AGAIN: calls[str(reference)]}
+    for _ in range(_WARM_UP_CALLS):
+        for call in named.values():
+            call()
+    about = {**origin, "kernels": longest_kernels(calls[str(reference)], place)}
+    for done, key in enumerate(missing, timing.cycles - len(missing) + 1):
+        order = np.random.default_rng([seed, int(str(key["cycle"]))])
+        rows.add(Row(study, key, {"seconds": time_cycle(named, order, place)}, about))
+        hear(what, done, timing.cycles)
 
 
 def shape(timing: Timing) -> ModelConfig:
@@ -84,6 +83,7 @@ def bench_settings(timing: Timing, seed: int) -> BenchSettings:
         part=timing.part,
         head="compiled" if compiled else "plain",
         compile=compiled,
+        padding=timing.mode != "compiled-unpadded",
         cycles=timing.cycles,
         seed=seed,
     )

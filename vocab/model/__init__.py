@@ -7,6 +7,7 @@ Configurations, shards and schedules are plain Python and numpy; torch is import
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from vocab.model.decoder import Decoder
     from vocab.model.export import load_export
     from vocab.model.generate import sample
-    from vocab.model.sharding import make_shards
     from vocab.model.run import train
     from vocab.model.settings import TrainSettings
+    from vocab.model.sharding import make_shards
 
 __all__ = ["PRESETS", "Decoder", "ModelConfig", "TrainSettings", "load_export", "make_shards", "sample", "train"]
+
+# The profiler, which names kernels, would write two lines to standard error each time.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 _HOMES = {
     "ModelConfig": "vocab.model.config",

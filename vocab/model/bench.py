@@ -8,39 +8,49 @@ median over cycles of log(t / t_ref); its interval comes from resampling cycles.
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from vocab.errors import TrainingError
 from vocab.model.config import ModelConfig
-from vocab.model.cycles import time_cycle
 from vocab.model.decoder import Decoder
 from vocab.model.evaluate import autocast
 from vocab.model.head import LanguageModel, head_loss
-from vocab.model.throughput import synchronise
+from vocab.model.kernels import longest_kernels
+from vocab.model.throughput import clock_mhz, peak_memory_bytes, timed
 
 Part = Literal["step", "head"]
 AA = "reference again"
 _RESAMPLES = 1000
+_WARM_UP = 3
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One size against the reference: seconds are the median over cycles; the interval holds 95% of resamples."""
+    """One size: seconds are over cycles; ratio is to the reference, its interval holds 95% of resamples.
+
+    `flops` are those of one call; `clocks_mhz` the GPU's clock before and after all cycles, None where unknown;
+    `peak_memory_bytes` is that of the size alone on a GPU, of the program elsewhere.
+    """
 
     name: str
     n_ids: int
     seconds: float
+    seconds_quartiles: tuple[float, float]
     ratio: float
     low: float
     high: float
+    n_cycles: int
+    flops: float
+    peak_memory_bytes: int
+    kernels: list[str]
+    clocks_mhz: tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +62,15 @@ class BenchSettings:
     part: Part = "head"
     head: str = "chunked"
     compile: bool = False
+    padding: bool = True  # whether the compiler may pad shapes; it does by default, which hides what a size costs
     dtype: torch.dtype = torch.float32
     cycles: int = 20
     seed: int = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of a call."""
+        return self.batch * self.n_seq
 
 
 def bench_sizes(
@@ -68,33 +84,86 @@ def bench_sizes(
     """Timings of sizes, in their order, the A/A pair last. Raises TrainingError for no sizes or too few cycles."""
     if not sizes or settings.cycles < 2:
         raise TrainingError("a benchmark needs at least one size and two cycles")
-    calls = calls_for_sizes(config, [reference, *sizes], settings, device)
-    calls[AA] = calls[str(reference)]
-    for call in calls.values():  # compile and warm up
-        call()
     rng = np.random.default_rng(settings.seed)
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for cycle in range(settings.cycles):
-        for name, value in time_cycle(calls, rng, device).items():
-            seconds[name].append(value)
+    calls = calls_for_sizes(config, [reference, *sizes], settings, device)
+    facts = {name: _warm(call, device) for name, call in calls.items()}
+    calls[AA], facts[AA] = calls[str(reference)], facts[str(reference)]
+    before = clock_mhz(device)
+    seconds = _cycles(calls, settings.cycles, rng, device, on_cycle)
+    clocks = before, clock_mhz(device)
+    base = seconds[str(reference)]
+    rows = []
+    for name, n_ids in ({str(size): size for size in sizes} | {AA: reference}).items():
+        low, high = np.quantile(seconds[name], [0.25, 0.75]).tolist()
+        middle = float(np.median(seconds[name]))
+        flops = flops_of(config.with_fields({"n_ids": n_ids}), settings)
+        ratios = ratio_interval(seconds[name], base, rng)
+        rows.append(Timing(name, n_ids, middle, (low, high), *ratios, settings.cycles, flops, *facts[name], clocks))
+    return rows
+
+
+def flops_of(config: ModelConfig, settings: BenchSettings) -> float:
+    """FLOPs of a call: those of `ModelConfig.flops_per_token`, or of the head's three products."""
+    if settings.part == "head":
+        return 6.0 * config.n_ids * config.width * settings.n_tokens
+    return config.flops_per_token(settings.n_seq) * settings.n_tokens
+
+
+def _warm(call: Callable[[], None], device: torch.device) -> tuple[int, list[str]]:
+    """Compile and warm up; then peak memory and kernels."""
+    for _ in range(_WARM_UP):
+        call()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    names = longest_kernels(call, device)
+    return peak_memory_bytes(device), names
+
+
+def _cycles(
+    calls: Mapping[str, Callable[[], None]],
+    n_cycles: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    on_cycle: Callable[[int], None] | None,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Seconds (n_cycles,) of each call: the mean of its two places in each cycle."""
+    seconds = {name: np.zeros(n_cycles) for name in calls}
+    for cycle in range(n_cycles):
+        for name, found in time_cycle(calls, rng, device).items():
+            seconds[name][cycle] = found
         if on_cycle:
             on_cycle(cycle + 1)
-    wanted = {str(size): size for size in sizes} | {AA: reference}
-    return [_timing(name, n_ids, seconds[name], seconds[str(reference)], rng) for name, n_ids in wanted.items()]
+    return seconds
 
 
-def _timing(name: str, n_ids: int, ours: list[float], base: list[float], rng: np.random.Generator) -> Timing:
-    logs = np.log(np.array(ours) / np.array(base))
+def time_cycle(
+    calls: Mapping[str, Callable[[], None]], rng: np.random.Generator, device: torch.device
+) -> dict[str, float]:
+    """Seconds of each call: the mean of two, one in a random order of all and one in its reverse."""
+    names = [list(calls)[k] for k in rng.permutation(len(calls))]
+    seconds = dict.fromkeys(calls, 0.0)
+    for name in [*names, *reversed(names)]:
+        seconds[name] += timed(calls[name], device) / 2
+    return seconds
+
+
+def ratio_interval(
+    ours: npt.NDArray[np.float64], base: npt.NDArray[np.float64], rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Median over cycles of ours / base, and the bounds of 95% of resamples of cycles."""
+    logs = np.log(ours / base)
     medians = np.median(rng.choice(logs, (_RESAMPLES, logs.size)), axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])
-    middle = float(np.median(logs))
-    return Timing(name, n_ids, statistics.median(ours), math.exp(middle), math.exp(low), math.exp(high))
+    return math.exp(float(np.median(logs))), math.exp(low), math.exp(high)
 
 
 def calls_for_sizes(
     config: ModelConfig, sizes: Sequence[int], settings: BenchSettings, device: torch.device
 ) -> dict[str, Callable[[], None]]:
-    """What is timed for each size; the decoder's blocks are built and compiled once for all of them."""
+    """What is timed for each size, by its digits; the decoder's blocks are built and compiled once for all of them."""
+    torch.manual_seed(settings.seed)
+    if settings.compile or settings.head == "compiled":
+        _set_up_compiler(len(sizes), padding=settings.padding)
     if settings.part == "head":
         return {str(size): _head_call(config, size, settings, device) for size in sizes}
     decoder = Decoder(config.with_fields({"n_ids": 1, "tied": config.tied}))
@@ -108,8 +177,18 @@ def calls_for_sizes(
     return {str(size): _step_call(model, size, trunk, settings, device) for size in sizes}
 
 
+def _set_up_compiler(n_sizes: int, *, padding: bool) -> None:
+    """A compiled head is compiled anew for each size; past its limit torch would silently run it uncompiled."""
+    from torch._dynamo import config as dynamo
+    from torch._inductor import config as inductor
+
+    torch._dynamo.reset()
+    dynamo.recompile_limit = max(dynamo.recompile_limit, n_sizes + 8)
+    inductor.shape_padding = inductor.comprehensive_padding = padding
+
+
 def _head_call(config: ModelConfig, size: int, settings: BenchSettings, device: torch.device) -> Callable[[], None]:
-    n = settings.batch * settings.n_seq
+    n = settings.n_tokens
     hidden = torch.randn(n, config.width, device=device, dtype=settings.dtype, requires_grad=True)
     weight = (torch.randn(size, config.width, device=device) * 0.02).requires_grad_()
     targets = torch.randint(0, size, (n,), device=device)
@@ -144,33 +223,3 @@ def _step_call(
             optimiser.zero_grad()
 
     return call
-
-
-def time_by_part(
-    model: LanguageModel, optimiser: torch.optim.Optimizer, ids: torch.Tensor, device: torch.device, dtype: torch.dtype
-) -> Mapping[str, float]:
-    """Seconds of one step by part, each waited for, so that their sum is a little more than a step without waiting.
-
-    `ids` is (B, T + 1) int64. Parts: trunk forward, head and loss forward, backward of both, optimiser.
-    """
-    marks = [("", time.perf_counter())]
-
-    def mark(name: str) -> None:
-        synchronise(device)
-        marks.append((name, time.perf_counter()))
-
-    mark("start")
-    with autocast(device, dtype):
-        hidden = model.trunk(model.decoder.embed(ids[:, :-1]), None)
-        mark("trunk forward")
-        cut = hidden.detach().requires_grad_()
-        total = model.loss(cut.flatten(0, 1), model.decoder.head_weight, ids[:, 1:].flatten()).total
-        mark("head and loss forward")
-    torch.autograd.backward(total / ids[:, 1:].numel())
-    mark("head and loss backward")
-    torch.autograd.backward(hidden, cut.grad)
-    mark("trunk backward")
-    optimiser.step()
-    optimiser.zero_grad()
-    mark("optimiser")
-    return {name: at - before for (name, at), (_, before) in zip(marks[2:], marks[1:], strict=False)}

@@ -25,18 +25,26 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.width, n_rows, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        """Map x (B, T, width) to the same shape."""
+    def project(self, x: Tensor, cos: Tensor | None, sin: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, D), keys and values (B, Hkv, T, D) of x (B, T, width), rotated where there are tables."""
         n_batch, n_seq, _ = x.shape
         heads = self.qkv(x).view(n_batch, n_seq, -1, self.head_dim).transpose(1, 2)  # (B, H + 2 Hkv, T, D)
         q, k, v = torch.split(heads, [self.n_heads, self.n_kv_heads, self.n_kv_heads], dim=1)
-        if context.cos is not None and context.sin is not None:
+        if cos is not None and sin is not None:
             # One rotation for queries and keys together.
-            turned = rotate(heads[:, : self.n_heads + self.n_kv_heads], context.cos, context.sin)
+            turned = rotate(heads[:, : self.n_heads + self.n_kv_heads], cos, sin)
             q, k = torch.split(turned, [self.n_heads, self.n_kv_heads], dim=1)
-        mixed = context.backend(q, k, v, context.state, documents=context.documents)  # (B, H, T, D)
-        projected: Tensor = self.out(mixed.transpose(1, 2).reshape(n_batch, n_seq, -1))
+        return q, k, v
+
+    def merge(self, mixed: Tensor) -> Tensor:
+        """Heads (B, H, T, D) to (B, T, width)."""
+        projected: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return projected
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Map x (B, T, width) to the same shape."""
+        q, k, v = self.project(x, context.cos, context.sin)
+        return self.merge(context.backend(q, k, v, context.state, documents=context.documents))
 
 
 class SwiGLU(nn.Module):
@@ -186,18 +194,21 @@ class Decoder(nn.Module):
         """
         return self.trunk(self.embed(ids), documents)
 
+    def check_length(self, n_tokens: int) -> None:
+        """Raise TrainingError for more tokens than the longest sequence."""
+        if n_tokens > self.config.max_seq:
+            raise TrainingError(f"{n_tokens} tokens are more than the model's longest sequence, {self.config.max_seq}")
+
     def embed(self, ids: Tensor) -> Tensor:
         """The first hidden states (B, T, width) of `ids` (B, T)."""
-        n_seq = ids.shape[1]
-        if n_seq > self.config.max_seq:
-            raise TrainingError(f"{n_seq} tokens are more than the model's longest sequence, {self.config.max_seq}")
+        self.check_length(ids.shape[1])
         embedded: Tensor = self.embedding(ids).to(self._dtype)
         return embedded
 
     def trunk(self, x: Tensor, documents: Tensor | None = None) -> Tensor:
         """Blocks and last norm: all that does not depend on the size of the vocabulary, and so is compiled once."""
         n_seq = x.shape[1]
-        cos, sin = (None, None) if self._tables is None else (table[:n_seq] for table in self._tables)
+        cos, sin = self.rotations(0, n_seq)
         context = Context(self.backend, self._state, cos, sin, documents)
         for block in self.blocks:
             if self.activation_checkpointing and self.training:
@@ -206,6 +217,13 @@ class Decoder(nn.Module):
                 x = block(x, context)
         normed: Tensor = self.norm(x)
         return normed
+
+    def rotations(self, first: int, n_seq: int) -> tuple[Tensor | None, Tensor | None]:
+        """RoPE's tables (n_seq, D) from position `first` on; None for ALiBi."""
+        if self._tables is None:
+            return None, None
+        cos, sin = self._tables
+        return cos[first : first + n_seq], sin[first : first + n_seq]
 
     def logits(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """Logits (B, T, n_ids)."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vocab.errors import TrainingError
+from vocab.model.cache import KeyValueCache
 from vocab.model.decoder import Decoder
 
 
@@ -23,25 +24,28 @@ def sample(
 ) -> Iterator[int]:
     """Ids that follow `ids`, one at a time, ending before `stop`; temperature 0 takes the likeliest.
 
-    The model must be prepared. It sees the last `max_seq` tokens, and computes them anew for each: it keeps no cache.
+    The model must be prepared. It keeps keys and values; when `max_seq` tokens are full, it goes on from the last half.
     Raises TrainingError without any id to begin with, for a negative temperature or a top_p that is no share.
     """
     if not ids:
         raise TrainingError("there is no token to begin with: give a prompt")
     if temperature < 0 or not 0 < top_p <= 1:
         raise TrainingError(f"temperature is at least 0 and top-p from 0 to 1, not {temperature} and {top_p}")
-    device = decoder.embedding.weight.device
     generator = torch.Generator().manual_seed(seed)
-    ids = list(ids)
     decoder.eval()
+    cache, seen = KeyValueCache(decoder), list(ids)
+    new = seen[-decoder.config.max_seq :]
     for _ in range(n_tokens):
-        context = torch.tensor([ids[-decoder.config.max_seq :]], device=device)
+        if cache.n_tokens + len(new) > decoder.config.max_seq:
+            cache.clear()
+            new = seen[-max(1, decoder.config.max_seq // 2) :]
         with torch.inference_mode():
-            logits = decoder.logits(context)[0, -1].float().cpu()
+            logits = cache.logits(new).float().cpu()
         found = _drawn(logits, temperature, top_p, generator)
         if found == stop:
             return
-        ids.append(found)
+        seen.append(found)
+        new = [found]
         yield found
 
 

@@ -72,15 +72,18 @@ class _Chunked(torch.autograd.Function):
 
 
 def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Nats (n,) of some tokens and the gradient (n, n_ids) of their sum by the logits, float32."""
+    """Nats (n,) of some tokens and the gradient (n, n_ids) of their sum by the logits, float32, by one exponential."""
     logits = (hidden @ matrix.T).float()
     known = targets != IGNORED
     index = targets.clamp(min=0)[:, None]
-    log_total = logits.logsumexp(dim=-1, keepdim=True)
-    each = (log_total - logits.gather(1, index)).squeeze(1) * known
-    slope = logits.sub_(log_total).exp_()
-    slope.scatter_add_(1, index, slope.new_full(index.shape, -1.0))
-    return each, slope.mul_(known[:, None])
+    logits.sub_(logits.amax(dim=-1, keepdim=True))
+    chosen = logits.gather(1, index)
+    slope = logits.exp_()
+    total = slope.sum(dim=-1, keepdim=True)
+    each = (total.log() - chosen).squeeze(1) * known
+    slope.mul_(known[:, None] / total)
+    slope.scatter_add_(1, index, -known[:, None].to(slope.dtype))
+    return each, slope
 
 
 def _add_product(total: Tensor, slope: Tensor, hidden: Tensor) -> None:
@@ -104,7 +107,7 @@ def plain(hidden: Tensor, weight: Tensor, targets: Tensor) -> Nats:
 
 
 def _compiled() -> HeadLoss:
-    return torch.compile(plain)
+    return torch.compile(plain, dynamic=False)  # each size of vocabulary has kernels of its own
 
 
 def _torch() -> HeadLoss:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,19 +16,29 @@ if TYPE_CHECKING:
 _N_SHOWN = 12
 
 
-def kernel_names(trainer: Trainer) -> list[str]:
-    """The dozen that take longest in one forward and backward pass, longest first; weights stay as they are."""
-    device, settings = trainer.workers.device, trainer.settings
-    batch = trainer.sampler.batch(0, min(settings.micro_batch, settings.batch), settings.seed)
-    ids, targets, numbers = on_device(batch, device)
-    precision = torch.float32 if settings.precision == "float32" else torch.bfloat16
+def longest_kernels(call: Callable[[], object], device: torch.device) -> list[str]:
+    """Names of the dozen kernels that take longest in a call, longest first."""
     on_gpu = device.type == "cuda"
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as seen:
-        with autocast(device, precision):
-            total = trainer.model(ids, targets, numbers).total
-        total.backward()
-    trainer.optimiser.zero_grad()
+        call()
     rows = sorted(
         seen.key_averages(), key=lambda row: -(row.self_device_time_total if on_gpu else row.self_cpu_time_total)
     )
     return [row.key for row in rows[:_N_SHOWN]]
+
+
+def kernel_names(trainer: Trainer) -> list[str]:
+    """Those of one forward and backward pass of a run; weights stay as they are."""
+    device, settings = trainer.workers.device, trainer.settings
+    batch = trainer.sampler.batch(0, min(settings.micro_batch, settings.batch), settings.seed)
+    ids, targets, numbers = on_device(batch, device)
+    precision = torch.float32 if settings.precision == "float32" else torch.bfloat16
+
+    def both() -> None:
+        with autocast(device, precision):
+            total = trainer.model(ids, targets, numbers).total
+        torch.autograd.backward(total)
+
+    names = longest_kernels(both, device)
+    trainer.optimiser.zero_grad()
+    return names

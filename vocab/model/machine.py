@@ -25,3 +25,8 @@ def machine_name(device: str) -> str:
     """A short name of the machine for keys and tables."""
     about = machine(device)
     return str(about.get("gpu") or f"{about['processor']}, {about['n_threads']} threads")
+
+
+def usual_dtype(device: torch.device) -> torch.dtype:
+    """What models are trained in there: bfloat16 on a GPU, float32 elsewhere."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from vocab.environment import processor, versions
+from vocab.environment import processor
 from vocab.errors import MissingExtraError, OutputError, TrainingError
 from vocab.formats.staging import staged_folder
 from vocab.model.attention import missing
+from vocab.model.bench_rows import training_versions
 from vocab.model.config import ModelConfig
 from vocab.model.curve import draw_curve
 from vocab.model.decoder import Decoder
@@ -32,7 +33,6 @@ from vocab.vocabulary import Vocabulary
 
 REPORT, MODEL, CURVE = "report.json", "model", "loss.png"
 _OURS = {"checkpoints", "log.jsonl", "tensorboard", "shards", MODEL, REPORT, CURVE}
-_PACKAGES = ("torch", "safetensors", "triton", "flash-attn", "liger-kernel", "cut-cross-entropy", "torchao")
 # Steps left out of the figures of speed: they compile and warm up.
 _WARM_UP_STEPS = 5
 
@@ -195,18 +195,6 @@ def _report(trainer: Trainer, held_out: Evaluation, vocabulary: Vocabulary, seco
             "peak_memory_bytes": peak_memory_bytes(device),
             "kernels": kernel_names(trainer),
         },
-        "versions": {**versions(), **_versions()},
+        "versions": training_versions(),
         "notes": [],
     }
-
-
-def _versions() -> dict[str, str]:
-    import importlib.metadata
-
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

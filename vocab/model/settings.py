@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -44,7 +46,8 @@ class TrainSettings:
         head: name of the head's loss.
         compile: run the decoder through torch.compile.
         activation_checkpointing: compute activations again in the backward pass.
-        spike: a loss this many nats a token above the median of the last `spike_window` steps is a spike.
+        spike: a loss this many nats a token above the median of the last `spike_window` steps is a spike, unless
+            losses of steps differ so much anyway.
         spike_window: steps; no spike is seen before so many.
         max_rollbacks: spikes after which training stops.
         distill_every: every so many steps the loss is distilled from teachers; 0 for never (LokiLM: 4).
@@ -151,3 +154,27 @@ class Plan:
                 f"a batch of {uneven[0]} sequences cannot be shared evenly by {world} processes: choose --batch a "
                 f"multiple of {world}, or of {_BATCH_STEPS * world} with a batch warm-up"
             )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What suits a preset's shape: sequences of a step, sequences that a process holds at a time, learning rate."""
+
+    batch: int
+    micro_batch: int
+    learning_rate: float
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        # On English text 0.01 gave a higher loss.
+        "micro": Recipe(4, 4, 4e-3),
+        "nano": Recipe(16, 8, 3e-3),
+        # GPT-3's rate for its 125M model (arXiv 2005.14165, table 2.1) and its half a million tokens a step.
+        "gpt2-124m-class": Recipe(512, 64, 6e-4),
+        # TinyLlama's two million tokens a step and rate (arXiv 2401.02385).
+        "tinyllama-1.1b": Recipe(1024, 8, 4e-4),
+        # LokiLM's are not stated (arXiv 2407.08370): those of TinyLlama.
+        "lokilm-1.4b": Recipe(1024, 8, 4e-4),
+    }
+)

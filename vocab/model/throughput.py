@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -80,12 +83,38 @@ class Throughput:
         )
 
 
-def peak_memory_bytes(device: torch.device) -> int | None:
-    """Most memory that tensors took on a GPU since the program began, None elsewhere."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory that tensors took on a GPU, or that the whole program took elsewhere, since it began."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def synchronise(device: torch.device) -> None:
     """Wait for a GPU; nothing elsewhere."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def timed(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call: between events on a GPU, by the clock elsewhere."""
+    if device.type != "cuda":
+        started = time.perf_counter()
+        call()
+        return time.perf_counter() - started
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end)) / 1e3
+
+
+def clock_mhz(device: torch.device) -> int | None:
+    """The GPU's clock now; None elsewhere, and where its driver's library for Python is not installed."""
+    if device.type != "cuda":
+        return None
+    try:
+        return torch.cuda.clock_rate(device)
+    except (ModuleNotFoundError, RuntimeError):
+        return None

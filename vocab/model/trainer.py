@@ -33,6 +33,9 @@ from vocab.model.throughput import synchronise
 # New data seeds after a rollback stand this far apart.
 _SEED_STRIDE = 1_000_003
 _GC_EVERY = 1000
+# Median deviations from the median: about 6 standard deviations of a normal one. Small batches of unlike documents
+# differ by more than a nat among themselves.
+_SPIKE_SPREADS = 9.0
 
 
 class Stopped(KeyboardInterrupt):
@@ -280,8 +283,13 @@ class Trainer:
         return found.total.item(), ordinary, float(sizes.sum())
 
     def _is_spike(self, loss: float) -> bool:
+        """Whether a loss is far above those before: by `spike`, and by what losses of such batches differ anyway."""
         recent = self.state.recent
-        return len(recent) >= self.settings.spike_window and loss > statistics.median(recent) + self.settings.spike
+        if len(recent) < self.settings.spike_window:
+            return False
+        middle = statistics.median(recent)
+        spread = statistics.median(abs(one - middle) for one in recent)
+        return loss > middle + max(self.settings.spike, _SPIKE_SPREADS * spread)
 
     def _roll_back(self, step: int, loss: float) -> None:
         """Go back to the last checkpoint and on with a new order of samples (LokiLM, arXiv 2407.08370)."""

@@ -1,0 +1,73 @@
+"""What a benchmark writes: one JSON object a row, each with its hardware, versions and settings."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vocab.environment import processor, versions
+from vocab.errors import OutputError
+from vocab.model.bench import BenchSettings, Timing
+from vocab.model.config import ModelConfig
+from vocab.model.throughput import MFU_FORMULA, Peak
+
+_PACKAGES = ("torch", "safetensors", "triton", "flash-attn", "liger-kernel", "cut-cross-entropy", "torchao")
+
+
+def training_versions() -> dict[str, str]:
+    """Versions of what training runs on, of what is installed."""
+    found = dict(versions())
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """The device that figures are of."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return {"device": name, "threads": torch.get_num_threads(), "cuda": torch.version.cuda}
+
+
+def json_row(
+    timing: Timing,
+    config: ModelConfig,
+    settings: BenchSettings,
+    top: Peak,
+    bytes_per_token: Mapping[int, float],
+    device: torch.device,
+) -> dict[str, Any]:
+    """A row: the timing, what follows from it, and all that it depends on.
+
+    `bytes_per_token` of a size, where it is known, gives bytes a second.
+    """
+    rate = settings.n_tokens / timing.seconds
+    of_text = bytes_per_token.get(timing.n_ids)
+    return {
+        **asdict(timing),
+        "tokens_per_second": rate,
+        "bytes_per_second": None if of_text is None else rate * of_text,
+        "share_of_peak": timing.flops / timing.seconds / top.flops,
+        "peak": asdict(top),
+        "flops_formula": MFU_FORMULA if settings.part == "step" else "6 × ids × width × tokens",
+        "model": asdict(config.with_fields({"n_ids": timing.n_ids})),
+        "settings": {**asdict(settings), "dtype": str(settings.dtype)},
+        "hardware": hardware(device),
+        "versions": training_versions(),
+    }
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as JSON lines; raises OutputError when the file cannot be written."""
+    try:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
