@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from functools import cache
 from itertools import accumulate, combinations, pairwise
 
@@ -277,6 +278,30 @@ def encode_scored_merges(scores: Mapping[str, float], piece: str) -> list[str | 
 def total_scored(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
     """Tokens of a whole corpus by scored merges."""
     return sum(count * len(encode_scored_merges(scores, piece)) for piece, count in counts.items())
+
+
+def encode_unigram(scores: Mapping[str, float], text: str) -> list[str | int]:
+    """The way of highest score, exact as fractions; starts are tried left to right, only a better way replaces another.
+
+    A character without a token is its bytes, and no token goes over it.
+    """
+    usable = {token: Fraction(score) for token, score in scores.items() if all(c in scores for c in token)}
+    best: list[tuple[Fraction, list[str | int]] | None] = [(Fraction(0), [])] + [None] * len(text)
+    for start, character in enumerate(text):
+        so_far, way = best[start]
+        offers = [(end, text[start:end]) for end in range(start + 1, len(text) + 1) if text[start:end] in usable]
+        ways = [(end, so_far + usable[token], [*way, token]) for end, token in offers]
+        if character not in usable:
+            ways = [(start + 1, so_far, [*way, *character.encode()])]
+        for end, score, new in ways:
+            if best[end] is None or score > best[end][0]:
+                best[end] = (score, new)
+    return best[len(text)][1]
+
+
+def total_unigram(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
+    """Tokens of a whole corpus by Unigram."""
+    return sum(count * len(encode_unigram(scores, piece)) for piece, count in counts.items())
 
 
 ENCODERS = {
