@@ -7,6 +7,7 @@ answered by two engines that share no code with the package: Hugging Face tokeni
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -302,6 +303,31 @@ def encode_unigram(scores: Mapping[str, float], text: str) -> list[str | int]:
 def total_unigram(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
     """Tokens of a whole corpus by Unigram."""
     return sum(count * len(encode_unigram(scores, piece)) for piece, count in counts.items())
+
+
+def all_ways(tokens: Collection[str], text: str) -> Iterator[list[str]]:
+    """Every way to cut a text into tokens; a character without a token stands alone and counts as nothing."""
+    if not text:
+        yield []
+    for end in range(1, len(text) + 1):
+        if text[:end] in tokens:
+            yield from ([text[:end], *way] for way in all_ways(tokens, text[end:]))
+    if text and text[0] not in tokens:
+        yield from all_ways(tokens, text[1:])
+
+
+def expected_uses(logs: Mapping[str, float], counts: Mapping[str, int]) -> tuple[Counter[str], float]:
+    """Uses of each token over all ways, weighted by their probabilities, and the logarithm of that of all ways."""
+    uses: Counter[str] = Counter()
+    likelihood = 0.0
+    for text, count in counts.items():
+        ways = [(way, math.exp(sum(logs[token] for token in way))) for way in all_ways(logs, text)]
+        total = sum(weight for _, weight in ways)
+        likelihood += count * math.log(total)
+        for way, weight in ways:
+            for token in way:
+                uses[token] += count * weight / total
+    return uses, likelihood
 
 
 ENCODERS = {

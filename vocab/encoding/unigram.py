@@ -28,6 +28,8 @@ from vocab.splitting.preparation import MARK
 _UNKNOWN_PENALTY = 10.0
 # What a user-defined piece has for each byte but one (`GetUserDefinedScore`), since 0.2.2.
 _FOR_EACH_BYTE = 0.1
+# Characters of a byte piece, <0xNN>, and two to spare: that many of the worst pieces are better than one.
+_N_BYTE_PIECE = 8
 # Scores become whole numbers, the largest about 2³⁶, so that paths of 2²⁶ tokens can be summed.
 _UNIT_BITS = 36
 # Bytes of text for which there is room at first; it grows when no place is left that no token crosses.
@@ -151,6 +153,11 @@ def _encode_from(text, keys, children, node_token, root, lengths, scores, unknow
         n = _write_path(text, begin, at, last, lengths, ids, n)
     state[0], state[1] = at, n
     return True
+
+
+def byte_score(scores: npt.NDArray[np.floating[Any]]) -> float:
+    """So low a score that tokenizers never takes a text like <0x41> for a byte if its characters are pieces."""
+    return _N_BYTE_PIECE * min(-1.0, math.floor(float(scores[256:].min())))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Source: transformers `convert_slow_tokenizer.py` (`LlamaConverter`, `SentencePieceExtractor`). A normalizer puts ▁
 before the text and in the place of spaces; bytes are pieces <0xNN>. In BPE every split of every piece is a merge, in
 the order of scores: Hugging Face merges listed pairs only, SentencePiece any pair that forms a piece. In Unigram bytes
-and special tokens have so low a score that no text becomes one by spelling its name, as it would in Hugging Face.
+have so low a score that no text becomes one by spelling its name, as it would in Hugging Face.
 
 User-defined pieces are added tokens that are looked for after normalization, since what follows one begins without ▁.
 Their own text is normalized too, and must come out as it is, so there the prefix is a replacement that spares it.
@@ -11,7 +11,6 @@ Their own text is normalized too, and must come out as it is, so there the prefi
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,14 +22,13 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, processors
 
 from vocab.encoding.encoder import InferenceMethod
+from vocab.encoding.unigram import byte_score
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
 from vocab.vocabulary import Source, Vocabulary
 
 _BEGIN = "<s>"
-# Characters of a byte piece, <0xNN>, and two to spare: that many of the worst pieces are better than one.
-_N_BYTE_PIECE = 8
 _BUT_FOR, _ONLY = r"\A(?!(?:", r"\z)"  # the beginning of a text, unless it is one of some texts
 
 
@@ -72,9 +70,11 @@ def _model(vocabulary: Vocabulary, pieces: list[str], ids: dict[str, int]) -> mo
     if vocabulary.inference != "unigram":
         merges = all_merges(pieces, vocabulary.merge_order.tolist())
         return models.BPE(ids, merges, unk_token=vocabulary.unknown, fuse_unk=True, byte_fallback=True)
-    scores = dict(zip(pieces[256:], _scores(vocabulary)[256:].tolist(), strict=True))
-    never = _N_BYTE_PIECE * min(-1.0, math.floor(min(scores.values())))
-    in_order = [(piece, scores.get(piece, never)) for piece in ids]
+    listed = _scores(vocabulary)
+    scores = dict(zip(pieces, listed.tolist(), strict=True))
+    if vocabulary.source.format == "sentencepiece":
+        scores |= dict.fromkeys(pieces[:256], byte_score(listed))
+    in_order = [(piece, scores.get(piece, 0.0)) for piece in ids]
     return models.Unigram(in_order, unk_id=ids[vocabulary.unknown or ""], byte_fallback=True)
 
 
