@@ -7,10 +7,12 @@ answered by two engines that share no code with the package: Hugging Face tokeni
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from functools import cache
 from itertools import accumulate, combinations, pairwise
 
@@ -277,6 +279,55 @@ def encode_scored_merges(scores: Mapping[str, float], piece: str) -> list[str | 
 def total_scored(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
     """Tokens of a whole corpus by scored merges."""
     return sum(count * len(encode_scored_merges(scores, piece)) for piece, count in counts.items())
+
+
+def encode_unigram(scores: Mapping[str, float], text: str) -> list[str | int]:
+    """The way of highest score, exact as fractions; starts are tried left to right, only a better way replaces another.
+
+    A character without a token is its bytes, and no token goes over it.
+    """
+    usable = {token: Fraction(score) for token, score in scores.items() if all(c in scores for c in token)}
+    best: list[tuple[Fraction, list[str | int]] | None] = [(Fraction(0), [])] + [None] * len(text)
+    for start, character in enumerate(text):
+        so_far, way = best[start]
+        offers = [(end, text[start:end]) for end in range(start + 1, len(text) + 1) if text[start:end] in usable]
+        ways = [(end, so_far + usable[token], [*way, token]) for end, token in offers]
+        if character not in usable:
+            ways = [(start + 1, so_far, [*way, *character.encode()])]
+        for end, score, new in ways:
+            if best[end] is None or score > best[end][0]:
+                best[end] = (score, new)
+    return best[len(text)][1]
+
+
+def total_unigram(scores: Mapping[str, float], counts: Mapping[str, int]) -> int:
+    """Tokens of a whole corpus by Unigram."""
+    return sum(count * len(encode_unigram(scores, piece)) for piece, count in counts.items())
+
+
+def all_ways(tokens: Collection[str], text: str) -> Iterator[list[str]]:
+    """Every way to cut a text into tokens; a character without a token stands alone and counts as nothing."""
+    if not text:
+        yield []
+    for end in range(1, len(text) + 1):
+        if text[:end] in tokens:
+            yield from ([text[:end], *way] for way in all_ways(tokens, text[end:]))
+    if text and text[0] not in tokens:
+        yield from all_ways(tokens, text[1:])
+
+
+def expected_uses(logs: Mapping[str, float], counts: Mapping[str, int]) -> tuple[Counter[str], float]:
+    """Uses of each token over all ways, weighted by their probabilities, and the logarithm of that of all ways."""
+    uses: Counter[str] = Counter()
+    likelihood = 0.0
+    for text, count in counts.items():
+        ways = [(way, math.exp(sum(logs[token] for token in way))) for way in all_ways(logs, text)]
+        total = sum(weight for _, weight in ways)
+        likelihood += count * math.log(total)
+        for way, weight in ways:
+            for token in way:
+                uses[token] += count * weight / total
+    return uses, likelihood
 
 
 ENCODERS = {

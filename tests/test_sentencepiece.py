@@ -359,7 +359,7 @@ def without(*texts):
 
 
 FAULTS = {
-    "words": (lambda m: setattr(m.trainer_spec, "model_type", 3), "not BPE"),
+    "words": (lambda m: setattr(m.trainer_spec, "model_type", 3), "neither BPE nor Unigram"),
     "no bytes": (lambda m: setattr(m.trainer_spec, "byte_fallback", False), "refuses|no byte fallback"),
     "spaces removed": (lambda m: setattr(m.normalizer_spec, "remove_extra_whitespaces", True), "removes spaces"),
     "spaces kept": (lambda m: setattr(m.normalizer_spec, "escape_whitespaces", False), "does not write spaces as ▁"),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
-from vocab.splitting.preparation import MARK
+from vocab.splitting.preparation import MARK, byte_piece
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import tokenizers
 
     from vocab.encoding.encoder import Encoder, InferenceMethod
+    from vocab.encoding.unigram import Scores
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,11 @@ class Vocabulary:
         special_tokens: text of each special token and its id, below or above the ordinary ones; a source may leave
             holes.
         pattern: how text is cut into pre-tokens before any token is looked for.
-        inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy.
+        inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
+            scored-merges or unigram.
         first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
-        scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space.
+        scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space. Under unigram from
+            a tokenizer.json, float64 as there; sums are then rounded as tokenizers does it, else as sentencepiece does.
         byte_fallback: whether ranks 0 … 255 are bytes that only stand for characters without a token.
         user_defined: those special tokens that are recognised in every text.
         unknown: the special token that SentencePiece has for what it cannot spell.
@@ -67,7 +70,7 @@ class Vocabulary:
     inference: InferenceMethod = "merges"
     source: Source = field(default=Source("unnamed"))
     first_id: int = 0
-    scores: npt.NDArray[np.float32] | None = None
+    scores: npt.NDArray[np.floating[Any]] | None = None
     byte_fallback: bool = False
     user_defined: frozenset[str] = frozenset()
     unknown: str | None = None
@@ -172,6 +175,13 @@ class Vocabulary:
         order: npt.NDArray[np.int32] = np.unique(-self.scores, return_inverse=True)[1].astype(np.int32)
         return order
 
+    @property
+    def _order_or_scores(self) -> npt.NDArray[Any]:
+        """What decides between tokens: for unigram the scores as SentencePiece stores them, but for bytes."""
+        if self.inference == "unigram" and self.scores is not None:
+            return self.scores[256:].astype(np.float32)
+        return self.merge_order
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocabulary):
             return NotImplemented
@@ -181,7 +191,7 @@ class Vocabulary:
             and self.pattern.sha256 == other.pattern.sha256
             and dict(self.special_tokens) == dict(other.special_tokens)
             and (self.byte_fallback, self.user_defined) == (other.byte_fallback, other.user_defined)
-            and np.array_equal(self.merge_order, other.merge_order)
+            and np.array_equal(self._order_or_scores, other._order_or_scores)
             and np.array_equal(self.starts, other.starts)
             and np.array_equal(self.blob, other.blob)
         )
@@ -200,9 +210,25 @@ class Vocabulary:
         from vocab.encoding.encoder import Encoder
 
         try:
-            return Encoder(self.blob, self.starts, self.pattern, self.inference, self.byte_fallback, self.merge_order)
+            settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
+            return Encoder(self.blob, self.starts, *settings)
         except ValueError as error:
             raise SourceError(f"{self.source.name} cannot encode every text: {error}") from None
+
+    @property
+    def _unigram_scores(self) -> Scores | None:
+        from vocab.encoding.unigram import Scores
+
+        if self.inference != "unigram" or self.scores is None:
+            return None
+        if self._finds_user_defined:
+            return Scores.of_sentencepiece(self.scores, sorted(self.user_defined))
+        return Scores.of_tokenizers(self.scores, [byte_piece(k) for k in range(256)])
+
+    @property
+    def _finds_user_defined(self) -> bool:
+        """Whether user-defined pieces are looked for among the tokens, as under sentencepiece's Unigram."""
+        return self.inference == "unigram" and self.source.format == "sentencepiece"
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.
@@ -218,8 +244,9 @@ class Vocabulary:
         return ids
 
     def _encode_text(self, text: str) -> list[int]:
-        if not self.user_defined:
-            ids: list[int] = (self.encoder.encode(_utf8(text)) + self.first_id).tolist()
+        if not self.user_defined or self._finds_user_defined:
+            numbers = self.encoder.encode(_utf8(text))
+            ids: list[int] = (self._ids[numbers] if self.user_defined else numbers + self.first_id).tolist()
             return ids
         prepared = self.pattern.prepared(_utf8(text)).decode()
         ids = []
@@ -268,6 +295,12 @@ class Vocabulary:
     @cached_property
     def _user_defined_regex(self) -> re.Pattern[str]:
         return _any_of(self._user_defined_ids)
+
+    @cached_property
+    def _ids(self) -> npt.NDArray[np.int64]:
+        """Ids by rank, and those of user-defined pieces after them."""
+        others = [self.special_tokens[text] for text in sorted(self.user_defined)]
+        return np.concatenate([np.arange(self.n_tokens) + self.first_id, np.array(others, dtype=np.int64)])
 
     @cached_property
     def _user_defined_ids(self) -> dict[str, int]:

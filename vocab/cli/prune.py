@@ -149,6 +149,14 @@ def prune(
         int,
         typer.Option("--pad-to-multiple-of", min=1, help="State the embedding rows for this multiple; invents no ids."),
     ] = 1,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--no-refit",
+            help="With a Unigram source: fit the kept pieces' scores to the corpus by EM, or leave them the source's, "
+            "with which text becomes fewer tokens.",
+        ),
+    ] = False,
     certify: Annotated[
         bool, typer.Option("--certify", help="Prove how far the result is above the best possible, in certificate.zip.")
     ] = False,
@@ -189,6 +197,7 @@ def prune(
             keep=tokens,
             special=special or [],
             pad_to_multiple_of=pad_to_multiple_of,
+            refit=refit,
             certify=certify,
             limits=Limits(gap / 100, seconds),
             n_threads=threads,

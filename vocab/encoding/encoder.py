@@ -9,20 +9,22 @@ import numpy.typing as npt
 
 from vocab.encoding import inference
 from vocab.encoding.lattice import Lattice, TokenTrie
+from vocab.encoding.unigram import Scores, TextEncoder
 from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
-InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges"]
+InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram"]
 INFERENCE_METHODS: tuple[InferenceMethod, ...] = get_args(InferenceMethod)
 # Those of SentencePiece, which go from characters; all others go from single bytes.
-CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges"})
+CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
 METHOD_CODES: dict[InferenceMethod, int] = {
     "merges": inference.MERGES,
     "least-tokens": inference.LEAST_TOKENS,
     "longest-prefix": inference.LONGEST_PREFIX,
     "ungreedy": inference.UNGREEDY,
     "scored-merges": inference.SCORED_MERGES,
+    "unigram": inference.UNIGRAM,
 }
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
@@ -34,8 +36,8 @@ _PART_BYTES = 8 << 20
 class Encoder:
     """Encodes with the tokens (blob uint8, starts int64[n + 1]) of a vocabulary; ids are token positions.
 
-    For `byte_fallback` and `order` see `TokenTrie.build`. Raises ValueError when a token repeats or one of the 256
-    single bytes is missing.
+    For `byte_fallback` and `order` see `TokenTrie.build`; unigram, and only that, has `scores`. Raises ValueError when
+    a token repeats or one of the 256 single bytes is missing.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Encoder:
         method: InferenceMethod,
         byte_fallback: bool = False,
         order: npt.NDArray[np.int32] | None = None,
+        scores: Scores | None = None,
     ) -> None:
-        self.trie = TokenTrie.build(blob, starts, byte_fallback, order)
+        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, scores.units if scores else None)
+        self._whole_texts = TextEncoder(blob, starts, scores) if scores else None
         missing = np.flatnonzero(self.trie.byte_tokens < 0).tolist()
         if missing:
             raise ValueError(f"the vocabulary lacks {len(missing)} of the 256 single bytes, first {missing[0]}")
@@ -60,7 +64,12 @@ class Encoder:
         return self.encode_prepared(self.pattern.prepared(text))
 
     def encode_prepared(self, text: bytes) -> npt.NDArray[np.int32]:
-        """The same for a text that is prepared as the split pattern wants it."""
+        """The same for a text that is prepared as the split pattern wants it.
+
+        Under unigram the text is encoded as one, as runtimes do, and `Scores.others` have their numbers.
+        """
+        if self._whole_texts:
+            return self._whole_texts.encode(text)
         ends = self.pattern.ends(text)
         raw = np.frombuffer(text, dtype=np.uint8)
         parts = []
@@ -110,7 +119,10 @@ class Encoder:
     def encode_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Tokens of pre-tokens: (ids int32[len(blob)], sizes int32[n]); those of w are ids[starts[w]:][:sizes[w]]."""
+        """Tokens of pre-tokens: (ids int32[len(blob)], sizes int32[n]); those of w are ids[starts[w]:][:sizes[w]].
+
+        Under unigram ways of equal score are told apart by their first difference alone, and not by rounding.
+        """
         lattice = Lattice.build(self.trie, blob, starts, n_threads)
         ids = np.empty(blob.size, dtype=np.int32)
         sizes = np.empty(starts.size - 1, dtype=np.int32)

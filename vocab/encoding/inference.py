@@ -21,6 +21,7 @@ LEAST_TOKENS = 1  # shortest path; of equal ones, that whose last token is longe
 LONGEST_PREFIX = 2  # greedy from the left
 UNGREEDY = 3  # TokenMonster's: the longest token or one of two shorter ones, by what can follow it
 SCORED_MERGES = 4  # SentencePiece's BPE: merges of characters by `order`, bytes for characters without a token
+UNIGRAM = 5  # SentencePiece's other: the path of highest score, bytes for characters without a token
 
 # Without reference counts of arrays (_nrt): the caller holds all of them, and counting took half of the time. Neither
 # such a kernel nor any that it calls can allocate an array.
@@ -29,10 +30,11 @@ _KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 # Above this many bytes merges go through a heap: O(n log n) instead of O(n²) for one huge pre-token.
 _HEAP_BYTES = 200
 _NONE = np.int32(2**31 - 1)
+_UNSEEN, _UNKNOWN = np.int32(-2), np.int32(-1)
 
 
 class Scratch(NamedTuple):
-    """What one encoding writes, int32 with room for the bytes of the pre-token and 2 more.
+    """What one encoding writes, int32 and int64 with room for the bytes of the pre-token and 2 more.
 
     `path` holds the tokens; `tree`, with room for 6 times as many, every token of 2 bytes or more that came up on the
     way to them, some more than once; the others are the method's own.
@@ -45,6 +47,7 @@ class Scratch(NamedTuple):
     c: npt.NDArray[np.int32]
     d: npt.NDArray[np.int32]
     heap: npt.NDArray[np.int64]
+    best: npt.NDArray[np.int64]
 
 
 class Ledger(NamedTuple):
@@ -103,6 +106,7 @@ def _scratch(starts, a, b):
         np.empty(room, dtype=np.int32),
         np.empty(room, dtype=np.int32),
         np.empty(3 * room if room > _HEAP_BYTES else 0, dtype=np.int64),
+        np.empty(room, dtype=np.int64),
     )
 
 
@@ -380,6 +384,88 @@ def _scored_merges(lattice, alive, first, n_bytes, scratch):
 
 
 @njit(**_KERNEL)
+def _find_unknown(lattice, alive, first, n_bytes, scratch):
+    """Write to scratch.b[i] how many characters before byte i have no live token; returns how many tokens others have.
+
+    Those of 2 bytes or more go to scratch.tree. Only places where characters begin are written, and the end.
+    """
+    n_tree = n_unknown = i = 0
+    while i < n_bytes:
+        width = min(_width(lattice.blob[first + i]), n_bytes - i)
+        scratch.b[i] = n_unknown
+        token = _find(lattice, alive, first + i, width)
+        if token == _NONE:
+            n_unknown += 1
+        elif width > 1:
+            scratch.tree[n_tree] = token
+            n_tree += 1
+        i += width
+    scratch.b[n_bytes] = n_unknown
+    return n_tree
+
+
+@njit(**_KERNEL)
+def _unigram(lattice, alive, first, n_bytes, scratch):
+    """The path of highest summed score; only a strictly better way replaces one found from an earlier start.
+
+    A character without a live token is bytes, and no token goes over it. sentencepiece would take one that does, but
+    wherever each character of every piece is a piece too, which readers and writers check, there is none. Sums are
+    whole numbers, so that they come to the same in whatever pieces a text is cut; `unigram` adds up as runtimes do.
+    """
+    best, last, unknown = scratch.best, scratch.a, scratch.b
+    n_tree = _find_unknown(lattice, alive, first, n_bytes, scratch)
+    for i in range(1, n_bytes + 1):
+        last[i] = _UNSEEN
+    best[0] = 0
+    i = 0
+    while i < n_bytes:
+        width = min(_width(lattice.blob[first + i]), n_bytes - i)
+        if unknown[i + width] > unknown[i]:
+            best[i + width] = best[i]
+            last[i + width] = _UNKNOWN
+            i += width
+            continue
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            token = lattice.edge_tokens[e]
+            end = i + lattice.edge_lengths[e]
+            if not alive[token] or unknown[end] > unknown[i]:
+                continue
+            score = best[i] + lattice.units[token]
+            if last[end] == _UNSEEN or score > best[end]:
+                best[end] = score
+                last[end] = token
+        i += width
+    return _unigram_path(lattice, first, n_bytes, n_tree, scratch)
+
+
+@njit(**_KERNEL)
+def _unigram_path(lattice, first, n_bytes, n_tree, scratch):
+    """Follow scratch.a back from the end; the tokens go to scratch.path, and after n_tree ones to scratch.tree."""
+    path, last = scratch.path, scratch.a
+    n, end = 0, n_bytes
+    while end > 0:
+        token = last[end]
+        if token != _UNKNOWN:
+            path[n] = token
+            n += 1
+            end -= lattice.lengths[token]
+            if lattice.lengths[token] > 1:
+                scratch.tree[n_tree] = token
+                n_tree += 1
+            continue
+        start = end - 1
+        while last[start] == _UNSEEN and start > 0:
+            start -= 1
+        for k in range(end - 1, start - 1, -1):
+            path[n] = lattice.byte_tokens[lattice.blob[first + k]]
+            n += 1
+        end = start
+    for k in range(n // 2):
+        path[k], path[n - 1 - k] = path[n - 1 - k], path[k]
+    return n, n_tree
+
+
+@njit(**_KERNEL)
 def _least_tokens(lattice, alive, first, n_bytes, scratch):
     """Dynamic programme over bytes; only a strictly better way replaces one found from an earlier start."""
     best, last = scratch.a, scratch.b
@@ -549,6 +635,8 @@ def _encode(method, lattice, alive, w, scratch):
         return _merge_long(lattice, alive, first, n_bytes, scratch)
     if method == SCORED_MERGES:
         return _scored_merges(lattice, alive, first, n_bytes, scratch)
+    if method == UNIGRAM:
+        return _unigram(lattice, alive, first, n_bytes, scratch)
     if method == UNGREEDY:
         return _ungreedy(lattice, alive, first, n_bytes, scratch)
     if method == LEAST_TOKENS:
@@ -902,7 +990,8 @@ def revival_gains(method, lattice, alive, counts, sizes, candidates, a, b, gains
         return
     for w in range(a, b):
         # One token cannot be fewer; but a revived one can break up a segment, which is never looked up whole.
-        if sizes[w] == 1 and method != SCORED_MERGES and (method != MERGES or w < lattice.n_whole):
+        goes_by_score = method == SCORED_MERGES or method == UNIGRAM
+        if sizes[w] == 1 and not goes_by_score and (method != MERGES or w < lattice.n_whole):
             continue
         for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
             token = lattice.edge_tokens[e]

@@ -148,6 +148,7 @@ class TokenTrie:
     shapes: Shapes
     order: npt.NDArray[np.int32]  # of merging: the token of least order goes first, of equal ones that further left
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256], -1 where there is none
+    units: npt.NDArray[np.int64]  # score of each token under unigram as a whole number; empty for others
 
     @classmethod
     def build(
@@ -156,6 +157,7 @@ class TokenTrie:
         starts: npt.NDArray[np.int64],
         byte_fallback: bool = False,
         order: npt.NDArray[np.int32] | None = None,
+        units: npt.NDArray[np.int64] | None = None,
     ) -> TokenTrie:
         """With `byte_fallback` the first 256 tokens are bytes that stand for characters without a token: not looked up.
 
@@ -184,6 +186,7 @@ class TokenTrie:
             Shapes.build(blob, starts),
             tokens if order is None else order,
             tokens[:256].copy() if byte_fallback else np.array(singles, dtype=np.int32),
+            np.empty(0, dtype=np.int64) if units is None else units,
         )
 
     def occurrences(
@@ -243,6 +246,7 @@ class Lattice(NamedTuple):
     blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
     order: npt.NDArray[np.int32]  # of merging, a token
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]
+    units: npt.NDArray[np.int64]  # score of each token under unigram
 
     @property
     def n_pretokens(self) -> int:
@@ -277,7 +281,7 @@ class Lattice(NamedTuple):
         run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, edge_lengths, True), shards)
         edges = frozen(edge_starts), frozen(edge_tokens), frozen(edge_lengths)
         whole = starts.size - 1 if n_whole is None else n_whole
-        last = frozen(trie.order), frozen(trie.byte_tokens)
+        last = frozen(trie.order), frozen(trie.byte_tokens), frozen(trie.units)
         return cls(starts, *edges, frozen(trie.lengths), trie.shapes, whole, blob, *last)
 
 

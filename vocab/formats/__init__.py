@@ -21,9 +21,9 @@ def load(name_or_path: str | Path) -> Vocabulary:
 
     Names are tiktoken's ("cl100k_base", needing no network, "o200k_base", "gpt2" …) and those of Hugging Face
     repositories ("mistralai/Mistral-7B-v0.1"). What a file is, its content says: ranks in base64 (`.tiktoken`, and the
-    `tokenizer.model` of Llama 3 and 4), a SentencePiece model (that of Llama 2 and Mistral), a `tokenizer.json`, a
-    `tekken.json`, or a TokenMonster vocabulary in YAML. A folder holds one of them. A path that exists goes before a
-    name. Raises SourceError when it is missing, damaged or of another kind.
+    `tokenizer.model` of Llama 3 and 4), a SentencePiece model (BPE, as in Llama 2 and Mistral, or Unigram), a
+    `tokenizer.json`, a `tekken.json`, or a TokenMonster vocabulary in YAML. A folder holds one of them. A path that
+    exists goes before a name. Raises SourceError when it is missing, damaged or of another kind.
     """
     path = Path(name_or_path)
     try:

@@ -1,8 +1,9 @@
-"""`tokenizer.json` of SentencePiece's BPE with byte fallback, as Llama 2 and Mistral have it.
+"""`tokenizer.json` of SentencePiece's BPE with byte fallback, as Llama 2 and Mistral have it, and of its Unigram.
 
 Source: transformers `convert_slow_tokenizer.py` (`LlamaConverter`, `SentencePieceExtractor`). A normalizer puts ▁
-before the text and in the place of spaces; bytes are pieces <0xNN>. Every split of every piece is a merge, in the order
-of scores: Hugging Face merges listed pairs only, SentencePiece any pair that forms a piece.
+before the text and in the place of spaces; bytes are pieces <0xNN>. In BPE every split of every piece is a merge, in
+the order of scores: Hugging Face merges listed pairs only, SentencePiece any pair that forms a piece. In Unigram bytes
+have so low a score that no text becomes one by spelling its name, as it would in Hugging Face.
 
 User-defined pieces are added tokens that are looked for after normalization, since what follows one begins without ▁.
 Their own text is normalized too, and must come out as it is, so there the prefix is a replacement that spares it.
@@ -17,20 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, processors
 
+from vocab.encoding.encoder import InferenceMethod
+from vocab.encoding.unigram import byte_score
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
-from vocab.splitting.preparation import MARK
+from vocab.splitting.preparation import MARK, byte_piece
 from vocab.vocabulary import Source, Vocabulary
 
 _BEGIN = "<s>"
 _BUT_FOR, _ONLY = r"\A(?!(?:", r"\z)"  # the beginning of a text, unless it is one of some texts
-
-
-def byte_piece(byte: int) -> str:
-    """How SentencePiece writes a byte."""
-    return f"<0x{byte:02X}>"
 
 
 def pieces_of(vocabulary: Vocabulary) -> list[str]:
@@ -49,10 +48,7 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     pieces = pieces_of(vocabulary)
     check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.source.name)
     ids = dict(vocabulary.special_tokens) | {piece: k for k, piece in enumerate(pieces, vocabulary.first_id)}
-    in_order = dict(sorted(ids.items(), key=lambda item: item[1]))
-    merges = all_merges(pieces, vocabulary.merge_order.tolist())
-    model = models.BPE(in_order, merges, unk_token=vocabulary.unknown, fuse_unk=True, byte_fallback=True)
-    tokenizer = Tokenizer(model)
+    tokenizer = Tokenizer(_model(vocabulary, pieces, dict(sorted(ids.items(), key=lambda item: item[1]))))
     has_prefix = vocabulary.pattern.has_dummy_prefix
     prefix = [_prefix(vocabulary.user_defined)] if has_prefix else []
     tokenizer.normalizer = normalizers.Sequence([*prefix, normalizers.Replace(" ", MARK)])
@@ -68,6 +64,24 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
         else:
             tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True)])
     return tokenizer
+
+
+def _model(vocabulary: Vocabulary, pieces: list[str], ids: dict[str, int]) -> models.Model:
+    if vocabulary.inference != "unigram":
+        merges = all_merges(pieces, vocabulary.merge_order.tolist())
+        return models.BPE(ids, merges, unk_token=vocabulary.unknown, fuse_unk=True, byte_fallback=True)
+    listed = _scores(vocabulary)
+    scores = dict(zip(pieces, listed.tolist(), strict=True))
+    if vocabulary.source.format == "sentencepiece":
+        scores |= dict.fromkeys(pieces[:256], byte_score(listed))
+    in_order = [(piece, scores.get(piece, 0.0)) for piece in ids]
+    return models.Unigram(in_order, unk_id=ids[vocabulary.unknown or ""], byte_fallback=True)
+
+
+def _scores(vocabulary: Vocabulary) -> npt.NDArray[np.floating[Any]]:
+    if vocabulary.scores is None:
+        raise SourceError(f"{vocabulary.source.name} has no scores, which unigram goes by")
+    return vocabulary.scores
 
 
 def _prefix(user_defined: frozenset[str]) -> normalizers.Normalizer:
@@ -98,37 +112,59 @@ def all_merges(pieces: list[str], order: list[int]) -> list[tuple[str, str]]:
 
 
 def is_of_sentencepiece(settings: Mapping[str, Any]) -> bool:
-    """Whether a parsed tokenizer.json is BPE from characters with byte fallback."""
+    """Whether a parsed tokenizer.json is BPE from characters, or Unigram, with byte fallback."""
     model, before = settings.get("model") or {}, settings.get("pre_tokenizer")
-    return bool(model.get("byte_fallback")) and "merges" in model and (before or {}).get("type") in (None, "Metaspace")
+    is_model = "merges" in model or model.get("type") == "Unigram"
+    return bool(model.get("byte_fallback")) and is_model and (before or {}).get("type") in (None, "Metaspace")
 
 
 def read(settings: Mapping[str, Any], source: Source, path: Path) -> Vocabulary:
     """A vocabulary from such a tokenizer.json; raises SourceError where SentencePiece would encode differently."""
     model = settings["model"]
+    is_unigram = "merges" not in model
+    ids = {piece: k for k, (piece, _) in enumerate(model["vocab"])} if is_unigram else model["vocab"]
+    unknown = _unknown(model)
     added = {token["content"]: token for token in settings.get("added_tokens", [])}
     special = {text: int(token["id"]) for text, token in added.items()}
-    ordinary = sorted((k, piece) for piece, k in model["vocab"].items() if special.get(piece) != k)
+    ordinary = sorted((k, piece) for piece, k in ids.items() if special.get(piece) != k)
     pieces, first = [piece for _, piece in ordinary], ordinary[0][0] if ordinary else 0
     in_order = [k for k, _ in ordinary] == list(range(first, first + len(ordinary)))
     if not in_order or pieces[:256] != [byte_piece(k) for k in range(256)]:
         raise SourceError(f"{path} has pieces in another order than special ones, 256 bytes, the others: not read yet")
-    if model.get("unk_token") not in special or model.get("ignore_merges") or model.get("dropout"):
+    if unknown not in special or model.get("ignore_merges") or model.get("dropout"):
         raise SourceError(
-            f"{path} has no unknown token, or looks whole words up: it is not BPE as in Llama 2 or Mistral"
+            f"{path} has no unknown token, or looks whole words up: it is not as SentencePiece would have it"
         )
     texts = [piece.replace(MARK, " ") for piece in pieces[256:]]
     check_characters(texts, path)
     tokens = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
     pattern = SplitPattern.of_sentencepiece(texts, dummy_prefix=_has_prefix(settings, path))
-    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "scored-merges", source, first)
+    method: InferenceMethod = "unigram" if is_unigram else "scored-merges"
+    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, method, source, first)
     return replace(
         vocabulary,
-        scores=_scores(model["merges"], pieces, path),
+        scores=_listed_scores(model, ordinary, path) if is_unigram else _scores_of(model["merges"], pieces, path),
         byte_fallback=True,
         user_defined=frozenset(text for text, token in added.items() if not token.get("special")),
-        unknown=model["unk_token"],
+        unknown=unknown,
     )
+
+
+def _unknown(model: Mapping[str, Any]) -> str | None:
+    """The unknown token by its text, as BPE has it, or by its id, as Unigram has it."""
+    id_ = model.get("unk_id")
+    return model.get("unk_token") if id_ is None else model["vocab"][id_][0]
+
+
+def _listed_scores(model: Mapping[str, Any], ordinary: list[tuple[int, str]], path: Path) -> npt.NDArray[np.float64]:
+    """Scores of ordinary pieces (id and text) from Unigram's list; raises SourceError where a special one is worse."""
+    scores = np.array([score for _, score in model["vocab"]], dtype=np.float64)
+    found: npt.NDArray[np.float64] = scores[[k for k, _ in ordinary]]
+    if scores.min() < found.min():
+        raise SourceError(
+            f"{path} has a special token of lower score than all pieces, by which unknown ones are scored"
+        )
+    return found
 
 
 def check_characters(texts: list[str], name: Path | str) -> None:
@@ -165,7 +201,7 @@ def _has_prefix(settings: Mapping[str, Any], path: Path) -> bool:
     return True
 
 
-def _scores(merges: list[Any], pieces: list[str], path: Path) -> Any:
+def _scores_of(merges: list[Any], pieces: list[str], path: Path) -> Any:
     """Scores by which SentencePiece merges in the listed order; raises SourceError where none do."""
     pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
     results = dict.fromkeys(left + right for left, right in pairs)

@@ -1,8 +1,9 @@
 """SentencePiece's `.model`: pieces with scores in a protobuf, and how text is prepared for them.
 
 Source: google/sentencepiece `sentencepiece_model.proto`, `model_interface.cc` (which pieces must be there),
-`bpe_model.cc`. Read is BPE with byte fallback as in Llama 2 and Mistral: no normalization of characters, and
-256 byte pieces before the others. Control, unknown and user-defined pieces are special tokens here.
+`bpe_model.cc`, `unigram_model.cc`. Read are BPE with byte fallback, as in Llama 2 and Mistral, and Unigram with it: no
+normalization of characters, and 256 byte pieces before the others. Control, unknown and user-defined pieces are special
+tokens here.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vocab.encoding.encoder import InferenceMethod
 from vocab.errors import SourceError
-from vocab.formats.sentencepiece_json import byte_piece, check_characters, pieces_of
+from vocab.formats.sentencepiece_json import check_characters, pieces_of
 from vocab.splitting import SplitPattern
-from vocab.splitting.preparation import MARK
+from vocab.splitting.preparation import MARK, byte_piece
 from vocab.vocabulary import Source, Vocabulary
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ FILE_NAME = "tokenizer.model"
 # Kinds of piece and of model, in the protobuf.
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 UNIGRAM, BPE = 1, 2
+_INFERENCES: dict[int, InferenceMethod] = {UNIGRAM: "unigram", BPE: "scored-merges"}
 
 
 def _new_model() -> Any:
@@ -53,7 +56,7 @@ def read_sentencepiece(path: Path) -> Vocabulary:
         starts=starts,
         special_tokens=special,
         pattern=SplitPattern.of_sentencepiece(texts, dummy_prefix=model.normalizer_spec.add_dummy_prefix),
-        inference="scored-merges",
+        inference=_INFERENCES[model.trainer_spec.model_type],
         source=Source(name, hashlib.sha256(raw).hexdigest(), "sentencepiece"),
         first_id=first,
         scores=np.array([0.0] * 256 + [piece.score for piece in ordinary[256:]], dtype=np.float32),
@@ -89,14 +92,16 @@ def _processor(raw: bytes) -> sentencepiece.SentencePieceProcessor:
 
 def _check_settings(model: Any, path: Path) -> None:
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
-    kinds = {1: "Unigram", 3: "words", 4: "characters"}
+    kinds = {3: "words", 4: "characters"}
+    scores = np.array([piece.score for piece in model.pieces])
     faults = {
-        f"its model is {kinds.get(trainer.model_type, 'unknown')}, not BPE": trainer.model_type != BPE,
+        f"its model is {kinds.get(trainer.model_type)}, neither BPE nor Unigram": trainer.model_type not in _INFERENCES,
         "it has no byte fallback, so that it cannot encode every text": not trainer.byte_fallback,
         "it normalizes characters": bool(normalizer.precompiled_charsmap),
         "it removes spaces": normalizer.remove_extra_whitespaces,
         "it does not write spaces as ▁": not normalizer.escape_whitespaces,
         "it puts ▁ behind words": trainer.treat_whitespace_as_suffix,
+        "a piece has a score that is not a number": not np.isfinite(scores).all(),
         "it has unused pieces": any(piece.type == UNUSED for piece in model.pieces),
     }
     if found := [text for text, is_so in faults.items() if is_so]:
@@ -138,7 +143,8 @@ def to_proto(vocabulary: Vocabulary) -> bytes:
     pieces = pieces_of(vocabulary)
     check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.source.name)
     for rank, piece in enumerate(pieces):
-        rows.append((rank + vocabulary.first_id, piece, scores[rank], BYTE if rank < 256 else NORMAL))
+        score, kind = (0.0, BYTE) if rank < 256 else (scores[rank], NORMAL)
+        rows.append((rank + vocabulary.first_id, piece, score, kind))
     for _, text, score, kind in sorted(rows):
         model.pieces.add(piece=text, score=score, type=kind)
     _describe(model, vocabulary)
@@ -155,7 +161,7 @@ def _special_kind(vocabulary: Vocabulary, text: str) -> int:
 def _describe(model: Any, vocabulary: Vocabulary) -> None:
     """The settings that have a part in encoding and decoding."""
     trainer, normalizer, special = model.trainer_spec, model.normalizer_spec, vocabulary.special_tokens
-    trainer.model_type = BPE
+    trainer.model_type = UNIGRAM if vocabulary.inference == "unigram" else BPE
     trainer.vocab_size = vocabulary.n_ids
     trainer.byte_fallback = True
     trainer.split_digits = True

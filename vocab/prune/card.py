@@ -5,6 +5,18 @@ from __future__ import annotations
 from vocab.prune.report import Report, Row, candidates_sentences, inference_sentences, sentence_of
 from vocab.vocabulary import Vocabulary
 
+_SENTENCEPIECE = """\
+Hugging Face:
+
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+
+SentencePiece, and whatever reads its models:
+
+    import sentencepiece
+    processor = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
+"""
+
 _LOADING = {
     "merges": """\
 Hugging Face:
@@ -27,17 +39,8 @@ TokenMonster does not split text before it cuts it, so its tokens may differ fro
 the edge of a pre-token; it leaves out ordinary tokens of more than 40 bytes, which `ungreedy` never produces either.
 `vocab.load("path/to/this/folder")` splits first, as the figures do.
 """,
-    "scored-merges": """\
-Hugging Face:
-
-    from transformers import AutoTokenizer
-    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
-
-SentencePiece, and whatever reads its models:
-
-    import sentencepiece
-    processor = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
-""",
+    "scored-merges": _SENTENCEPIECE,
+    "unigram": _SENTENCEPIECE,
     "other": """\
 Hugging Face:
 

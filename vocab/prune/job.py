@@ -26,10 +26,11 @@ from vocab.prune.order import Ranks, distill_in_order, kept_tokens, recombine
 from vocab.prune.pool import Candidates, Pool
 from vocab.prune.pricing import PriceBook
 from vocab.prune.prior import Evidence, default_prior, with_prior
+from vocab.prune.refit import refit, rounded
 from vocab.prune.report import Report, Row, change, make_row
 from vocab.prune.request import check_corpus, check_pool, check_request
 from vocab.prune.result import PruneResult
-from vocab.prune.selection import BASELINES, Method, by_frequency, by_leaf, by_rank
+from vocab.prune.selection import BASELINES, Method, baselines, by_frequency, by_leaf, by_rank, by_score
 from vocab.prune.tokenmonster import Scorer, by_tokenmonster
 from vocab.reachable import spellable, unreachable
 from vocab.threads import n_cores
@@ -62,13 +63,16 @@ class Job:
         on_progress: Progress | None,
         limits: Limits | None = None,
         ranks: Ranks = "source",
+        fit_scores: bool = False,
     ) -> None:
         if inference not in INFERENCE_METHODS:
             raise TargetError(f"no inference method is called {inference!r}; there are {', '.join(INFERENCE_METHODS)}")
         if n_threads is not None and n_threads < 1:
             raise TargetError(f"at least 1 thread is needed, not {n_threads}")
-        self.source = source
+        self._given = source
+        self.source = source = _with_rounded_scores(source)
         self.target = target
+        self.fits_scores = fit_scores
         self.inference = inference
         self.ranks = ranks
         self.n_threads = n_threads or n_cores()
@@ -136,7 +140,9 @@ class Job:
             )
         protected = self.protected[:n_own]
         if method == "rank":
-            return np.flatnonzero(by_rank(protected, self.n_keep))
+            goes_by_score = self.inference == "unigram"
+            kept = by_score(own, protected, self.n_keep) if goes_by_score else by_rank(protected, self.n_keep)
+            return np.flatnonzero(kept)
         if method == "frequency":
             return np.flatnonzero(by_frequency(self._uses, protected, self.n_keep))
         return np.flatnonzero(by_leaf(own, own.encoder.trie, self._uses, protected, self.n_keep))
@@ -224,9 +230,9 @@ class Job:
         alive[kept] = True
         return alive
 
-    def _evaluate(self, kept: Tokens, vocabulary: Vocabulary) -> tuple[Evaluation, Alive]:
+    def _evaluate(self, kept: Tokens, vocabulary: Vocabulary, *, is_fitted: bool = False) -> tuple[Evaluation, Alive]:
         """Figures of a vocabulary of kept candidates, and which of them are used, bool[n_kept]."""
-        if is_in_order(kept):
+        if is_in_order(kept) and not is_fitted:
             figures = self.evaluator.evaluate(self._alive(kept), self.inference)
             return figures, figures.is_used[kept]
         evaluator = self._new_evaluator(vocabulary.encoder.trie)
@@ -243,7 +249,8 @@ class Job:
         for last_round in [False] * _MAX_REPAIRS + [True]:
             vocabulary = self._smaller(kept)
             figures, is_used = self._evaluate(kept, vocabulary)
-            lost = kept[unreachable(vocabulary, np.flatnonzero(~is_used & (vocabulary.lengths > 1)))]
+            lost = unreachable(vocabulary, np.flatnonzero(~is_used & (vocabulary.lengths > 1)))
+            lost = kept[np.union1d(lost, np.flatnonzero(~spellable(vocabulary, np.ones(kept.size, dtype=np.bool_))))]
             replaced = lost[~self.protected[lost]]
             alive = self._alive(kept)
             spare = np.flatnonzero(~alive & ~banned & spellable(self.pool.vocabulary, alive))[: replaced.size]
@@ -255,18 +262,29 @@ class Job:
             kept = np.sort(kept) if was_in_order else kept
         return kept, vocabulary, figures, int(np.count_nonzero(~is_used)), int(lost.size)
 
+    def _fitted(self, kept: Tokens, vocabulary: Vocabulary) -> tuple[Vocabulary, Evaluation, int, int]:
+        """The vocabulary with fitted scores, its figures, and how many tokens are unused and unreachable."""
+        with self._stage("fit scores"):
+            evidence = self._evidence
+            fitted = refit(vocabulary, evidence.counts, scale=evidence.scale, n_threads=self.n_threads).fitted
+        figures, is_used = self._evaluate(kept, fitted, is_fitted=True)
+        lost = unreachable(fitted, np.flatnonzero(~is_used & (fitted.lengths > 1)))
+        return fitted, figures, int(np.count_nonzero(~is_used)), int(lost.size)
+
     def result(
         self, method: Method, chosen: Tokens, multiple_of: int, seed: int | None = None, *, certify: bool = False
     ) -> PruneResult:
         """The vocabulary of the chosen tokens, evaluated beside the baselines."""
         with self._stage("evaluate the result"):
             kept, vocabulary, figures, n_unused, n_unreachable = self._reachable(chosen)
+            if self.fits_scores:
+                vocabulary, figures, n_unused, n_unreachable = self._fitted(kept, vocabulary)
             above_least = self._above_least_tokens(kept, figures)
         old_ranks = self.pool.old_ranks[kept]
         rows = [self._row(self.source.source.name, self.whole, self.source, _n_unused(self.whole))]
         rows.append(self._row(method, figures, vocabulary, n_unused))
         with self._stage("evaluate the baselines"):
-            for baseline in BASELINES:
+            for baseline in baselines(self.inference):
                 if baseline != method and self.pool.n_own >= self.n_keep:
                     others = self._alive(self.select(baseline))
                     compared = self.evaluator.evaluate(others, self.inference)
@@ -294,10 +312,11 @@ class Job:
             multiple_of=multiple_of,
             seconds=self.seconds,
             seed=seed,
+            scores=None if self.inference != "unigram" else "refitted" if self.fits_scores else "source",
             certificate=certificate.facts if certificate else None,
         )
         kept_ids = np.where(old_ranks < 0, -1, old_ranks + self.source.first_id)
-        return PruneResult(vocabulary, self.source, kept_ids, report, certificate)
+        return PruneResult(vocabulary, self._given, kept_ids, report, certificate)
 
     def _above_least_tokens(self, kept: Tokens, figures: Evaluation) -> dict[str, float] | None:
         """Tokens more than kept candidates need at least, as shares; not defined where bytes only stand for others."""
@@ -313,6 +332,13 @@ class Job:
 
     def _row(self, name: str, figures: Evaluation, of: Vocabulary, n_unused: int) -> Row:
         return make_row(name, of.inference, of.n_ids, figures, self.whole, n_unused)
+
+
+def _with_rounded_scores(source: Vocabulary) -> Vocabulary:
+    """Under unigram the source with scores that all runtimes add up alike; else as it is."""
+    if source.inference != "unigram" or source.scores is None:
+        return source
+    return replace(source, scores=rounded(source.scores))
 
 
 def _with_prior(corpus: CorpusCounts, prior: float | None, wanted: Candidates) -> CorpusCounts:

@@ -78,6 +78,7 @@ class Report:
     multiple_of: int
     seconds: dict[str, float]
     seed: int | None = None
+    scores: str | None = None  # of unigram: the source's, or fitted to the corpus
     certificate: dict[str, Any] | None = None  # claims of certificate.zip, with digests
 
     @property
@@ -114,6 +115,9 @@ class Report:
 
 def inference_sentences(report: Report) -> list[str]:
     """What is left between the inference method and least-tokens, and whose order the ranks are in, for people."""
+    if report.scores:
+        whose = "Scores were fitted to the corpus" if report.scores == "refitted" else "Scores are the source's"
+        return [f"{whose}, in steps of 1/128, which every runtime adds up alike."]
     above = report.above_least_tokens
     if report.inference == "least-tokens" or above is None:
         return []

@@ -51,7 +51,15 @@ def inference_for(source: Vocabulary, wanted: InferenceMethod | None, method: Me
         raise TargetError(f"{source.source.name} comes from SentencePiece, which runs {source.inference}, not {wanted}")
     if method in ("optimal", "tokenmonster"):
         raise TargetError(f"the method {method} is not for a source from SentencePiece: choose another with --method")
+    if method == "leaf" and source.inference == "unigram":
+        raise TargetError(f"the method leaf goes by merges, which {source.source.name} has none of: choose another")
     return source.inference
+
+
+def check_refit(refit: bool, inference: InferenceMethod) -> None:
+    """Raise TargetError where scores are to be fitted and there are none."""
+    if refit and inference != "unigram":
+        raise TargetError(f"--refit fits the scores of unigram, which {inference} does not have")
 
 
 def check_has_bound(source: Vocabulary) -> None:

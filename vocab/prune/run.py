@@ -13,7 +13,7 @@ from vocab.prune.job import Job, Progress
 from vocab.prune.optimal import Limits
 from vocab.prune.order import RANKS, Ranks
 from vocab.prune.pool import Candidates
-from vocab.prune.request import check_has_bound, inference_for
+from vocab.prune.request import check_has_bound, check_refit, inference_for
 from vocab.prune.result import PruneResult
 from vocab.prune.selection import METHODS, Method
 from vocab.vocabulary import Vocabulary
@@ -38,6 +38,7 @@ def prune(
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
     pad_to_multiple_of: int = 1,
+    refit: bool = False,
     certify: bool = False,
     limits: Limits | None = None,
     n_threads: int | None = None,
@@ -55,6 +56,7 @@ def prune(
     own rank order is worth beside each that was counted (see `with_prior`); None is 1.5 for the built-in profile,
     what 1 MB of text is worth where substrings of the corpus are candidates, else 0. `pad_to_multiple_of` is only
     reported: no id is invented. `seed` is for the method tokenmonster, the only one with chance in it.
+    `refit` fits the scores of a Unigram source to the corpus; all are rounded to multiples of 1/128 in any case.
     `on_progress` hears (stage, done, all). The result is the same for any `n_threads` (default: all cores).
 
     Raises TargetError for a target or option that cannot be met, CorpusError when the corpus was counted with another
@@ -69,7 +71,9 @@ def prune(
     if pad_to_multiple_of < 1:
         raise TargetError(f"--pad-to-multiple-of must be at least 1, not {pad_to_multiple_of}")
     ranks = _checked_ranks(ranks, method, inference)
-    job = Job(whole, target, corpus, inference, candidates, prior, keep, special, n_threads, on_progress, limits, ranks)
+    check_refit(refit, inference)
+    options = (candidates, prior, keep, special, n_threads, on_progress, limits, ranks, refit)
+    job = Job(whole, target, corpus, inference, *options)
     certify = certify or (method == "optimal" and inference in CHECKABLE)
     used_seed = seed if method == "tokenmonster" else None
     return job.result(method, job.select(method, seed), pad_to_multiple_of, used_seed, certify=certify)

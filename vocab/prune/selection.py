@@ -20,9 +20,19 @@ Alive = npt.NDArray[np.bool_]
 Uses = npt.NDArray[np.int64]
 
 
+def baselines(inference: InferenceMethod) -> tuple[Method, ...]:
+    """Those that an inference method has: unigram merges nothing, so that it has no leaves."""
+    return tuple(method for method in BASELINES if inference != "unigram" or method != "leaf")
+
+
 def by_rank(protected: Alive, n_keep: int) -> Alive:
     """Keep the protected tokens and the first ranks, `n_keep` in all; bool[n_tokens]."""
     return by_frequency(np.zeros(protected.size, dtype=np.int64), protected, n_keep)
+
+
+def by_score(vocabulary: Vocabulary, protected: Alive, n_keep: int) -> Alive:
+    """Keep the protected tokens and those of highest score under unigram, equal ones by rank; bool[n_tokens]."""
+    return by_frequency(vocabulary.encoder.trie.units, protected, n_keep)
 
 
 def by_frequency(uses: Uses, protected: Alive, n_keep: int) -> Alive:

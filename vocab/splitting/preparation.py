@@ -15,6 +15,11 @@ MARK = "▁"
 _MARK_BYTES = MARK.encode()
 
 
+def byte_piece(byte: int) -> str:
+    """How SentencePiece writes a byte."""
+    return f"<0x{byte:02X}>"
+
+
 def prepared(text: bytes, *, dummy_prefix: bool) -> bytes:
     """One text as its pieces are looked for in; an empty one stays empty."""
     return (b" " if text and dummy_prefix else b"") + text.replace(_MARK_BYTES, b" ")
