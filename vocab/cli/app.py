@@ -16,6 +16,7 @@ from vocab.cli.frontier import frontier
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.sizes import sizes
+from vocab.cli.transplant import transplant
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
@@ -40,6 +41,7 @@ app.command()(frontier)
 app.command()(bound)
 app.command()(check)
 app.command()(verify)
+app.command()(transplant)
 
 
 def _print_version(wanted: bool) -> None:
