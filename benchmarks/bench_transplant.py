@@ -43,13 +43,15 @@ CONFIG = {
     "tie_word_embeddings": False,
     "vocab_size": ROWS,
 }
+# VmHWM begins anew with each program; ru_maxrss would start from that of the process that made the model.
 COMMAND = """
-import resource, sys
+import sys
 from vocab.cli.app import main
 try:
     main()
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
+    status = open("/proc/self/status").read()
+    print(int(status.split("VmHWM:")[1].split()[0]) * 1024, file=sys.stderr)
 """
 
 

@@ -11,6 +11,7 @@ from vocab.cli.bound import bound
 from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
+from vocab.cli.draft import draft
 from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
 from vocab.cli.inspect import inspect
@@ -42,6 +43,7 @@ app.command()(bound)
 app.command()(check)
 app.command()(verify)
 app.command()(transplant)
+app.command()(draft)
 
 
 def _print_version(wanted: bool) -> None:
