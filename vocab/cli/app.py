@@ -14,6 +14,7 @@ from vocab.cli.diff import diff
 from vocab.cli.draft import draft
 from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
+from vocab.cli.gguf import gguf
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.sizes import sizes
@@ -44,6 +45,7 @@ app.command()(check)
 app.command()(verify)
 app.command()(transplant)
 app.command()(draft)
+app.command()(gguf)
 
 
 def _print_version(wanted: bool) -> None:
