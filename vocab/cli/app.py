@@ -12,9 +12,11 @@ from vocab.cli.bound import bound
 from vocab.cli.check import check
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
+from vocab.cli.draft import draft
 from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
+from vocab.cli.gguf import gguf
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
 from vocab.cli.shards import shards
@@ -22,6 +24,7 @@ from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
 from vocab.cli.train import train
 from vocab.cli.train_tokenizer import train_tokenizer
+from vocab.cli.transplant import transplant
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
 
@@ -52,6 +55,9 @@ app.command()(verify)
 app.add_typer(study_app, name="study")
 app.command()(bench)
 app.command()(train_tokenizer)
+app.command()(transplant)
+app.command()(draft)
+app.command()(gguf)
 
 
 def _print_version(wanted: bool) -> None:

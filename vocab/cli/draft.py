@@ -1,0 +1,92 @@
+"""`vocab draft`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.corpora import (
+    ColumnOption,
+    CorpusOption,
+    CountsOption,
+    DocumentName,
+    DocumentsOption,
+    EncodingErrorsName,
+    EncodingErrorsOption,
+    MinCountOption,
+    ThreadsOption,
+    corpus_of,
+    reading,
+)
+from vocab.cli.screen import console
+
+if TYPE_CHECKING:
+    from vocab.corpus.counts import PretokenCounts
+    from vocab.vocabulary import Vocabulary
+
+
+class FormatName(StrEnum):
+    """Who reads the file."""
+
+    eagle3 = "eagle3"
+    sglang = "sglang"
+
+
+def draft(
+    source: Annotated[
+        str,
+        typer.Argument(help="Result of vocab prune; or with --size the target's vocabulary, as for prune --source."),
+    ],
+    file_format: Annotated[
+        FormatName,
+        typer.Option(
+            "--format",
+            help="eagle3: tensors d2t and t2d as safetensors, for EAGLE-3 checkpoints in vLLM and SGLang; sglang: the "
+            "list of ids for --speculative-token-map.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")],
+    size: Annotated[
+        int | None,
+        typer.Option("--size", help="Take the most used ids of the target instead: so many, special tokens included."),
+    ] = None,
+    target_rows: Annotated[
+        int | None, typer.Option("--target-rows", help="Length of t2d: the target's vocab_size, where that is padded.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    corpus: CorpusOption = None,
+    counts: CountsOption = None,
+    min_count: MinCountOption = 1,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = DocumentName.block,
+    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    threads: ThreadsOption = None,
+) -> None:
+    """Write which ids of a target model its draft model may propose, for speculative decoding."""
+    from vocab.errors import TargetError
+    from vocab.formats import load
+    from vocab.interop.draft import draft_of_most_used, draft_of_result
+    from vocab.interop.draft_file import write_draft
+    from vocab.threads import n_cores
+
+    def counted(target: Vocabulary) -> PretokenCounts:
+        from vocab.corpus.profile import builtin_profile
+
+        how = reading(column, documents, encoding_errors)
+        found = corpus_of(corpus, counts, target.pattern, how, threads or n_cores(), min_count)
+        return (found or builtin_profile(target.pattern)).train
+
+    if size is None:
+        if corpus or counts:
+            raise TargetError("a corpus is for --size: a result of vocab prune has its tokens chosen already")
+        made = draft_of_result(source)
+    else:
+        target = load(source)
+        made = draft_of_most_used(target, size, counted(target))
+    write_draft(made, out, file_format.value, n_rows=target_rows, force=force)
+    console().print(
+        f"Wrote {out}: {made.target_ids.size:,} of the {made.n_target:,} ids of {made.source}.", markup=False
+    )

@@ -1,0 +1,39 @@
+"""`vocab gguf`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vocab.cli.screen import console
+
+
+def gguf(
+    directory: Annotated[Path, typer.Argument(help="Folder of a tokenizer: a result of vocab prune or transplant.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write, NAME.gguf.")],
+    pre: Annotated[
+        str | None,
+        typer.Option("--pre", metavar="NAME", help="llama.cpp's pre-tokenizer. [default: by the split pattern]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Write a tokenizer as a GGUF file without weights, and print the line that llama.cpp's converter needs.
+
+    Needs the package gguf: pip install 'vocabkit[gguf]'.
+    """
+    from vocab.errors import SourceError
+    from vocab.interop.gguf_file import write_gguf
+
+    if not directory.is_dir():
+        raise SourceError(f"{directory} is not a folder")
+    made = write_gguf(directory, out, pre=pre, force=force)
+    screen = console()
+    kind = f"{made.model}, pre-tokenizer {made.pre}" if made.pre else made.model
+    screen.print(f"Wrote {out}: {made.n_rows:,} rows, tokenizer {kind}.", markup=False)
+    for note in made.notes:
+        screen.print(f"{note}.", markup=False)
+    if made.patch:
+        screen.print("For convert_hf_to_gguf.py, in get_vocab_base_pre:", markup=False)
+        typer.echo(made.patch)

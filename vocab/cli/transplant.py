@@ -1,0 +1,73 @@
+"""`vocab transplant`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vocab.cli.screen import console, progress, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import Progress
+
+
+def transplant(
+    model: Annotated[Path, typer.Argument(help="Folder of a Hugging Face model, weights as safetensors.")],
+    vocabulary: Annotated[
+        Path, typer.Option("--vocab", metavar="DIR", help="Result of vocab prune of that model's tokenizer.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    pad_to_multiple_of: Annotated[
+        int, typer.Option("--pad-to-multiple-of", min=1, help="Round the rows of embedding and head up to a multiple.")
+    ] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
+) -> None:
+    """Write a model for its pruned vocabulary: embedding and head rows, every token id, tokenizer files.
+
+    Rows of kept tokens are copied bit by bit; tokens new to the source start from the mean of the rows that spell them.
+    The model is streamed, never loaded, and only read.
+    """
+    from vocab.interop.transplant import transplant as run
+
+    with progress() as bar:
+        done = run(model, vocabulary, out, pad_to_multiple_of=pad_to_multiple_of, force=force, on_progress=_rates(bar))
+    _show(done.record, out)
+
+
+def _rates(bar: Progress) -> Callable[[int, int], None]:
+    task = bar.add_task("write the model", total=None, rate="")
+
+    def hear(done: int, total: int) -> None:
+        speed = bar.tasks[0].speed
+        bar.update(task, completed=done, total=total, rate=f"{speed / 1e6:,.0f} MB/s" if speed else "")
+
+    return hear
+
+
+def _show(record: dict[str, Any], out: Path) -> None:
+    screen = console()
+    shown = table(
+        f"{record['model']} for {record['vocab_size']['new']:,} rows", ["tensor", "dtype", "old", "new"], n_text=2
+    )
+    for tensor in record["tensors"]:
+        shapes = ("×".join(map(str, tensor[key])) for key in ("old_shape", "new_shape"))
+        shown.add_row(tensor["name"], tensor["dtype"], *shapes)
+    screen.print(shown)
+    rows, size = record["rows"], record["n_bytes"]
+    screen.print(
+        f"{rows['kept']:,} rows kept, {rows['spelt']:,} from the rows that spell them, "
+        f"{rows['new_special'] + rows['padding']:,} from the mean of all; {size['old'] / 1e9:.2f} GB → "
+        f"{size['new'] / 1e9:.2f} GB."
+    )
+    if record["tokens_compared_with_the_model"] is None:
+        screen.print("The model's folder has no tokenizer that can be read: that the id map is of it was not checked.")
+    for change in record["ids"]:
+        if change["old"] != change["new"]:
+            screen.print(f"{change['setting']}: {change['old']} → {change['new']}", markup=False)
+    for note in record["notes"]:
+        screen.print(f"{note}.", markup=False)
+    screen.print(f"Wrote {out} in {record['seconds']:.1f} s.")
