@@ -9,6 +9,7 @@ import typer
 
 from vocab.cli.bound import bound
 from vocab.cli.check import check
+from vocab.cli.convert import convert
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.evaluate import evaluate
@@ -42,6 +43,7 @@ app.command()(bound)
 app.command()(check)
 app.command()(verify)
 app.command()(train_tokenizer)
+app.command()(convert)
 
 
 def _print_version(wanted: bool) -> None:

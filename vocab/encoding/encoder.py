@@ -68,11 +68,27 @@ class Encoder:
         while done < ends.size:
             last = max(done + 1, int(np.searchsorted(ends, first + _PART_BYTES)))
             stop = int(ends[last - 1])
-            parts.append(self._encode_part(raw[first:stop], ends[done:last] - first))
+            parts.append(self._encode_part(raw[first:stop], ends[done:last] - first)[0])
             first, done = stop, last
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
-    def _encode_part(self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def encode_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Token ids of many texts at once, without special tokens.
+
+        Document d is text[doc_starts[d] : doc_starts[d + 1]] (UTF-8, uint8; int64[n + 1]). Returns (ids, firsts):
+        those of document d are ids[firsts[d] : firsts[d + 1]], int32 and int64[n + 1]. Memory: some 50 bytes a byte.
+        """
+        text, doc_starts = self.pattern.prepared_documents(text, doc_starts)
+        ends, firsts = self.pattern.ends_of_documents(text, doc_starts)
+        ids, n_tokens = self._encode_part(text, ends)
+        return ids, np.concatenate([[0], np.cumsum(n_tokens)])[firsts]
+
+    def _encode_part(
+        self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Tokens of pre-tokens that stand one after another, and how many each has."""
         table = PretokenTable()
         entries = table.add(text, ends)
         ids, sizes = self.encode_pretokens(table.blob, table.starts)
@@ -80,8 +96,7 @@ class Encoder:
         n_tokens = sizes[entries].astype(np.int64)
         before = np.cumsum(n_tokens) - n_tokens
         within = np.arange(int(n_tokens.sum())) - np.repeat(before, n_tokens)
-        tokens: npt.NDArray[np.int32] = ids[np.repeat(table.starts[entries], n_tokens) + within]
-        return tokens
+        return ids[np.repeat(table.starts[entries], n_tokens) + within], n_tokens
 
     def encode_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
