@@ -23,7 +23,10 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
     character, the token with that character made whole.
     """
-    left = [k for k in candidates.tolist() if not _has_witness(vocabulary, k)]
+    whole = [k for k in candidates.tolist() if _is_utf8(vocabulary[k + vocabulary.first_id])]
+    alone = vocabulary.encode_batch([vocabulary[k + vocabulary.first_id].decode() for k in whole])
+    found = {k for k, ids in zip(whole, alone, strict=True) if k + vocabulary.first_id in ids}
+    left = [k for k in candidates.tolist() if k not in found and not _has_witness(vocabulary, k)]
     return np.array(left, dtype=np.int64)
 
 

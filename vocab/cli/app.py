@@ -10,6 +10,7 @@ import typer
 from vocab.cli.bench import bench
 from vocab.cli.bound import bound
 from vocab.cli.check import check
+from vocab.cli.convert import convert
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.draft import draft
@@ -58,6 +59,7 @@ app.command()(train_tokenizer)
 app.command()(transplant)
 app.command()(draft)
 app.command()(gguf)
+app.command()(convert)
 
 
 def _print_version(wanted: bool) -> None:

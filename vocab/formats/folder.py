@@ -52,14 +52,7 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
         path = directory / (name + ENDING)
         write_tokenmonster_yaml(vocabulary, path)
         return [path]
-    paths = [directory / "tokenizer.json"]
-    write_tokenizer_json(vocabulary, paths[0])
-    for file_name, content in (
-        ("tokenizer_config.json", _tokenizer_config(vocabulary)),
-        ("special_tokens_map.json", _special_tokens_map(vocabulary)),
-    ):
-        paths.append(directory / file_name)
-        paths[-1].write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    paths = write_hugging_face(vocabulary, directory)
     if vocabulary.inference == "merges":
         paths += write_tiktoken(vocabulary, directory, name)
     if vocabulary.inference in CHARACTER_METHODS:
@@ -68,6 +61,19 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
     if vocabulary.source.format == "tekken" and can_hold(vocabulary):
         paths.append(directory / TEKKEN)
         write_tekken(vocabulary, paths[-1])
+    return paths
+
+
+def write_hugging_face(vocabulary: Vocabulary, directory: Path) -> list[Path]:
+    """Write tokenizer.json, tokenizer_config.json and special_tokens_map.json: what AutoTokenizer needs."""
+    paths = [directory / "tokenizer.json"]
+    write_tokenizer_json(vocabulary, paths[0])
+    for file_name, content in (
+        ("tokenizer_config.json", _tokenizer_config(vocabulary)),
+        ("special_tokens_map.json", _special_tokens_map(vocabulary)),
+    ):
+        paths.append(directory / file_name)
+        paths[-1].write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return paths
 
 

@@ -103,14 +103,18 @@ def _tokens(entries: list[Any], path: Path) -> list[bytes]:
 
 
 def can_hold(vocabulary: Vocabulary) -> bool:
-    """Whether ids are as in a tekken.json: the special tokens first and no others after the ordinary ones."""
-    return vocabulary.inference == "merges" and vocabulary.first_id == len(vocabulary.special_tokens) > 0
+    """Whether ids are as in a tekken.json: the special tokens, the 256 bytes in order, the others."""
+    has_bytes_first = vocabulary.blob[:256].tolist() == list(range(256)) and bool((vocabulary.lengths[:256] == 1).all())
+    has_special_first = vocabulary.first_id == len(vocabulary.special_tokens) > 0
+    return vocabulary.inference == "merges" and has_special_first and has_bytes_first
 
 
 def write_tekken(vocabulary: Vocabulary, path: Path) -> None:
     """Write tekken.json; raises SourceError when ids or the inference method are not such a file's."""
     if not can_hold(vocabulary):
-        raise SourceError("tekken.json holds merges with all special tokens below the others, which this one has not")
+        raise SourceError(
+            "tekken.json holds merges with special tokens first and then the bytes, which this one has not"
+        )
     extras = dict(vocabulary.source.extras) if vocabulary.source.format == "tekken" else {}
     version, not_control = extras.pop("version", "v3"), set(extras.pop("not_control", []))
     special = sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__)

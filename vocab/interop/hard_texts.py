@@ -44,10 +44,11 @@ def texts_for(vocabulary: Vocabulary, n_bytes: int, seed: int = 0) -> list[str]:
     tokens = list(vocabulary.tokens())
     alone = [token.decode(errors="replace") for token in tokens]
     rows = [b"".join(rng.choices(tokens, k=rng.randint(2, 8))).decode(errors="replace") for _ in range(2000)]
-    return [*HARD_TEXTS, *alone, *rows, *_real_texts(rng, n_bytes)]
+    return [*HARD_TEXTS, *alone, *rows, *profile_texts(n_bytes, rng)]
 
 
-def _real_texts(rng: random.Random, n_bytes: int) -> list[str]:
+def profile_texts(n_bytes: int, rng: random.Random) -> list[str]:
+    """`n_bytes` or more of the built-in profile's held-out pre-tokens, each text some hundred of one part."""
     parts = [part.held_out for part in builtin_profile(SplitPattern(CL100K_REGEX)).parts]
     known = [(part.pretokens(), part.counts.tolist()) for part in parts if part.n_pretokens]
     texts: list[str] = []

@@ -83,7 +83,7 @@ def verify(directory: Path, texts: Sequence[str]) -> Verification:
     """Compare every runtime that can load `directory` on these texts; raises SourceError when we cannot load it."""
     vocabulary = load(directory)
     plain = [text for text in texts if not vocabulary.has_special(text)]
-    ours = [vocabulary.encode(text) for text in plain]
+    ours = vocabulary.encode_batch(plain)
     checks = [_our_check(vocabulary, plain, ours)]
     for name, package, runtime in _runtimes(directory):
         checks.append(_checked(name, package, runtime, vocabulary, plain, ours))
@@ -206,10 +206,14 @@ def _sentencepiece(path: Path) -> _Runtime:
 
 
 def _mistral(path: Path) -> _Runtime:
-    peer: Any = import_module("mistral_common.tokens.tokenizers.tekken").Tekkenizer.from_file(path)
+    module: Any = import_module("mistral_common.tokens.tokenizers.tekken")
+    peer: Any = module.Tekkenizer.from_file(path)
     names = {peer.id_to_piece(k): k for k in range(peer.num_special_tokens)}
 
     def encode(texts: list[str]) -> list[list[int]]:
         return [list(peer.encode(text, bos=False, eos=False)) for text in texts]
 
-    return _Runtime(encode, peer.decode, names.get, peer.n_words)
+    def decode(ids: list[int]) -> str:
+        return str(peer.decode(ids, special_token_policy=module.SpecialTokenPolicy.IGNORE))
+
+    return _Runtime(encode, decode, names.get, peer.n_words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from vocab.formats.staging import staged_folder
 from vocab.prune.card import model_card
 from vocab.prune.certificate import FILE_NAME, Certificate
 from vocab.prune.report import Report
+from vocab.spelling import spellings
 from vocab.vocabulary import Vocabulary
 
 
@@ -68,8 +68,8 @@ class PruneResult:
             "n_old": self.source.max_id + 1,
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
-            "dropped": _spellings(self.vocabulary, {old: self.source[old] for old in dropped}),
-            "added": _spellings(self.source, {new: self.vocabulary[new] for new in added}),
+            "dropped": spellings(self.vocabulary, {old: self.source[old] for old in dropped}),
+            "added": spellings(self.source, {new: self.vocabulary[new] for new in added}),
         }
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
@@ -94,16 +94,6 @@ class PruneResult:
             if self.certificate:
                 (staging / FILE_NAME).write_bytes(self.certificate.as_zip())
         return [directory / file_name for file_name in [*names, *texts]]
-
-
-def _spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
-    """Ids that a vocabulary gives some byte strings, by their ids elsewhere."""
-    blob = np.frombuffer(b"".join(tokens.values()), dtype=np.uint8)
-    starts = np.concatenate([[0], np.cumsum([len(token) for token in tokens.values()], dtype=np.int64)])
-    ids, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
-    ids += np.int32(vocabulary.first_id)
-    begins = starts[:-1].tolist()
-    return {str(k): ids[a : a + n].tolist() for k, a, n in zip(tokens, begins, sizes.tolist(), strict=True)}
 
 
 def _json(content: dict[str, Any], indent: int | None) -> str:

@@ -1,0 +1,107 @@
+"""`vocab convert`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vocab.cli.screen import console, progress
+
+if TYPE_CHECKING:
+    from vocab.interop.convert import Conversion
+
+
+class FormatName(StrEnum):
+    """Formats that are written."""
+
+    tiktoken = "tiktoken"
+    tokenizer_json = "tokenizer.json"
+    sentencepiece = "sentencepiece"
+    tekken = "tekken"
+    tokenmonster = "tokenmonster"
+
+
+def convert(
+    source: Annotated[str, typer.Argument(help="Vocabulary to convert, named as for `vocab prune --source`.")],
+    to: Annotated[FormatName, typer.Option("--to", help="Format to write.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./SOURCE-FORMAT]")] = None,
+    approximate: Annotated[
+        bool,
+        typer.Option(
+            "--approximate",
+            help="Where the format cannot hold the vocabulary exactly, write what comes nearest and measure the "
+            "differences.",
+        ),
+    ] = False,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option("--corpus", help="Text to measure on. [default: the built-in profile's words]"),
+    ] = None,
+    megabytes: Annotated[float, typer.Option("--megabytes", min=0.0, help="MB of text to measure on at most.")] = 2.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
+) -> None:
+    """Write a vocabulary in another format: with the same ids for every text, or not at all without --approximate."""
+    from vocab.formats import load
+    from vocab.formats.folder import safe_name
+    from vocab.formats.staging import check_target
+    from vocab.interop.convert import convert as run
+
+    whole = load(source)
+    directory = out or Path(f"{safe_name(whole.source.name)}-{to.value}")
+    check_target(directory, force=force)
+    with progress() as bar:
+        bar.add_task("convert and compare", total=None, rate="")
+        texts = _texts(corpus or [], int(megabytes * 1e6))
+        result = run(whole, to.value, directory, approximate=approximate, texts=texts, force=force)
+    _show(result, directory)
+
+
+def _texts(corpus: list[str], n_bytes: int) -> Iterator[str]:
+    import random
+
+    from vocab.corpus.documents import read_documents
+    from vocab.interop.hard_texts import profile_texts
+
+    if not corpus:
+        yield from profile_texts(n_bytes, random.Random(0))  # noqa: S311
+    left = n_bytes
+    for text in (text for place in corpus for text in read_documents(place)):
+        if left <= 0:
+            return
+        yield text
+        left -= len(text.encode(errors="replace"))
+
+
+def _show(result: Conversion, directory: Path) -> None:
+    screen, found = console(), result.measured
+    if result.obstacle is None:
+        screen.print(f"Exact: the same ids for every text, {result.vocabulary.n_ids:,} of them.")
+        if result.named_holes:
+            screen.print(f"{result.named_holes} ids that stand for nothing are called <|unused_ID|>.")
+    if found is not None:
+        screen.print(f"Approximate: {result.obstacle}.", markup=False)
+        screen.print(f"{result.source.n_ids:,} ids → {result.vocabulary.n_ids:,}; {_changes(result)}.")
+        screen.print(
+            f"On {found.n_bytes / 1e6:.1f} MB in {found.n_texts:,} texts: tokens {found.more_tokens:+.2%}; "
+            f"{found.boundaries_kept:.2%} of the boundaries between tokens are kept; "
+            f"{_share(found.n_texts_cut_differently, found.n_texts)} of the texts are cut differently, and "
+            f"{_share(found.n_texts_with_other_ids, found.n_texts)} have other ids."
+        )
+    runtimes = [f"{check.runtime} {check.version}" for check in result.verification.checks]
+    screen.print(f"The same ids in {', '.join(runtimes)}.")
+    if result.verification.n_unreachable:
+        screen.print(f"Tokens that no text was found for: {result.verification.n_unreachable:,}.")
+    screen.print(f"Wrote {directory}: {', '.join(path.name for path in result.paths)}")
+
+
+def _changes(result: Conversion) -> str:
+    dropped, added = (len(result.map_of_ids[key]) for key in ("dropped", "added"))
+    return f"{dropped:,} tokens are left out and {added:,} come in (id_map.json)"
+
+
+def _share(n: int, of: int) -> str:
+    return f"{n / of:.1%}" if of else "none"
