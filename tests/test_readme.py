@@ -11,7 +11,8 @@ import pytest
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8") if README.is_file() else ""
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-COMMANDS = sorted(set(re.findall(r"\bvocab (prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check)\b", TEXT)))
+NAMES = "prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check|verify|shards|train|generate|bench"
+COMMANDS = sorted(set(re.findall(rf"\bvocab ({NAMES})\b", TEXT)))
 
 
 def test_the_readme_has_python_blocks():
@@ -50,9 +51,7 @@ def test_options_in_the_readme_exist():
 
     commands = typer.main.get_command(app).commands
     known = {option for command in commands.values() for p in command.params for option in p.opts}
-    lines = re.findall(
-        r"^ *(?:\$ )?vocab (?:prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check)\b.*$", TEXT, re.MULTILINE
-    )
+    lines = re.findall(rf"^ *(?:\$ )?vocab (?:{NAMES})\b.*$", TEXT, re.MULTILINE)
     used = {option for line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
     assert used <= known | {"--help"}
     assert set(COMMANDS) <= set(commands)

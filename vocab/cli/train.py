@@ -136,8 +136,10 @@ def train(
     from vocab.model.config import preset as shape_of
     from vocab.model.settings import RECIPES, TrainSettings
     from vocab.model.shards import read_facts
+    from vocab.threads import sleep_when_waiting
 
     require_torch("training")
+    sleep_when_waiting()
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
     from vocab.model.run import check_run_folder
