@@ -163,7 +163,7 @@ def train(
         n_seq=n_seq,
         batch=batch,
         micro_batch=micro_batch or min(usual.micro_batch, batch),
-        learning_rate=learning_rate or usual.learning_rate,
+        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         schedule=schedule.value,
         batch_warmup=batch_warmup,
         seed=seed,
