@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import base64
 import importlib.metadata
+import importlib.util
 import random
 import sysconfig
 from pathlib import Path
@@ -38,6 +39,22 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("vocab")
+
+# The extra "train" brings torch; without it what needs it is left out, and pytest's header says so.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore = [
+    f"test_{name}.py"
+    for name in ("attention", "bench", "cli_train", "decoder", "distill", "export", "head", "trainer")
+    if not HAS_TORCH
+]
+
+
+def pytest_report_header() -> str | None:
+    """A line on what is left out."""
+    if HAS_TORCH:
+        return None
+    return "the decoder's tests are left out: torch is not installed (pip install 'vocabkit[train]')"
+
 
 SPECIAL_TOKENS = {
     "<|endoftext|>": 100257,

@@ -11,7 +11,10 @@ import pytest
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8") if README.is_file() else ""
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-NAMES = "prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check|transplant|draft|gguf"
+NAMES = (
+    "prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check|verify|convert|train-tokenizer|transplant|draft"
+)
+NAMES += "|gguf|shards|train|generate|bench|study"
 COMMANDS = sorted(set(re.findall(rf"\bvocab ({NAMES})\b", TEXT)))
 
 

@@ -201,13 +201,14 @@ def test_spikes_without_end_stop_training(tmp_path):
         made.run()
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, value):
     def distill(model, ids, targets, documents):
         found = model(ids, targets, documents)
-        return found._replace(total=found.total * (float("nan") if made.state.step == 7 else 1))
+        return found._replace(total=found.total * (float(value) if made.state.step == 7 else 1))
 
     made = trainer(tmp_path, replace(SETTINGS, distill_every=1), distill=distill)
-    with pytest.raises(TrainingError, match="loss of step 8 is nan"):
+    with pytest.raises(TrainingError, match=f"loss of step 8 is {value}"):
         made.run()
     assert trainer(tmp_path, replace(SETTINGS, distill_every=1))._checkpoints.newest()[1]["state"]["step"] == 6
 
@@ -240,11 +241,14 @@ def test_ids_beyond_the_embedding_are_refused(tmp_path):
         trainer(tmp_path, config=CONFIG.with_fields({"n_ids": 60}), given=few).run()
 
 
-def test_memory_that_does_not_suffice_says_what_to_lower(tmp_path):
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …")]
+)
+def test_memory_that_does_not_suffice_says_what_to_lower(tmp_path, error):
     def distill(model, ids, targets, documents):
-        raise torch.OutOfMemoryError
+        raise error
 
-    with pytest.raises(TrainingError, match="lower --micro-batch"):
+    with pytest.raises(TrainingError, match="out of memory at step 1: lower --micro-batch"):
         trainer(tmp_path, replace(SETTINGS, distill_every=1), distill=distill).run()
 
 

@@ -21,6 +21,15 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
+def sleep_when_waiting() -> None:
+    """Let torch's threads on a CPU sleep after about a fifth of a millisecond of waiting for one another, not six.
+
+    Takes effect when called before torch is imported, and leaves a GOMP_SPINCOUNT of the user's as it is. Where other
+    programs hold the cores, waiting threads otherwise keep the processor from those that they wait for.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
 def shard_bounds(starts: npt.NDArray[np.int64], n_shards: int) -> list[tuple[int, int]]:
     """Cut pre-tokens into runs of about equal bytes, [(first, last)]."""
     n_bytes = int(starts[-1])

@@ -265,7 +265,8 @@ class Vocabulary:
         Special tokens are not recognised, nor are the user-defined pieces of SentencePiece's BPE.
         """
         ranks, firsts = self.encoder.encode_documents(text, doc_starts)
-        return (self._ids[ranks] if self._finds_user_defined else ranks + np.int32(self.first_id)), firsts
+        ids = self._ids[ranks] if self._finds_user_defined else ranks + self.first_id
+        return ids.astype(np.int32, copy=False), firsts
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens not recognised: what `encode` gives, sooner where texts are short."""

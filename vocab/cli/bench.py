@@ -58,8 +58,10 @@ def bench(
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
     from vocab.model import require_torch
     from vocab.model.config import preset as shape_of
+    from vocab.threads import sleep_when_waiting
 
     require_torch("timing a model")
+    sleep_when_waiting()
     import torch
 
     from vocab.model.bench import BenchSettings, bench_sizes
@@ -119,7 +121,7 @@ def _show(
 ) -> None:
     from vocab.sizes import size_facts
 
-    columns = ["ids", "Hamming weight", "zeros", "ms (quartiles)", "tokens/s", "kB/s", "of peak", "time (95%)"]
+    columns = ["ids", "ones", "zeros", "ms (quartiles)", "tokens/s", "kB/s", "of peak", "time against (95%)"]
     shown = table(title, columns)
     for row in rows:
         facts = size_facts(row.n_ids)
@@ -129,13 +131,14 @@ def _show(
             row.name if row.name != str(row.n_ids) else f"{row.n_ids:,}",
             str(facts.hamming_weight),
             str(facts.trailing_zeros),
-            f"{1e3 * row.seconds:,.2f} ({low:,.2f}-{high:,.2f})",
+            f"{1e3 * row.seconds:,.1f} ({low:,.1f}-{high:,.1f})",
             f"{n_tokens / row.seconds:,.0f}",
             "" if of_text is None else f"{n_tokens * of_text / row.seconds / 1e3:,.0f}",
             f"{row.flops / row.seconds / top:.0%}",
-            f"{row.ratio - 1:+.2%} ({row.low - 1:+.2%} to {row.high - 1:+.2%})",
+            f"{row.ratio - 1:+.2%} ({100 * row.low - 100:+.2f} to {100 * row.high - 100:+.2f})",
         )
     console().print(shown)
+    console().print("Ones and trailing zeros are of the size in binary (`vocab sizes`).")
     console().print(f"The last row times {reference:,} ids against itself: its interval is the noise of this run.")
 
 

@@ -24,8 +24,10 @@ def generate(
     """Sample text from a model that `vocab train` made."""
     from vocab.formats import load
     from vocab.model import require_torch
+    from vocab.threads import sleep_when_waiting
 
     require_torch("generating text")
+    sleep_when_waiting()
     import torch
 
     from vocab.model.export import load_export

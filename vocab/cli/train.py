@@ -136,8 +136,10 @@ def train(
     from vocab.model.config import preset as shape_of
     from vocab.model.settings import RECIPES, TrainSettings
     from vocab.model.shards import read_facts
+    from vocab.threads import sleep_when_waiting
 
     require_torch("training")
+    sleep_when_waiting()
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
     from vocab.model.run import check_run_folder
@@ -161,7 +163,7 @@ def train(
         n_seq=n_seq,
         batch=batch,
         micro_batch=micro_batch or min(usual.micro_batch, batch),
-        learning_rate=learning_rate or usual.learning_rate,
+        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         schedule=schedule.value,
         batch_warmup=batch_warmup,
         seed=seed,
