@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 NAMES = (
     "prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check|verify|convert|train-tokenizer|transplant|draft"
 )
-NAMES += "|gguf|shards|train|generate|bench|study"
+NAMES += "|transplant|draft|gguf|shards|train|generate|bench|study"
 COMMANDS = sorted(set(re.findall(rf"\bvocab ({NAMES})\b", TEXT)))
 
 
