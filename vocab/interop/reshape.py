@@ -43,7 +43,7 @@ def numbered(vocabulary: Vocabulary, *, special_first: bool) -> Vocabulary:
 
 
 def with_bytes_first(vocabulary: Vocabulary) -> Vocabulary:
-    """The 256 single bytes in order, then the other tokens in theirs: merging is the same, since nothing makes a byte."""
+    """The 256 single bytes in order, then the other tokens in theirs: merging is the same, as nothing makes a byte."""
     others = [token for token in vocabulary.tokens() if len(token) > 1]
     return _with_tokens(vocabulary, [*_SINGLE_BYTES, *others])
 
