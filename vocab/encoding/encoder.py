@@ -78,7 +78,7 @@ class Encoder:
         """Token ids of many texts at once, without special tokens.
 
         Document d is text[doc_starts[d] : doc_starts[d + 1]] (UTF-8, uint8; int64[n + 1]). Returns (ids, firsts):
-        those of document d are ids[firsts[d] : firsts[d + 1]], int32 and int64[n + 1]. Memory: some 50 bytes a byte.
+        those of document d are ids[firsts[d] : firsts[d + 1]], int32 and int64[n + 1].
         """
         text, doc_starts = self.pattern.prepared_documents(text, doc_starts)
         ends, firsts = self.pattern.ends_of_documents(text, doc_starts)
