@@ -92,8 +92,7 @@ class Encoder:
             doc_starts: int64[n_documents + 1] from 0 on, never falling, the last len(text).
 
         Returns:
-            (ids, firsts): ids int32 end to end; those of document d are ids[firsts[d] : firsts[d + 1]], int64. Memory:
-            some 50 bytes a byte.
+            (ids, firsts): ids int32 end to end; those of document d are ids[firsts[d] : firsts[d + 1]], int64.
         """
         text, doc_starts = self.pattern.prepared_documents(text, doc_starts)
         if self._whole_texts:

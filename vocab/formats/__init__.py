@@ -15,6 +15,9 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # What ends like a file is one that is missing, not a repository.
 _ENDINGS = (".json", ".model", ".tiktoken", ".yaml", ".yml", ".txt", ".zip")
 
+# The largest files of vocabularies there are have some 30 MB.
+_MAX_BYTES = 1 << 29
+
 
 def load(name_or_path: str | Path) -> Vocabulary:
     """A vocabulary by name or from a file or folder.
@@ -70,8 +73,22 @@ def load_tokens(name_or_path: str | Path) -> TokenList:
     return TokenList(str(name_or_path), list(load(name_or_path).tokens()))
 
 
+# What a reader meets in a file whose parts are of other kinds or sizes than they must be.
+_SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+
+
 def load_file(path: Path) -> Vocabulary:
-    """A vocabulary from a file, by content."""
+    """A vocabulary from a file, by content; raises SourceError."""
+    try:
+        return _load_file(path)
+    except _SHAPE_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:200]
+        raise SourceError(f"{path} is damaged, or not what it begins like: {reason}") from None
+
+
+def _load_file(path: Path) -> Vocabulary:
+    if (n_bytes := path.stat().st_size) > _MAX_BYTES:
+        raise SourceError(f"{path} has {n_bytes:,} bytes, more than any vocabulary: it is not read")
     kind = _kind_of(path)
     if kind == "sentencepiece":
         from vocab.formats.sentencepiece_model import read_sentencepiece

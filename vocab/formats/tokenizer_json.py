@@ -110,7 +110,10 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     raw = path.read_bytes()
     try:
         settings = json.loads(raw)
+        _check_known_options(settings, path)  # tokenizers itself aborts the process on some
         tokenizers.Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
+    except SourceError:
+        raise
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
         raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
     source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
@@ -128,6 +131,14 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     if method == "merges":
         _check_merges_complete(model, vocabulary, path)
     return vocabulary
+
+
+def _check_known_options(settings: Any, path: Path) -> None:
+    """Raise SourceError for BPE with affixes, as tokenizers ends the process where a piece is shorter than one."""
+    model = settings.get("model") if isinstance(settings, dict) else None
+    affixes = [model.get(key) for key in ("continuing_subword_prefix", "end_of_word_suffix")] if model else []
+    if model and "merges" in model and any(affixes):
+        raise SourceError(f"{path} is not byte-level BPE: its pieces have the affix {next(filter(None, affixes))!r}")
 
 
 def _pieces(model: Mapping[str, Any], path: Path) -> tuple[InferenceMethod, dict[str, int]]:
