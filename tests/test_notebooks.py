@@ -1,0 +1,45 @@
+"""The notebooks run from top to bottom, hold no output in the repository, and use the public API."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+NEEDS = {"03": "mistral_common", "04": "torch", "05": "torch"}
+
+
+def code_of(path: Path) -> str:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def test_there_are_five():
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_holds_no_output_and_nothing_private(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+    assert not re.search(r"from vocab\S* import _|vocab\.\w+\._", code_of(path))
+    assert "plt.show()" in code_of(path) or path.name.startswith("03")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, tmp_path):
+    if needed := NEEDS.get(path.name[:2]):
+        pytest.importorskip(needed)
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any(output.output_type in ("stream", "execute_result") for output in outputs)
+    assert not [o for o in outputs if o.output_type == "stream" and o.name == "stderr" and "Error" in o.text]
+    if not path.name.startswith("03"):
+        assert any("image/png" in output.get("data", {}) for output in outputs), "no figure"
