@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import StudyError
-from vocab.experiments.arms import ArmAtSize, Workshop, vocabularies_of
+from vocab.experiments.arms import ArmAtSize, Workshop, load_source, vocabularies_of
 from vocab.experiments.rows import RUN, Row, RowFile
 from vocab.experiments.sample import Sample, sample_corpus
 from vocab.experiments.spec import LossSpec, Spec
@@ -27,6 +27,12 @@ Heard = Callable[[str, int, int], None]
 _WARMUP = 0.02
 # Documents held out stand in the text beside those to train on; this much more text has enough of both.
 _SPARE = 1.15
+
+
+def sizes_of(loss: LossSpec) -> list[int]:
+    """Sizes of all vocabularies of a study, rising; raises StudyError for a source that cannot be read."""
+    found = {wanted.size or load_source(wanted.arm.source).max_id + 1 for wanted in vocabularies_of(loss)}
+    return sorted(found)
 
 
 @dataclass(frozen=True)
@@ -50,23 +56,20 @@ class LossStudy:
         self._spec, self._loss, self._rows, self._work = spec, loss, rows, work
         self._corpus, self._device, self._n_threads = corpus, device, n_threads
 
-    def run(self, origin: Mapping[str, Any], hear: Heard) -> list[int]:
-        """All runs that are missing; returns the sizes of all vocabularies, which times are needed for."""
+    def run(self, origin: Mapping[str, Any], hear: Heard) -> None:
+        """All runs that are missing."""
         choosing = self._sample("corpus.jsonl", self._loss.choosing_megabytes)
         text = self._sample("text.jsonl", self._loss.megabytes * _SPARE)
         about = {"choosing_sha256": choosing.sha256, "text_sha256": text.sha256, "n_text_bytes": text.n_bytes}
         workshop = Workshop(choosing.path, self._work / "vocabularies", self._n_threads)
         every = list(vocabularies_of(self._loss))
-        n_runs, sizes = len(every) * len(self._loss.seeds), set[int]()
+        n_runs = len(every) * len(self._loss.seeds)
         for k, wanted in enumerate(every):
             hear(f"runs: {wanted.name}", k * len(self._loss.seeds), n_runs)
-            vocabulary = workshop.vocabulary(wanted)
-            sizes.add(vocabulary.max_id + 1)
-            made = _Made(wanted, vocabulary, self._work / "shards" / wanted.name)
+            made = _Made(wanted, workshop.vocabulary(wanted), self._work / "shards" / wanted.name)
             for j, seed in enumerate(self._loss.seeds):
                 self._run_once(made, seed, text, {**origin, **about})
                 hear(f"runs: {wanted.name}", k * len(self._loss.seeds) + j + 1, n_runs)
-        return sorted(sizes)
 
     def _sample(self, name: str, megabytes: float) -> Sample:
         self._work.mkdir(parents=True, exist_ok=True)

@@ -61,12 +61,12 @@ def run_study(
     elif spec.loss:
         if not corpus:
             raise StudyError(f"the study {spec.name} trains models: name text with --corpus")
-        from vocab.experiments.loss_study import LossStudy
+        from vocab.experiments.loss_study import LossStudy, sizes_of
         from vocab.experiments.speed_study import run_timing
 
-        study = LossStudy(spec, spec.loss, rows, work, list(corpus), device, n_threads or n_cores())
-        sizes = study.run(about, hear)
+        sizes = sizes_of(spec.loss)
         run_timing(spec.name, spec.loss.step_timing, sizes, sizes[0], SEED, rows, device, about, hear)
+        LossStudy(spec, spec.loss, rows, work, list(corpus), device, n_threads or n_cores()).run(about, hear)
     return Done(rows.rows, len(rows.rows) - n_before)
 
 
