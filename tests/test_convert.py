@@ -133,8 +133,8 @@ def test_there_and_back_is_the_same(sources, tmp_path):
 
 
 def test_a_runtime_that_differs_stops_it(sources, tmp_path, monkeypatch):
-    def differing(folder, texts):
-        found = verify(folder, texts)
+    def differing(folder, texts, with_chat):
+        found = verify(folder, texts, with_chat=with_chat)
         found.checks[-1].n_different = 7
         return found
 
