@@ -133,8 +133,8 @@ def test_there_and_back_is_the_same(sources, tmp_path):
 
 
 def test_a_runtime_that_differs_stops_it(sources, tmp_path, monkeypatch):
-    def differing(folder, texts):
-        found = verify(folder, texts)
+    def differing(folder, texts, with_chat):
+        found = verify(folder, texts, with_chat=with_chat)
         found.checks[-1].n_different = 7
         return found
 
@@ -247,3 +247,13 @@ def test_the_command_says_what_is_exact_and_what_is_not(tmp_path, sources):
     assert "On 0.0 MB in 1 texts" in about.stdout
     assert "the folder" not in about.stdout
     assert "holds an earlier result" in fails(tmp_path, "convert", "small", *options)
+
+
+def test_a_chat_template_is_carried_and_not_run(tmp_path, cl100k):
+    """One that cannot be rendered is converted as well: it is the source's."""
+    special = {"<|end|>": 300}
+    Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special).save(tmp_path / "a")
+    (tmp_path / "a/chat_template.jinja").write_text("{{ raise_exception('run') }}")
+    result = convert(vocab.load(tmp_path / "a"), "tokenizer.json", tmp_path / "b")
+    assert (tmp_path / "b/chat_template.jinja").read_text() == "{{ raise_exception('run') }}"
+    assert tmp_path / "b/chat_template.jinja" in result.paths

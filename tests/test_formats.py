@@ -891,3 +891,69 @@ def test_the_folder_has_the_permissions_that_others_have(tmp_path):
 def test_versions_of_peers_are_those_of_the_rules():
     """A newer tokenizers may change what `ignore_merges` or Unigram do: the tests above then say so."""
     assert tuple(map(int, tokenizers.__version__.split(".")[:2])) >= (0, 21)
+
+
+def test_what_stands_beside_tokens_is_carried(tmp_path, cl100k):
+    """Templates with names in a list, one in a file before it, one with CRLF; roles whose token is gone are not."""
+    special = {"<|end|>": 300, "<|start|>": 301}
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special, source=Source("small"))
+    folder = tmp_path / "a"
+    small.save(folder)
+    assert vocab.load(folder).source.extras["hugging_face"]["model_max_length"] == 10**18
+    named = [{"name": "default", "template": "{{ 1 }}"}, {"name": "rag", "template": "{{ 2 }}"}]
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config |= {
+        "chat_template": named,
+        "eos_token": {"content": "<|end|>"},
+        "bos_token": "<gone>",
+        "model_max_length": 7.0,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    vocab.load(folder).save(tmp_path / "b")
+    settings = json.loads((tmp_path / "b/tokenizer_config.json").read_text())
+    assert (settings["chat_template"], settings["model_max_length"]) == (named, 7)
+    assert settings["eos_token"] == "<|end|>"
+    assert "bos_token" not in settings
+    assert not (tmp_path / "b/chat_template.jinja").exists()
+    (folder / "chat_template.jinja").write_bytes(b"{{ 3 }}\r\n")
+    vocab.load(folder).save(tmp_path / "c")
+    assert (tmp_path / "c/chat_template.jinja").read_bytes() == b"{{ 3 }}\r\n"
+    assert "chat_template" not in json.loads((tmp_path / "c/tokenizer_config.json").read_text())
+    vocab.load(tmp_path / "c").save(tmp_path / "c", force=True)
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates/rag.jinja").write_text("{{ 4 }}")
+    vocab.load(folder).save(tmp_path / "d")
+    listed = [{"name": "default", "template": "{{ 3 }}\r\n"}, {"name": "rag", "template": "{{ 4 }}"}]
+    assert json.loads((tmp_path / "d/tokenizer_config.json").read_text())["chat_template"] == listed
+
+
+BAD_COMPANIONS = {
+    "tokenizer_config.json": [b"[1]", b"{", b"\xff", b'{"a": ' * 20_000, b'{"chat_template": 5}'],
+    "chat_template.jinja": [b"\xff{{ 1 }}"],
+    "special_tokens_map.json": [b"nothing"],
+}
+BAD_COMPANIONS["tokenizer_config.json"] += [b'{"chat_template": "\\ud800"}', b'{"chat_template": [{"name": "x"}]}']
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, c) for name, all_ in BAD_COMPANIONS.items() for c in all_])
+def test_damaged_files_beside_a_tokenizer(name, content, tmp_path, cl100k):
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:256], cl100k.pattern, {"<|end|>": 256})
+    small.save(tmp_path / "a")
+    (tmp_path / "a" / name).write_bytes(content)
+    with pytest.raises(SourceError, match=name.replace(".", r"\.")):
+        vocab.load(tmp_path / "a")
+
+
+def test_a_template_is_not_put_into_tekken_json(tmp_path):
+    tokens = [bytes([b]) for b in range(256)] + [b"ab"]
+    beside = {"hugging_face": {"chat_template": "{{ 1 }}", "in_file": True, "roles": {"bos_token": "<s>"}}}
+    source = Source("small", None, "tekken", beside | {"version": "v7", "image": {"x": 1}})
+    special = {"<unk>": 0, "<s>": 1}
+    small = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=source, first_id=2)
+    small.save(tmp_path / "a")
+    written = json.loads((tmp_path / "a/tekken.json").read_text())
+    assert ("hugging_face" in written, written["image"], written["config"]["version"]) == (False, {"x": 1}, "v7")
+    assert (tmp_path / "a/chat_template.jinja").read_text() == "{{ 1 }}"
+    assert json.loads((tmp_path / "a/tokenizer_config.json").read_text())["bos_token"] == "<s>"
+    (tmp_path / "a/tekken.json").write_text(json.dumps(written | {"hugging_face": 5}))
+    assert "hugging_face" not in vocab.load(tmp_path / "a/tekken.json").source.extras

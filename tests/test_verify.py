@@ -1,5 +1,7 @@
 """`vocab verify`: a table of runtimes that agree, and exit code 1 for any difference."""
 
+import json
+
 import pytest
 from test_cli import run
 from test_real_files import mistral_file
@@ -92,3 +94,110 @@ def test_what_is_no_folder_is_refused(tmp_path):
     done = run("verify", "nowhere", where=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vocab: nowhere is not a folder\n"
+
+
+TURN = "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
+CHAT = "{% for m in messages %}" + TURN + "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+INST = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% elif m.role == 'assistant' %}{{ m.content }}{{ eos_token }}"
+    "{% else %}{{ raise_exception('only user and assistant') }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.fixture
+def chatty(tmp_path, cl100k):
+    """A folder with a template, written here, with the roles that its settings give it."""
+    special = {"<|im_start|>": 2000, "<|im_end|>": 2001, "<|endoftext|>": 2002}
+    tokens = list(cl100k.tokens())[:2000]
+    Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("chatty")).save(
+        tmp_path / "chatty"
+    )
+    settings = json.loads((tmp_path / "chatty/tokenizer_config.json").read_text())
+    roles = {
+        "bos_token": None,
+        "eos_token": {"__type": "AddedToken", "content": "<|im_end|>"},
+        "pad_token": "<|endoftext|>",
+    }
+    settings |= {"chat_template": CHAT, "model_max_length": 4096, **roles}
+    (tmp_path / "chatty/tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "chatty/special_tokens_map.json").write_text("{}")
+    return tmp_path / "chatty"
+
+
+def test_a_chat_template_is_pruned_along_and_its_conversations_compared(tmp_path, chatty):
+    prune(vocab.load(chatty), 1500, method="frequency").save(tmp_path / "out")
+    settings = json.loads((tmp_path / "out/tokenizer_config.json").read_text())
+    assert (settings["chat_template"], settings["model_max_length"]) == (CHAT, 4096)
+    roles = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    assert {key: text for key, text in settings.items() if key in ("bos_token", *roles)} == roles
+    found = verify(tmp_path / "out", HARD_TEXTS)
+    assert (found.agrees, found.chat.n_texts, found.chat.n_different) == (True, 3, 0)
+    done = run("verify", "out", "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "chat template" in done.stdout
+
+
+def test_a_template_of_sentencepiece_that_refuses_a_system_message(tmp_path):
+    """The two conversations that it allows are compared; [INST] follows <s> as text of its own."""
+    prune(vocab.load(mistral_file("tokenizer.model.v1")), 3000, method="rank").save(tmp_path / "one")
+    (tmp_path / "one/chat_template.jinja").write_text(INST)
+    prune(vocab.load(tmp_path / "one"), 2000, method="rank").save(tmp_path / "out")
+    assert (tmp_path / "out/chat_template.jinja").read_text() == INST
+    chat = verify(tmp_path / "out", HARD_TEXTS).chat
+    assert (chat.n_texts, chat.n_different, chat.failure) == (2, 0, "")
+
+
+def test_conversations_with_other_ids_are_seen(chatty):
+    """Here a special token takes the spaces before it, as ours do not."""
+    content = json.loads((chatty / "tokenizer.json").read_text())
+    for token in content["added_tokens"]:
+        token["lstrip"] = True
+    (chatty / "tokenizer.json").write_text(json.dumps(content))
+    config = json.loads((chatty / "tokenizer_config.json").read_text())
+    for token in config["added_tokens_decoder"].values():
+        token["lstrip"] = True
+    (chatty / "tokenizer_config.json").write_text(json.dumps(config))
+    found = verify(chatty, ["no special token"])
+    assert found.chat.n_different == 3
+    assert "<|im_start|>user" in found.chat.first_different
+    assert not found.agrees
+
+
+@pytest.mark.parametrize(
+    "template", ["{% for %}", "{{ nothing.at.all }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}"]
+)
+def test_a_template_that_cannot_be_rendered(template, chatty):
+    """Wrong, missing its values, or reaching out of the sandbox."""
+    (chatty / "chat_template.jinja").write_text(template)
+    found = verify(chatty, HARD_TEXTS)
+    assert found.chat.failure.startswith("cannot be rendered: ")
+    assert (found.agrees, all(check.agrees for check in found.checks)) == (False, True)
+
+
+def test_the_command_says_why_a_template_cannot_be_rendered(chatty):
+    (chatty / "chat_template.jinja").write_text("{{ raise_exception('not for you') }}")
+    done = run("verify", chatty, "--megabytes", "0", where=chatty.parent, HF_HUB_OFFLINE="1")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "chat template: cannot be rendered: TemplateError: not for you" in done.stdout
+
+
+def test_named_templates_are_all_tried(chatty):
+    settings = json.loads((chatty / "tokenizer_config.json").read_text())
+    named = [
+        {"name": "default", "template": CHAT},
+        {"name": "tool_use", "template": "{{ tools[0].function.name }}" + CHAT},
+    ]
+    (chatty / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": named}))
+    found = verify(chatty, HARD_TEXTS)
+    assert (found.chat.n_texts, found.agrees) == (6, True)
+
+
+def test_no_template_and_no_transformers_are_said(chatty, tmp_path):
+    loaded = vocab.load(chatty)
+    Vocabulary.from_tokens(loaded.tokens(), loaded.pattern, loaded.special_tokens).save(tmp_path / "out")
+    done = run("verify", "out", "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert "There is no chat template." in done.stdout
+    (chatty / "tokenizer.json").unlink()
+    done = run("verify", chatty, "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert (done.returncode, "The chat template was not rendered" in done.stdout) == (0, True)

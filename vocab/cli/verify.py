@@ -10,7 +10,7 @@ import typer
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from vocab.interop.verify import Check
+    from vocab.interop.check import Check
 
 
 def verify(
@@ -25,7 +25,8 @@ def verify(
     """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
 
     Runtimes are tiktoken, tokenizers, transformers, sentencepiece and mistral-common, where they are installed. The
-    exit code is 1 when one of them differs.
+    folder's chat template is rendered by transformers (in a sandbox) on some conversations, and ids of those compared.
+    The exit code is 1 when anything differs.
     """
     from vocab.corpus.documents import read_documents
     from vocab.errors import SourceError
@@ -42,12 +43,17 @@ def verify(
         found = run(directory, texts)
     columns = ["runtime", "version", "ids", "texts", "MB", "other ids", "other text", "other special", ""]
     shown, screen = table(str(directory), columns, n_text=2), console()
-    for check in found.checks:
+    checks = found.checks + ([found.chat] if found.chat and found.chat.version else [])
+    for check in checks:
         shown.add_row(*_cells(check))
     screen.print(shown)
-    for check in found.checks:
+    for check in checks:
         if check.failure or check.first_different:
             screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}", markup=False)
+    if found.chat is None:
+        screen.print("There is no chat template.")
+    elif not found.chat.version:
+        screen.print("The chat template was not rendered: that needs tokenizer.json, transformers and jinja2.")
     screen.print("Ids have no holes." if found.has_contiguous_ids else "Ids have holes.")
     screen.print(f"Tokens that no text was found for: {found.n_unreachable:,}.")
     if not found.agrees:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
+from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
 from vocab.formats.staging import OUR_NAMES, staged_folder
@@ -65,26 +66,34 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
 
 
 def write_hugging_face(vocabulary: Vocabulary, directory: Path) -> list[Path]:
-    """Write tokenizer.json, tokenizer_config.json and special_tokens_map.json: what AutoTokenizer needs."""
+    """Write tokenizer.json, tokenizer_config.json and special_tokens_map.json: what AutoTokenizer needs.
+
+    A chat template that came in a file of its own gets one again.
+    """
     paths = [directory / "tokenizer.json"]
     write_tokenizer_json(vocabulary, paths[0])
     for file_name, content in (
-        ("tokenizer_config.json", _tokenizer_config(vocabulary)),
-        ("special_tokens_map.json", _special_tokens_map(vocabulary)),
+        (CONFIG, _tokenizer_config(vocabulary)),
+        (SPECIAL, _special_tokens_map(vocabulary)),
     ):
         paths.append(directory / file_name)
         paths[-1].write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return paths
+    return paths + write_template(vocabulary, directory)
 
 
 def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Roles of special tokens; the end of text begins one, and pads, where nothing else does."""
+    """Roles of special tokens: the source's own where it names any, of those tokens that are left.
+
+    Where it names none, the end of text begins one, and pads, where nothing else does.
+    """
     special = vocabulary.special_tokens
+    carried = vocabulary.source.extras.get(KEY, {}).get("roles", {})
     end = next((text for text in _END_OF_TEXT if text in special), None)
     padding = next((text for text in _PADDING if text in special), end)
     begin = next((text for text in _BEGIN_OF_TEXT if text in special), end)
     named = {"bos_token": begin, "eos_token": end, "unk_token": vocabulary.unknown, "pad_token": padding}
-    roles: dict[str, Any] = {role: text for role, text in named.items() if text}
+    roles: dict[str, Any] = {role: text for role, text in carried.items() if text in special}
+    roles = roles or {role: text for role, text in named.items() if text}
     others = [text for text in special if text not in roles.values() and text not in vocabulary.user_defined]
     return roles | ({"additional_special_tokens": others} if others else {})
 
@@ -107,6 +116,7 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
         "clean_up_tokenization_spaces": False,
         "model_max_length": 1_000_000_000_000_000_000,
         "added_tokens_decoder": added,
+        **settings_of(vocabulary),
         **_special_tokens_map(vocabulary),
     }
 
@@ -114,13 +124,14 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
 def read_folder(directory: Path) -> Vocabulary:
     """The vocabulary of a folder: of its tokenizer.json, which holds most, or else of the one other file there is.
 
-    Raises SourceError when there is none that can be read.
+    Its chat template, roles of special tokens and longest input are carried as well. Raises SourceError when there is
+    none that can be read.
     """
     from vocab.formats import load_file
 
     for found in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
         if len(found) == 1 and found[0].is_file():
-            return load_file(found[0])
+            return with_companions(load_file(found[0]), directory)
     raise SourceError(
         f"{directory} holds neither a tokenizer.json, a tokenizer.model or a tekken.json, nor one .tiktoken or "
         f"{ENDING} file"

@@ -15,6 +15,7 @@ from vocab.errors import OutputError
 OUR_NAMES = {
     "README.md",
     "certificate.zip",
+    "chat_template.jinja",
     "id_map.json",
     "report.json",
     "shards.json",

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
+from vocab.formats.companions import KEY
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Source, Vocabulary
 
 FILE_NAME = "tekken.json"
+_OURS = ("vocab", "special_tokens", "config", KEY)  # read by themselves; the other entries are carried
 _OLD_SPECIAL = [
     "<unk>",
     "<s>",
@@ -65,7 +67,7 @@ def read_tekken(path: Path) -> Vocabulary:
             f"{path} states {n_ids} ids, {n_special} of them special, but lists {len(entries)} tokens: it is cut short "
             "or damaged"
         )
-    extras = {key: value for key, value in settings.items() if key not in ("vocab", "special_tokens", "config")}
+    extras = {key: value for key, value in settings.items() if key not in _OURS}
     extras["version"] = config.get("version", "v3")
     extras["not_control"] = [t["token_str"] for t in settings.get("special_tokens") or [] if not t.get("is_control")]
     name = path.parent.resolve().name if path.name == FILE_NAME else path.stem
@@ -116,6 +118,7 @@ def write_tekken(vocabulary: Vocabulary, path: Path) -> None:
             "tekken.json holds merges with special tokens first and then the bytes, which this one has not"
         )
     extras = dict(vocabulary.source.extras) if vocabulary.source.format == "tekken" else {}
+    extras.pop(KEY, None)  # has files of its own
     version, not_control = extras.pop("version", "v3"), set(extras.pop("not_control", []))
     special = sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__)
     content = {

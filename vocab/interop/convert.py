@@ -182,7 +182,7 @@ def _verified(
     """Every runtime compared with what was read back, and that with what was meant: the source, where it is exact."""
     texts = texts_for(read, _VERIFIED_BYTES)
     _check_same(exact or made, read, texts)
-    found = verify(folder, texts)
+    found = verify(folder, texts, with_chat=False)  # the source's, right or wrong
     if differing := [check for check in found.checks if not check.agrees]:
         first = differing[0]
         what = first.failure or f"other ids for {first.n_different:,} of {first.n_texts:,} texts"

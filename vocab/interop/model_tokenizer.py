@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
+from vocab.formats.companions import CONFIG, MORE_TEMPLATES, SPECIAL, TEMPLATE, roles_of
 from vocab.interop.id_map import FILE_NAME as ID_MAP
 from vocab.interop.id_map import IdMap, read_json
 
-TOKENIZER, CONFIG, SPECIAL = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
+TOKENIZER = "tokenizer.json"
 _COPIED = ("tokenizer.model", "tekken.json", ID_MAP)  # of the new vocabulary, beside those made here
-_TEMPLATES = ("chat_template.jinja", "chat_template.json")
-_ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+_TEMPLATES = (TEMPLATE, "chat_template.json")
 _OF_MODEL = (
     "chat_template",
     "model_input_names",
@@ -92,8 +92,10 @@ def write_tokenizer_files(model: Path, vocabulary: Path, out: Path) -> None:
     old = {name: read_json(model / name) if (model / name).is_file() else {} for name in (TOKENIZER, CONFIG, SPECIAL)}
     tokenizer = _tokenizer(old[TOKENIZER], read_json(vocabulary / TOKENIZER))
     texts = set(_tokens_of(tokenizer, vocabulary / TOKENIZER).values())
-    roles = _roles(old, texts)
-    config = read_json(vocabulary / CONFIG) | roles | {k: old[CONFIG][k] for k in _OF_MODEL if k in old[CONFIG]}
+    roles = roles_of(old[CONFIG], old[SPECIAL], texts)
+    config = read_json(vocabulary / CONFIG)
+    config.pop("chat_template", None)  # the model's own, if it has one
+    config |= roles | {k: old[CONFIG][k] for k in _OF_MODEL if k in old[CONFIG]}
     config["added_tokens_decoder"] = {
         str(token["id"]): {flag: token[flag] for flag in ("content", *_FLAGS)} for token in tokenizer["added_tokens"]
     }
@@ -104,20 +106,9 @@ def write_tokenizer_files(model: Path, vocabulary: Path, out: Path) -> None:
         for name in names:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, out / name)
-    if (more := model / "additional_chat_templates").is_dir():
+    if (more := model / MORE_TEMPLATES).is_dir():
         shutil.copytree(more, out / more.name)
     _check_loads(out / TOKENIZER)
-
-
-def _roles(old: Mapping[str, Mapping[str, Any]], texts: set[str]) -> dict[str, Any]:
-    """Roles of special tokens in the model's own files, of those tokens that are still there."""
-    found = {}
-    for role in _ROLES:
-        named = old[CONFIG].get(role) or old[SPECIAL].get(role)
-        text = named.get("content") if isinstance(named, dict) else named
-        if isinstance(text, str) and text in texts:
-            found[role] = text
-    return found
 
 
 def _tokenizer(old: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from vocab.formats import load
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
+from vocab.interop.chat import verify_chat
+from vocab.interop.check import Check, has_package, reason_of
 from vocab.reachable import unreachable
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
@@ -38,28 +40,6 @@ class _Runtime:
     n_ids: int
 
 
-@dataclass
-class Check:
-    """What one runtime made of the texts; it agrees when all counts of differences are 0 and nothing failed."""
-
-    runtime: str
-    version: str
-    n_ids: int = 0
-    n_texts: int = 0
-    n_bytes: int = 0
-    n_different: int = 0
-    n_not_restored: int = 0
-    n_special_different: int = 0
-    failure: str = ""
-    first_different: str = field(default="", repr=False)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether no difference was found."""
-        found = (self.n_different, self.n_not_restored, self.n_special_different)
-        return not any(found) and not self.failure
-
-
 @dataclass(frozen=True)
 class Verification:
     """All checks of a folder."""
@@ -67,6 +47,7 @@ class Verification:
     vocabulary: Vocabulary
     checks: list[Check]
     n_unreachable: int  # tokens of 2 bytes or more for which no text was found
+    chat: Check | None = None  # of its chat template; None where there is none, or it was not asked for
 
     @property
     def has_contiguous_ids(self) -> bool:
@@ -75,12 +56,16 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        """Whether every runtime gives the same ids and texts, and ids have no holes."""
-        return all(check.agrees for check in self.checks) and self.has_contiguous_ids
+        """Whether every runtime gives the same ids and texts, rendered chats too, and ids have no holes."""
+        checks = [*self.checks, self.chat] if self.chat else self.checks
+        return all(check.agrees for check in checks) and self.has_contiguous_ids
 
 
-def verify(directory: Path, texts: Sequence[str]) -> Verification:
-    """Compare every runtime that can load `directory` on these texts; raises SourceError when we cannot load it."""
+def verify(directory: Path, texts: Sequence[str], *, with_chat: bool = True) -> Verification:
+    """Compare every runtime that can load `directory` on these texts; raises SourceError when we cannot load it.
+
+    `with_chat` has transformers run the folder's chat template, in its sandbox, on some conversations.
+    """
     vocabulary = load(directory)
     plain = [text for text in texts if not vocabulary.has_special(text)]
     ours = vocabulary.encode_batch(plain)
@@ -92,7 +77,8 @@ def verify(directory: Path, texts: Sequence[str]) -> Verification:
         ranks = np.array(ids, dtype=np.int64) - vocabulary.first_id
         produced[ranks[(ranks >= 0) & (ranks < vocabulary.n_tokens)]] = True
     lost = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
-    return Verification(vocabulary, checks, int(lost.size))
+    chat = verify_chat(directory, vocabulary) if with_chat else None
+    return Verification(vocabulary, checks, int(lost.size), chat)
 
 
 def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[int]]) -> Check:
@@ -117,7 +103,7 @@ def _checked(
         for text, id_ in vocabulary.special_tokens.items():
             check.n_special_different += runtime.special_id(text) != id_
     except Exception as error:  # noqa: BLE001 - whatever a runtime raises is what it made of the file
-        check.failure = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        check.failure = reason_of(error)
     if check.n_ids != vocabulary.n_ids and not check.failure:
         check.failure = f"has {check.n_ids:,} ids, not {vocabulary.n_ids:,}"
     return check
@@ -155,15 +141,7 @@ def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], _Runtime
         ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
         ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
     ]
-    yield from ((name, package, runtime) for name, package, wanted, runtime in found if wanted and _has(package))
-
-
-def _has(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+    yield from ((name, package, runtime) for name, package, wanted, runtime in found if wanted and has_package(package))
 
 
 def _tiktoken(path: Path) -> _Runtime:

@@ -1,0 +1,129 @@
+"""What stands beside tokens in a Hugging Face folder: the chat template, roles of special tokens, the longest input.
+
+They are carried as they are in a source's extras, from a folder that is read to one that is written. A chat template is
+a program: here it is text, and nothing of it is run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vocab.errors import SourceError
+from vocab.vocabulary import Vocabulary
+
+KEY = "hugging_face"  # of a source's extras
+CONFIG, SPECIAL, TEMPLATE = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
+MORE_TEMPLATES = "additional_chat_templates"
+ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+
+# The largest there are (added tokens in full, by id) have some megabytes.
+_MAX_BYTES = 1 << 26
+
+
+def with_companions(vocabulary: Vocabulary, directory: Path) -> Vocabulary:
+    """The vocabulary with what the files beside it say; raises SourceError when one is damaged."""
+    found = read_companions(directory)
+    extras = {k: v for k, v in vocabulary.source.extras.items() if k != KEY} | ({KEY: found} if found else {})
+    return replace(vocabulary, source=replace(vocabulary.source, extras=extras))
+
+
+def read_companions(directory: Path) -> dict[str, Any]:
+    """`chat_template` (text, or a list of named ones), `in_file`, `roles` and `model_max_length`, where there are any.
+
+    `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
+    """
+    config = _read_object(directory / CONFIG)
+    found: dict[str, Any] = {}
+    if template := _template_files(directory) or _checked_template(config.get("chat_template"), directory / CONFIG):
+        found["chat_template"] = template
+        found["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
+    if roles := roles_of(config, _read_object(directory / SPECIAL)):
+        found["roles"] = roles
+    longest = config.get("model_max_length")
+    if isinstance(longest, float) and 0 < longest < 1e300:
+        longest = int(longest)
+    if isinstance(longest, int) and longest > 0:
+        found["model_max_length"] = longest
+    return found
+
+
+def roles_of(
+    config: Mapping[str, Any], special_map: Mapping[str, Any], texts: Container[str] | None = None
+) -> dict[str, str]:
+    """Texts of special tokens by role as a folder's two files give them; with `texts`, of those alone."""
+    found = {}
+    for role in ROLES:
+        named = config.get(role) or special_map.get(role)
+        text = named.get("content") if isinstance(named, dict) else named
+        if isinstance(text, str) and (texts is None or text in texts):
+            found[role] = text
+    return found
+
+
+def chat_template(vocabulary: Vocabulary) -> str | list[dict[str, str]] | None:
+    """The chat template that a vocabulary carries, or a list of named ones (`name`, `template`); None without."""
+    template: str | list[dict[str, str]] | None = vocabulary.source.extras.get(KEY, {}).get("chat_template")
+    return template
+
+
+def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
+    """Write chat_template.jinja for what came from one; the file, or none."""
+    template = chat_template(vocabulary)
+    if not (isinstance(template, str) and vocabulary.source.extras[KEY]["in_file"]):
+        return []
+    (directory / TEMPLATE).write_bytes(template.encode())
+    return [directory / TEMPLATE]
+
+
+def settings_of(vocabulary: Vocabulary) -> dict[str, Any]:
+    """Entries of tokenizer_config.json that are carried: model_max_length, and templates that have no file."""
+    carried = vocabulary.source.extras.get(KEY, {})
+    keys = ["model_max_length"] + ([] if carried.get("in_file") else ["chat_template"])
+    return {key: carried[key] for key in keys if key in carried}
+
+
+def _template_files(directory: Path) -> str | list[dict[str, str]] | None:
+    """The text of chat_template.jinja; with additional ones beside it a list, since no other text is the default."""
+    path = directory / TEMPLATE
+    found = {"default": _read_text(path)} if path.is_file() else {}
+    found |= {more.stem: _read_text(more) for more in sorted((directory / MORE_TEMPLATES).glob("*.jinja"))}
+    if set(found) <= {"default"}:
+        return found.get("default")
+    return [{"name": name, "template": text} for name, text in found.items()]
+
+
+def _checked_template(template: Any, path: Path) -> str | list[dict[str, str]] | None:
+    if template is None:
+        return None
+    parts = template if isinstance(template, list) else [{"name": "default", "template": template}]
+    try:
+        checked = [{key: str(part[key]) for key in ("name", "template") if part[key].encode()} for part in parts]
+    except (KeyError, TypeError, AttributeError, UnicodeEncodeError):
+        raise SourceError(f"{path} has a chat_template that is neither a text nor a list of named texts") from None
+    return checked if isinstance(template, list) else str(template)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(_read_text(path))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise SourceError(f"{path} is damaged: it holds no JSON object")
+    return content
+
+
+def _read_text(path: Path) -> str:
+    if (n_bytes := path.stat().st_size) > _MAX_BYTES:
+        raise SourceError(f"{path} has {n_bytes:,} bytes, more than any such file: it is not read")
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise SourceError(f"{path} is damaged: it is not UTF-8") from None
