@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
@@ -81,7 +81,7 @@ class Verification:
 
 def verify(directory: Path, texts: Sequence[str]) -> Verification:
     """Compare every runtime that can load `directory` on these texts; raises SourceError when we cannot load it."""
-    vocabulary = load(directory)
+    vocabulary = load_lossless(directory)
     plain = [text for text in texts if not vocabulary.has_special(text)]
     ours = vocabulary.encode_batch(plain)
     checks = [_our_check(vocabulary, plain, ours)]
