@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_real_files import mistral_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 import vocab
 from vocab.errors import SourceError
@@ -24,6 +25,7 @@ FILES = {
     "pieces/tokenizer.json": [],
     "pieces/tokenizer.model": [],
     "tekken/tekken.json": [],
+    "wordpiece/tokenizer.json": [],
 }
 
 
@@ -40,6 +42,11 @@ def originals(tmp_path_factory, cl100k) -> dict[str, dict[str, bytes]]:
     pieces = vocab.load(mistral_file("tokenizer.model.v1"))
     prune(pieces, pieces.n_ids - 26_500, method="rank").save(place / "pieces")
     prune(vocab.load(mistral_file("tekken_240718.json")), 1300, method="rank").save(place / "tekken")
+    words = Tokenizer(models.WordPiece({"[UNK]": 0, "some": 1, "te": 2, "##xt": 3}, unk_token="[UNK]"))
+    words.normalizer, words.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    words.add_special_tokens(["[UNK]", "[SEP]"])
+    (place / "wordpiece").mkdir()
+    words.save(str(place / "wordpiece/tokenizer.json"))
     found = {}
     for name, others in FILES.items():
         folder = place / ("b" if "yaml" in name else "a") if "/" not in name else place / name.split("/")[0]
@@ -86,7 +93,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_sentence(name, originals, tmp_
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "x", -1, 10**30])
-@pytest.mark.parametrize("name", ["tokenizer.json", "small.json"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "small.json", "wordpiece/tokenizer.json"])
 def test_values_of_another_kind_are_refused_in_one_sentence(name, value, originals, tmp_path):
     """Each key of the first three levels, one after the other, gets a value of another kind."""
     last = name.split("/")[-1]

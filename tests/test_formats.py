@@ -603,7 +603,6 @@ def sentencepiece_like() -> Tokenizer:
 
 
 OTHER_KINDS = {
-    "WordPiece": lambda: trained(models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer(show_progress=False)),
     "Unigram": lambda: trained(models.Unigram(), trainers.UnigramTrainer(show_progress=False, unk_token="<unk>")),
     "WordLevel": lambda: trained(models.WordLevel(unk_token="?"), trainers.WordLevelTrainer(show_progress=False)),
     "SentencePiece": sentencepiece_like,

@@ -98,6 +98,6 @@ def difference(first: Vocabulary, second: Vocabulary) -> Difference:
         n_moved=sum(a[token] != b[token] for token in shared),
         special_only_first=[text for text in first.special_tokens if text not in second.special_tokens],
         special_only_second=[text for text in second.special_tokens if text not in first.special_tokens],
-        same_pattern=first.pattern.sha256 == second.pattern.sha256,
+        same_pattern=(first.pattern.sha256, first.preparation) == (second.pattern.sha256, second.preparation),
         same_inference=first.inference == second.inference,
     )

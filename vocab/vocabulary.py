@@ -54,13 +54,13 @@ class Vocabulary:
             holes.
         pattern: how text is cut into pre-tokens before any token is looked for.
         inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
-            scored-merges or unigram.
+            scored-merges or unigram; for WordPiece wordpiece (`vocab.formats.wordpiece`).
         first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
         scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space. Under unigram from
             a tokenizer.json, float64 as there; sums are then rounded as tokenizers does it, else as sentencepiece does.
         byte_fallback: whether ranks 0 … 255 are bytes that only stand for characters without a token.
         user_defined: those special tokens that are recognised in every text.
-        unknown: the special token that SentencePiece has for what it cannot spell.
+        unknown: the special token that SentencePiece and WordPiece have for what they cannot spell.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -113,6 +113,7 @@ class Vocabulary:
 
         Special tokens below the ordinary ones stay below them; all keep their order, and new ones come last.
         """
+        self.check_lossless()
         below = [text for text in special if self.special_tokens.get(text, self.first_id) < self.first_id]
         ids = {text: k for k, text in enumerate(below)}
         ids |= {text: k for k, text in enumerate((t for t in special if t not in ids), len(below) + kept.size)}
@@ -201,14 +202,28 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"<Vocabulary {self.source.name}: {self.n_ids:,} ids, inference {self.inference}>"
 
+    @property
+    def preparation(self) -> str:
+        """What is done to text beside splitting it by `pattern`, where tokens do not give the text back; else ""."""
+        return ""
+
+    def check_lossless(self) -> None:
+        """Raise SourceError where tokens do not give text back, so that nothing can be made of the vocabulary."""
+        if self.preparation:
+            raise SourceError(
+                f"{self.source.name} is WordPiece, whose ids do not give text back: it is only measured, inspected and "
+                "compared (vocab eval, vocab inspect, vocab diff)"
+            )
+
     @cached_property
     def encoder(self) -> Encoder:
         """The compiled encoder, which knows ranks and not ids.
 
-        Raises SourceError when tokens repeat or single bytes are missing.
+        Raises SourceError when tokens repeat or single bytes are missing, and for WordPiece.
         """
         from vocab.encoding.encoder import Encoder
 
+        self.check_lossless()
         try:
             settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
             return Encoder(self.blob, self.starts, *settings)
@@ -245,10 +260,10 @@ class Vocabulary:
 
     def _encode_text(self, text: str) -> list[int]:
         if not self.user_defined or self._finds_user_defined:
-            numbers = self.encoder.encode(_utf8(text))
+            numbers = self.encoder.encode(utf8(text))
             ids: list[int] = (self._ids[numbers] if self.user_defined else numbers + self.first_id).tolist()
             return ids
-        prepared = self.pattern.prepared(_utf8(text)).decode()
+        prepared = self.pattern.prepared(utf8(text)).decode()
         ids = []
         for k, part in enumerate(self._user_defined_regex.split(prepared)):
             if k % 2:
@@ -273,7 +288,7 @@ class Vocabulary:
         if self.user_defined:
             return [self._encode_text(text) for text in texts]
         found: list[list[int]] = []
-        for raw in _groups([_utf8(text) for text in texts]):
+        for raw in _groups([utf8(text) for text in texts]):
             starts = np.concatenate([[0], np.cumsum([len(text) for text in raw], dtype=np.int64)])
             ids, firsts = self.encode_documents(np.frombuffer(b"".join(raw), dtype=np.uint8), starts)
             listed = ids.tolist()
@@ -286,7 +301,17 @@ class Vocabulary:
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` becomes, special tokens not recognised."""
-        return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(_utf8(text)).size)
+        return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(utf8(text)).size)
+
+    def count_pretokens(
+        self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """How many tokens each pre-token becomes, and how many of them are `unknown`, both int32[n_pretokens].
+
+        Pre-token w is blob[starts[w] : starts[w + 1]].
+        """
+        sizes = self.encoder.encode_pretokens(blob, starts, n_threads)[1]
+        return sizes, np.zeros_like(sizes)  # there are bytes for everything
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use.
@@ -367,7 +392,8 @@ def _groups(texts: Sequence[bytes], n_bytes: int = 4 << 20) -> Iterator[Sequence
         yield texts[first:]
 
 
-def _utf8(text: str) -> bytes:
+def utf8(text: str) -> bytes:
+    """UTF-8 of a text; lone surrogates become U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -62,11 +62,11 @@ def bound(
 
     The bound holds for every inference method; the vocabulary found is for least-tokens.
     """
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.prune import Limits, best_possible, check_request
     from vocab.threads import n_cores
 
-    whole = load(source)
+    whole = load_lossless(source)
     tokens = tokens_to_keep(keep) if keep else []
     chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
     check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)

@@ -45,12 +45,12 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
 ) -> None:
     """Write a vocabulary in another format: with the same ids for every text, or not at all without --approximate."""
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.formats.folder import safe_name
     from vocab.formats.staging import check_target
     from vocab.interop.convert import convert as run
 
-    whole = load(source)
+    whole = load_lossless(source)
     directory = out or Path(f"{safe_name(whole.source.name)}-{to.value}")
     check_target(directory, force=force)
     with progress() as bar:

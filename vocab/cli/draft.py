@@ -67,7 +67,7 @@ def draft(
 ) -> None:
     """Write which ids of a target model its draft model may propose, for speculative decoding."""
     from vocab.errors import TargetError
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.interop.draft import draft_of_most_used, draft_of_result
     from vocab.interop.draft_file import write_draft
     from vocab.threads import n_cores
@@ -84,7 +84,7 @@ def draft(
             raise TargetError("a corpus is for --size: a result of vocab prune has its tokens chosen already")
         made = draft_of_result(source)
     else:
-        target = load(source)
+        target = load_lossless(source)
         made = draft_of_most_used(target, size, counted(target))
     write_draft(made, out, file_format.value, n_rows=target_rows, force=force)
     console().print(

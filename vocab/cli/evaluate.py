@@ -23,6 +23,7 @@ from vocab.cli.screen import console, ratio_cells, table
 
 if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts
+    from vocab.prune.compare import Measured
     from vocab.splitting import SplitPattern
 
 
@@ -76,3 +77,17 @@ def evaluate(
         shown.add_row(*cells)
     screen.print(shown)
     screen.print(f"Change: tokens against {first.vocabulary.source.name}. Held out: a tenth of the documents, by hash.")
+    for m in measured:
+        if m.vocabulary.preparation:
+            screen.print(_what_is_lost(m, whole_words=bool(corpus or counts)), markup=False)
+
+
+def _what_is_lost(measured: Measured, *, whole_words: bool) -> str:
+    """What to bear in mind with the figures of a vocabulary whose tokens do not give the text back."""
+    train, vocabulary = measured.train, measured.vocabulary
+    note = (
+        f"{vocabulary.source.name} does not give text back: it drops white space, may normalize, and "
+        f"{train.n_unknown / max(train.n_tokens, 1):.2%} of its tokens are {vocabulary.unknown}, each for a word. "
+        "Bytes are those of the text itself."
+    )
+    return note if whole_words else note + " The built-in profile cuts some of its words: name a corpus."

@@ -92,7 +92,7 @@ def frontier(
     Marked is where tokens stop paying: the size at which the same text costs a model of this width and depth the least
     compute, its output head included. Drawing needs Matplotlib: pip install 'vocabkit[plots]'.
     """
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.prune.frontier import check_frontier, trace_frontier
     from vocab.prune.frontier_figure import check_drawing, draw
     from vocab.prune.payoff import Decoder
@@ -102,7 +102,7 @@ def frontier(
     _check_files(list(files.values()))
     if png_file or svg_file:
         check_drawing()
-    whole = load(source)
+    whole = load_lossless(source)
     methods: list[FrontierMethod] = [name.value for name in method or OrderName]
     check_frontier(whole, first, whole.n_ids if last is None else last, methods)
     how = reading(column, documents, encoding_errors)

@@ -22,7 +22,7 @@ def generate(
     ] = None,
 ) -> None:
     """Sample text from a model that `vocab train` made."""
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.model import require_torch
     from vocab.threads import sleep_when_waiting
 
@@ -36,7 +36,7 @@ def generate(
 
     directory = model / "model" if (model / "model").is_dir() else model
     decoder = load_export(directory)
-    whole = load(vocabulary or directory)
+    whole = load_lossless(vocabulary or directory)
     if torch.cuda.is_available():
         decoder = decoder.cuda()
     decoder.prepare(torch.float32, backward=False)

@@ -30,7 +30,8 @@ def inspect(
     screen.print(f"{loaded.source.name}: {facts.size.n_tokens:,} ids, {n:,} ordinary and {facts.n_special} special")
     if loaded.max_id != loaded.n_ids - 1:
         screen.print(f"Ids have holes: the highest is {loaded.max_id:,}.")
-    screen.print(f"Inference {loaded.inference}; split pattern {loaded.pattern.regex}", markup=False)
+    how = loaded.preparation or f"split pattern {loaded.pattern.regex}"
+    screen.print(f"Inference {loaded.inference}; {how}", markup=False)
     screen.print(
         f"Hamming weight {facts.size.hamming_weight}, {facts.size.trailing_zeros} trailing zeros, "
         f"divisible by {facts.size.largest_power_of_two_divisor}"

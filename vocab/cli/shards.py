@@ -42,10 +42,10 @@ def shards(
     force: Annotated[bool, typer.Option("--force", help="Replace earlier shards in the folder.")] = False,
 ) -> None:
     """Encode a corpus once into memory-mapped token shards (llm.c's .bin), a tenth of the documents held out."""
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.formats.staging import check_target
 
-    whole = load(vocabulary)
+    whole = load_lossless(vocabulary)
     check_target(out, force=force)
     facts = encode_corpus(whole, corpus, out, reading(column, documents, encoding_errors), threads, force=force)
     shown = table(f"Shards of {facts.vocabulary} ({facts.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"])

@@ -66,7 +66,7 @@ def sizes(
     Without a source or a corpus nothing is measured; with a source alone, on the built-in profile.
     """
     from vocab.corpus.profile import builtin_profile
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.prune.neighbours import along_sizes
     from vocab.sizes import sizes_near
     from vocab.threads import n_cores
@@ -75,7 +75,7 @@ def sizes(
     measured: dict[int, SizeOnCorpus] = {}
     vocabulary: Vocabulary | None = None
     if source or corpus or counts:
-        vocabulary = load(source or "cl100k_base")
+        vocabulary = load_lossless(source or "cl100k_base")
         _check_sizes(vocabulary, near)
         how = reading(column, documents, encoding_errors)
         counted: CorpusCounts | None = corpus_of(corpus, counts, vocabulary.pattern, how, threads or n_cores())

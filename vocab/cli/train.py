@@ -131,7 +131,7 @@ def train(
     Loss is reported in bits per byte of source text, which compares across vocabularies.
     """
     from vocab.errors import TrainingError
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.model import require_torch
     from vocab.model.config import preset as shape_of
     from vocab.model.settings import RECIPES, TrainSettings
@@ -145,7 +145,7 @@ def train(
     from vocab.model.run import check_run_folder
     from vocab.model.run import train as run
 
-    whole = load(vocabulary)
+    whole = load_lossless(vocabulary)
     check_run_folder(out, force=force)
     _use_threads(threads)
     config = shape_of(preset.value, n_ids=whole.max_id + 1).with_fields(_fields(model or []))

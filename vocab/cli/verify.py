@@ -30,13 +30,13 @@ def verify(
     """
     from vocab.corpus.documents import read_documents
     from vocab.errors import SourceError
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.interop.hard_texts import texts_for
     from vocab.interop.verify import verify as run
 
     if not directory.is_dir():
         raise SourceError(f"{directory} is not a folder")
-    texts = texts_for(load(directory), int(megabytes * 1e6))
+    texts = texts_for(load_lossless(directory), int(megabytes * 1e6))
     texts += [text for place in corpus or [] for text in read_documents(place)]
     with progress() as bar:
         bar.add_task("encode in every runtime", total=None, rate="")

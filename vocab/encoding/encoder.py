@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,9 @@ from vocab.splitting import SplitPattern
 from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
-InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram"]
-INFERENCE_METHODS: tuple[InferenceMethod, ...] = get_args(InferenceMethod)
+InferenceMethod = Literal[
+    "merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram", "wordpiece"
+]
 # Those of SentencePiece, which go from characters; all others go from single bytes.
 CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
 METHOD_CODES: dict[InferenceMethod, int] = {
@@ -27,6 +28,7 @@ METHOD_CODES: dict[InferenceMethod, int] = {
     "scored-merges": inference.SCORED_MERGES,
     "unigram": inference.UNIGRAM,
 }
+INFERENCE_METHODS: tuple[InferenceMethod, ...] = tuple(METHOD_CODES)  # wordpiece runs in tokenizers alone
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from vocab.corpus.counting import CorpusCounts, count
 from vocab.errors import StudyError, VocabError
 from vocab.experiments.spec import Arm, LossSpec
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Vocabulary
 
@@ -52,7 +52,7 @@ class Workshop:
         try:
             if not (directory / "report.json").exists():
                 self._make(wanted, directory)
-            return load(directory) if wanted.size else load_source(wanted.arm.source)
+            return load_lossless(directory) if wanted.size else load_source(wanted.arm.source)
         except VocabError as error:
             raise StudyError(f"arm {wanted.arm.name} at {wanted.size:,} ids cannot be built: {error}") from error
 
@@ -89,7 +89,7 @@ def load_source(name: str) -> Vocabulary:
     Raises StudyError when the package or the file is missing, and what `load` raises.
     """
     if not name.startswith(_PACKAGE):
-        return load(name)
+        return load_lossless(name)
     package, _, path = name.removeprefix(_PACKAGE).partition("/")
     try:
         found = resources.files(package).joinpath(path)
@@ -98,4 +98,4 @@ def load_source(name: str) -> Vocabulary:
     with resources.as_file(found) as file:
         if not file.is_file():
             raise StudyError(f"the package {package} carries no file {path}")
-        return load(file)
+        return load_lossless(file)

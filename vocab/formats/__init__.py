@@ -26,7 +26,8 @@ def load(name_or_path: str | Path) -> Vocabulary:
     repositories ("mistralai/Mistral-7B-v0.1"). What a file is, its content says: ranks in base64 (`.tiktoken`, and the
     `tokenizer.model` of Llama 3 and 4), a SentencePiece model (BPE, as in Llama 2 and Mistral, or Unigram), a
     `tokenizer.json`, a `tekken.json`, or a TokenMonster vocabulary in YAML. A folder holds one of them. A path that
-    exists goes before a name. Raises SourceError when it is missing, damaged or of another kind.
+    exists goes before a name. WordPiece, as BERT has it, can be measured and compared and nothing else
+    (`vocab.formats.wordpiece`). Raises SourceError when it is missing, damaged or of another kind.
     """
     path = Path(name_or_path)
     try:
@@ -47,6 +48,16 @@ def load(name_or_path: str | Path) -> Vocabulary:
     from vocab.formats.named import load_named
 
     return load_named(str(name_or_path))
+
+
+def load_lossless(source: str | Path | Vocabulary) -> Vocabulary:
+    """What `load` gives, or a vocabulary that is loaded already, whose tokens give every text back.
+
+    Raises SourceError as `load` does, and for WordPiece.
+    """
+    vocabulary = source if isinstance(source, Vocabulary) else load(source)
+    vocabulary.check_lossless()
+    return vocabulary
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def load_tokens(name_or_path: str | Path) -> TokenList:
             return TokenList(str(name_or_path), parse_tiktoken(path.read_bytes(), str(path))[0])
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
-    return TokenList(str(name_or_path), list(load(name_or_path).tokens()))
+    return TokenList(str(name_or_path), list(load_lossless(name_or_path).tokens()))
 
 
 # What a reader meets in a file whose parts are of other kinds or sizes than they must be.

@@ -18,7 +18,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
 from vocab.errors import SourceError
-from vocab.formats import sentencepiece_json
+from vocab.formats import sentencepiece_json, wordpiece
 from vocab.formats.byte_alphabet import to_bytes, to_characters
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Source, Vocabulary
@@ -33,6 +33,7 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     tokenizers numbers special tokens itself, straight on from the ordinary ones, so it cannot hold holes. No model of
     it looks ahead, so ungreedy is refused as well.
     """
+    vocabulary.check_lossless()
     if vocabulary.inference == "ungreedy":
         raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
     if vocabulary.inference in CHARACTER_METHODS:
@@ -104,6 +105,8 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
 def read_tokenizer_json(path: Path) -> Vocabulary:
     """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
+    BERT's WordPiece is read as `vocab.formats.wordpiece` says.
+
     Raises SourceError, saying what is in the way, for any other model, for normalizers, and where ids are not in the
     order of merges.
     """
@@ -119,6 +122,8 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
     if sentencepiece_json.is_of_sentencepiece(settings):
         return sentencepiece_json.read(settings, source, path)
+    if wordpiece.is_wordpiece(settings):
+        return wordpiece.read(settings, source, path)
     if settings.get("normalizer"):
         raise SourceError(f"{path} changes text before it splits it (a normalizer), which pruning cannot keep exact")
     model = settings["model"]

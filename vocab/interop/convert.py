@@ -142,6 +142,7 @@ def convert(
     `approximate` is not set, and when a runtime does not give the ids that were meant; OutputError when the folder may
     not be written.
     """
+    source.check_lossless()
     reason = obstacle(source, target)
     _check(source, target, reason, approximate=approximate)
     made = fitted(source, target)

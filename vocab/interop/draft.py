@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from vocab.corpus.counts import PretokenCounts
 from vocab.errors import SourceError, TargetError
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.interop.id_map import IdMap, read_id_map, read_json
 from vocab.vocabulary import Vocabulary
 
@@ -85,7 +85,7 @@ def draft_of_result(directory: str | Path) -> DraftVocabulary:
     directory = Path(directory)
     ids: IdMap = read_id_map(directory)
     facts: Mapping[str, Any] = read_json(directory / REPORT).get("source", {})
-    tokens = token_bytes(load(directory))
+    tokens = token_bytes(load_lossless(directory))
     if any(new not in tokens for new in ids.kept.values()):
         raise SourceError(f"{directory} has an id map that is not of its tokenizer")
     return DraftVocabulary(

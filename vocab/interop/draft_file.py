@@ -18,7 +18,7 @@ import numpy as np
 
 from vocab.corpus.staged import staged_file, writing
 from vocab.errors import OutputError, SourceError
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.interop.draft import DraftVocabulary, check_draft
 from vocab.interop.safetensors_file import Tensor, header_bytes, read_header
 from vocab.vocabulary import Vocabulary
@@ -55,7 +55,7 @@ def load_draft(path: str | Path, source: Vocabulary | str | Path) -> DraftVocabu
     Raises SourceError when the file is damaged, was not written here, or is of another target, of the same size or not.
     """
     path = Path(path)
-    vocabulary = source if isinstance(source, Vocabulary) else load(source)
+    vocabulary = load_lossless(source)
     try:
         with path.open("rb") as stream:
             is_zip = stream.read(2) == b"PK"

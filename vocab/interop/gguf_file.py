@@ -15,7 +15,7 @@ import tokenizers
 
 from vocab.corpus.staged import staged_file, writing
 from vocab.errors import MissingExtraError, OutputError, SourceError
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
 from vocab.interop.id_map import read_json
@@ -63,7 +63,7 @@ def write_gguf(
     """
     directory, path = Path(directory), Path(path)
     library = _library()
-    vocabulary = load(directory)
+    vocabulary = load_lossless(directory)
     if not (directory / "tokenizer.json").is_file():
         raise SourceError(f"{directory} has no tokenizer.json")
     if vocabulary.inference not in ("merges", "scored-merges"):

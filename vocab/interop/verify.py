@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
@@ -66,7 +66,7 @@ def verify(directory: Path, texts: Sequence[str], *, with_chat: bool = True) -> 
 
     `with_chat` has transformers run the folder's chat template, in its sandbox, on some conversations.
     """
-    vocabulary = load(directory)
+    vocabulary = load_lossless(directory)
     plain = [text for text in texts if not vocabulary.has_special(text)]
     ours = vocabulary.encode_batch(plain)
     checks = [_our_check(vocabulary, plain, ours)]

@@ -32,7 +32,8 @@ def compare(
     """Tokens of each vocabulary under its own inference method; `count` gives the corpus for a split pattern.
 
     A corpus is counted once for each distinct pattern. Raises CorpusError when it is not the same corpus each time;
-    for SentencePiece, which puts a space before each document, bytes are compared among its own patterns.
+    for SentencePiece, which puts a space before each document, bytes are compared among its own patterns. For WordPiece
+    bytes are those of the text before it is normalized.
     """
     counted: dict[str, CorpusCounts] = {}
     measured = []
@@ -56,5 +57,6 @@ def _measure(vocabulary: Vocabulary, corpus: CorpusCounts, n_threads: int) -> Me
 
 
 def _compression(vocabulary: Vocabulary, counts: PretokenCounts, n_threads: int) -> Compression:
-    _, sizes = vocabulary.encoder.encode_pretokens(counts.blob, counts.starts, n_threads)
-    return Compression(counts.n_bytes, int((counts.counts.astype(np.int64) * sizes).sum()))
+    times = counts.counts.astype(np.int64)
+    sizes, unknown = vocabulary.count_pretokens(counts.blob, counts.starts, n_threads)
+    return Compression(counts.n_bytes, int((times * sizes).sum()), int((times * unknown).sum()))

@@ -23,6 +23,7 @@ class Compression:
 
     n_bytes: int
     n_tokens: int
+    n_unknown: int = 0  # of the tokens; only WordPiece has what it cannot spell
 
     @property
     def bytes_per_token(self) -> float:
@@ -33,7 +34,8 @@ class Compression:
 def total(parts: Sequence[Compression], weights: Sequence[int]) -> Compression:
     """Bytes and tokens of several texts together, each times its weight."""
     pairs = list(zip(parts, weights, strict=True))
-    return Compression(sum(p.n_bytes * w for p, w in pairs), sum(p.n_tokens * w for p, w in pairs))
+    sums = [sum(getattr(p, name) * w for p, w in pairs) for name in ("n_bytes", "n_tokens", "n_unknown")]
+    return Compression(*sums)
 
 
 @dataclass(frozen=True)

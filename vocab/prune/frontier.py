@@ -23,7 +23,7 @@ from vocab.corpus.profile import builtin_profile
 from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
 from vocab.environment import versions
 from vocab.errors import TargetError
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.prune.bound import Objective
 from vocab.prune.evaluation import Compression, Evaluator
 from vocab.prune.frontier_bound import DEFAULT_STEPS, bounds_along
@@ -173,7 +173,7 @@ def trace_frontier(
     Raises TargetError for sizes or methods that cannot be had, CorpusError when the corpus was counted with another
     split pattern, SourceError when the source cannot be loaded.
     """
-    whole = load(source) if isinstance(source, str) else source
+    whole = load_lossless(source)
     last = whole.n_ids if last is None else last
     check_frontier(whole, first, last, methods, inference)
     counted = corpus or builtin_profile(whole.pattern)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vocab.corpus.counting import CorpusCounts
 from vocab.encoding.encoder import InferenceMethod
 from vocab.errors import TargetError
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.prune.certificate import Certificate
 from vocab.prune.job import Job, Progress
 from vocab.prune.optimal import Limits
@@ -62,7 +62,7 @@ def prune(
     Raises TargetError for a target or option that cannot be met, CorpusError when the corpus was counted with another
     split pattern, SourceError when the source cannot be loaded.
     """
-    whole = load(source) if isinstance(source, str) else source
+    whole = load_lossless(source)
     inference = inference_for(whole, inference, method)
     if certify and inference not in CHECKABLE:
         raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
@@ -109,7 +109,7 @@ def best_possible(
 
     Arguments and errors are those of `prune`; the vocabulary is for least-tokens.
     """
-    whole = load(source) if isinstance(source, str) else source
+    whole = load_lossless(source)
     check_has_bound(whole)
     job = Job(whole, target, corpus, "least-tokens", candidates, prior, keep, special, n_threads, on_progress, limits)
     return job.certificate(job.select("optimal"))

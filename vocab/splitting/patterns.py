@@ -55,7 +55,8 @@ QWEN2_REGEX = rf"{_WORDS}|\p{{N}}|{_REST}"
 GPT2_OLD_REGEX = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 # SentencePiece cuts no text, but no piece goes on with a space after anything else, nor, in most files, over a line
-# feed or a tab. What is done to text first is named in a comment, which regular expressions pass over.
+# feed or a tab. What is done to text first is named in a comment, which regular expressions pass over. Without one the
+# first of them also cuts text for WordPiece.
 _SENTENCEPIECE = "(?#sentencepiece)"
 _SENTENCEPIECE_PREFIX = "(?#sentencepiece, dummy prefix)"
 SPACED_WORDS = (r"[\n\t]| +[^ \n\t]*|[^ \n\t]+", r" +[^ ]*|[^ ]+", r"[\s\S]+")  # finest first
@@ -83,7 +84,7 @@ _KERNELS = {
     O200K_REGEX: _Kernel("split_o200k", 3, True, O200K_REGEX),
     TEKKEN_REGEX: _Kernel("split_o200k", 1, False, TEKKEN_REGEX),
 }
-for _comment in (_SENTENCEPIECE, _SENTENCEPIECE_PREFIX):
+for _comment in ("", _SENTENCEPIECE, _SENTENCEPIECE_PREFIX):
     for _words, _by_line in zip(SPACED_WORDS, (True, False), strict=False):
         _KERNELS[_comment + _words] = _Kernel("split_spaced_words", 0, _by_line, _comment + _words)
 
