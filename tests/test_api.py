@@ -15,9 +15,13 @@ from vocab.errors import MissingExtraError, VocabError
 MODULES = sorted(m.name for m in pkgutil.walk_packages(vocab.__path__, "vocab."))
 # What of vocab.model runs without torch; the rest of it needs the extra "train".
 MODEL_WITHOUT_TORCH = {
-    f"vocab.model.{name}" for name in ("config", "curve", "logs", "make_shards", "sampling", "settings", "shards")
+    f"vocab.model.{name}" for name in ("config", "curve", "logs", "sampling", "settings", "sharding", "shards")
 }
-WITHOUT_TORCH = [m for m in MODULES if not m.startswith("vocab.model.") or m in MODEL_WITHOUT_TORCH]
+# What runs studies trains and times models; specifications, rows, analyses and reports need no torch.
+RUNS_MODELS = {f"vocab.experiments.{name}" for name in ("loss_study", "provenance", "speed_study")}
+WITHOUT_TORCH = [
+    m for m in MODULES if m not in RUNS_MODELS and (not m.startswith("vocab.model.") or m in MODEL_WITHOUT_TORCH)
+]
 
 
 def run_python(code: str) -> str:

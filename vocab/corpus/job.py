@@ -285,7 +285,7 @@ class _Run:
         if free * _SHARE_FOR_TABLES < _LEAST_TABLE_BYTES:
             least = self.memory_bytes - free + _LEAST_TABLE_BYTES / _SHARE_FOR_TABLES
             raise TargetError(
-                f"{self.memory_bytes / 1e6:,.0f} MB are too few: give --memory at least {least / 1e6:,.0f}MB"
+                f"{self.memory_bytes / 1e6:,.0f} MB are too few: give --memory at least {least / 1e6:.0f}MB"
             )
         return int(free * _SHARE_FOR_TABLES)
 
