@@ -14,6 +14,11 @@ import numpy.typing as npt
 T = TypeVar("T")
 
 
+# Turns of waiting awake: a fifth of a millisecond, and seconds. Cores are busy above this load for each of them.
+_SHORT, _LONG = "10000", "100000000"
+_BUSY = 0.75
+
+
 def n_cores() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -22,12 +27,13 @@ def n_cores() -> int:
 
 
 def sleep_when_waiting() -> None:
-    """Let torch's threads on a CPU sleep after about a fifth of a millisecond of waiting for one another, not six.
+    """Let torch's threads on a CPU sleep sooner while they wait for one another, where other programs hold the cores.
 
-    Takes effect when called before torch is imported, and leaves a GOMP_SPINCOUNT of the user's as it is. Where other
-    programs hold the cores, waiting threads otherwise keep the processor from those that they wait for.
+    There they otherwise keep the processor from those that they wait for; on free cores waiting awake is faster. Takes
+    effect when called before torch is imported, and leaves a GOMP_SPINCOUNT of the user's as it is.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    is_busy = os.getloadavg()[0] > _BUSY * n_cores() if hasattr(os, "getloadavg") else True
+    os.environ.setdefault("GOMP_SPINCOUNT", _SHORT if is_busy else _LONG)
 
 
 def shard_bounds(starts: npt.NDArray[np.int64], n_shards: int) -> list[tuple[int, int]]:
