@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for text, vocabulary and run")
     parser.add_argument("--ids", type=int, default=4096)
-    parser.add_argument("--epochs", type=float, default=0.85, help="share of the text trained on")
+    parser.add_argument("--epochs", type=float, default=0.7, help="share of the text trained on")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
