@@ -14,7 +14,8 @@ import numpy.typing as npt
 T = TypeVar("T")
 
 
-# Turns of waiting awake: a fifth of a millisecond, and seconds. Cores are busy above this load for each of them: more than what this program did itself before.
+# Turns of waiting awake: a fifth of a millisecond, and seconds. Cores are busy above this load for each of them, which
+# is more than what this program did itself before.
 _SHORT, _LONG = "10000", "100000000"
 _BUSY = 1.25
 
