@@ -18,13 +18,14 @@ import torch
 from common import machine, show
 
 from vocab.model.bench import ratio_interval
-from vocab.model.bench_rows import hardware, training_versions, write_rows
+from vocab.model.bench_rows import write_rows
 from vocab.model.config import ModelConfig, preset
 from vocab.model.decoder import Decoder
 from vocab.model.evaluate import autocast
 from vocab.model.export import llama_config
 from vocab.model.head import LanguageModel
 from vocab.model.kernels import longest_kernels
+from vocab.model.machine import hardware, training_versions
 from vocab.model.throughput import MFU_FORMULA, clock_mhz, peak, peak_memory_bytes, timed
 
 ON_GPU = torch.cuda.is_available()

@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 
 import numpy as np
 import oracles
@@ -10,9 +9,10 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
+from piece_models import check_prices_and_gains, scores_of
 from test_cli import run
 from test_sentencepiece import count_documents_of, plain
-from test_unigram import TEXT, models, scores_of, some_texts, trained
+from test_unigram import TEXT, models, some_texts, trained
 from tokenizers import Tokenizer
 
 import vocab
@@ -20,7 +20,6 @@ from vocab.corpus.counts import PretokenCounts
 from vocab.encoding.lattice import Lattice
 from vocab.errors import TargetError
 from vocab.prune import prune
-from vocab.prune.pricing import PriceBook
 from vocab.prune.refit import _expected, refit, rounded
 from vocab.vocabulary import Vocabulary
 
@@ -33,26 +32,7 @@ def table_of(vocabulary: Vocabulary, counts: dict[str, int]) -> PretokenCounts:
 
 @given(vocabulary=models(), counts=COUNTS)
 def test_prices_and_gains_are_exact(vocabulary, counts):
-    scores = scores_of(vocabulary)
-    book = PriceBook(vocabulary.encoder.trie, table_of(vocabulary, counts), "unigram", 2)
-    assert book.total_tokens == oracles.total_unigram(scores, counts)
-    order = [k for k in range(256, vocabulary.n_tokens) if vocabulary.lengths[k] > 1]
-    random.Random(5).shuffle(order)
-    alive = dict(scores)
-    for rank in order[:6]:
-        for other in order:
-            text = vocabulary[other + 3].decode()
-            without = {piece: score for piece, score in alive.items() if piece != text}
-            expected = oracles.total_unigram(without, counts) - book.total_tokens if text in alive else 0
-            assert book.prices[other] == expected
-        alive.pop(vocabulary[rank + 3].decode())
-        book.change(drop=np.array([rank]))
-        assert book.total_tokens == oracles.total_unigram(alive, counts)
-        gains = book.gains(~book.alive)
-        for other in np.flatnonzero(~book.alive).tolist():
-            text = vocabulary[other + 3].decode()
-            more = oracles.total_unigram({**alive, text: scores[text]}, counts)
-            assert gains[other] == book.total_tokens - more
+    check_prices_and_gains(vocabulary, counts, "unigram", oracles.total_unigram)
 
 
 # Scores by expectation-maximization

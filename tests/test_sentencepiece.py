@@ -12,17 +12,16 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
+from piece_models import as_ids, check_prices_and_gains, scores_of
 from test_real_files import drawn_texts, mistral_file
 from tokenizers import Tokenizer
 
 import vocab
 from vocab.corpus.counting import CorpusCounts, count_documents
-from vocab.corpus.counts import PretokenCounts
 from vocab.errors import SourceError, TargetError
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.prune import prune
 from vocab.prune.compare import compare
-from vocab.prune.pricing import PriceBook
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Source, Vocabulary
 
@@ -125,16 +124,6 @@ def models(draw) -> Vocabulary:
     return replace(vocabulary, scores=np.array([0.0] * 256 + scores, np.float32), byte_fallback=True, unknown="<unk>")
 
 
-def scores_of(vocabulary: Vocabulary) -> dict[str, float]:
-    texts = [token.decode() for token in list(vocabulary.tokens())[256:]]
-    return dict(zip(texts, vocabulary.scores[256:].tolist(), strict=True))
-
-
-def as_ids(vocabulary: Vocabulary, parts: list[str | int]) -> list[int]:
-    ids = {token.decode(): k for k, token in list(enumerate(vocabulary.tokens(), 3))[256:]}
-    return [3 + part if isinstance(part, int) else ids[part] for part in parts]
-
-
 TEXT = st.text("ab é語x\n", max_size=30)
 
 
@@ -159,27 +148,7 @@ def test_long_pretokens_equal_sentencepiece(vocabulary, seed):
 
 @given(vocabulary=models(), counts=st.dictionaries(TEXT.filter(bool), st.integers(1, 9), min_size=1, max_size=6))
 def test_prices_and_gains_are_exact(vocabulary, counts):
-    scores = scores_of(vocabulary)
-    table = PretokenCounts.from_mapping({text.encode(): n for text, n in counts.items()}, vocabulary.pattern.sha256)
-    book = PriceBook(vocabulary.encoder.trie, table, "scored-merges", 2)
-    assert book.total_tokens == oracles.total_scored(scores, counts)
-    order = [k for k in range(256, vocabulary.n_tokens) if vocabulary.lengths[k] > 1]
-    random.Random(5).shuffle(order)
-    alive = dict(scores)
-    for rank in order[:6]:
-        for other in order:
-            text = vocabulary[other + 3].decode()
-            without = {piece: score for piece, score in alive.items() if piece != text}
-            expected = oracles.total_scored(without, counts) - book.total_tokens if text in alive else 0
-            assert book.prices[other] == expected
-        alive.pop(vocabulary[rank + 3].decode())
-        book.change(drop=np.array([rank]))
-        assert book.total_tokens == oracles.total_scored(alive, counts)
-        gains = book.gains(~book.alive)
-        for other in np.flatnonzero(~book.alive).tolist():
-            text = vocabulary[other + 3].decode()
-            more = oracles.total_scored({**alive, text: scores[text]}, counts)
-            assert gains[other] == book.total_tokens - more
+    check_prices_and_gains(vocabulary, counts, "scored-merges", oracles.total_scored)
 
 
 # Splitting and counting

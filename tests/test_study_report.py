@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
+from test_speed_analysis import cycles
 
-from tests.test_speed_analysis import cycles
 from vocab.errors import StudyError
 from vocab.experiments.loss_analysis import Estimate, analyse
 from vocab.experiments.report import write_report

@@ -13,6 +13,7 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
+from piece_models import as_ids, scores_of
 from test_real_files import drawn_texts
 from test_sentencepiece import ODD, count_documents_of, plain
 from tokenizers import Tokenizer
@@ -170,16 +171,6 @@ def vocabulary_of(texts: list[str], scores: list[float], pattern: SplitPattern) 
     source = Source("random", format="sentencepiece")
     vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "unigram", source, 3)
     return replace(vocabulary, scores=np.array([0.0] * 256 + scores, np.float32), byte_fallback=True, unknown="<unk>")
-
-
-def scores_of(vocabulary: Vocabulary) -> dict[str, float]:
-    texts = [token.decode() for token in list(vocabulary.tokens())[256:]]
-    return dict(zip(texts, vocabulary.scores[256:].tolist(), strict=True))
-
-
-def as_ids(vocabulary: Vocabulary, parts: list[str | int]) -> list[int]:
-    ids = {token.decode(): k for k, token in list(enumerate(vocabulary.tokens(), 3))[256:]}
-    return [3 + part if isinstance(part, int) else ids[part] for part in parts]
 
 
 TEXT = st.text("ab é語x\n", max_size=30)

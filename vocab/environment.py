@@ -10,10 +10,10 @@ from pathlib import Path
 _PACKAGES = ("vocabkit", "numpy", "numba", "tiktoken", "tokenizers", "regex", "pyarrow")
 
 
-def versions() -> Mapping[str, str]:
-    """Versions of Python and of the packages that a result rests on."""
+def versions(*more: str) -> Mapping[str, str]:
+    """Versions of Python and of the packages that a result rests on, and of `more` packages, where installed."""
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *more):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.encoding.encoder import CHARACTER_METHODS
-from vocab.vocabulary import Vocabulary
+from vocab.vocabulary import Vocabulary, is_utf8
 
 # Texts tried for one token before it counts as unreachable.
 _MAX_TRIES = 3000
@@ -23,7 +23,7 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
     character, the token with that character made whole.
     """
-    whole = [k for k in candidates.tolist() if _is_utf8(vocabulary[k + vocabulary.first_id])]
+    whole = [k for k in candidates.tolist() if is_utf8(vocabulary[k + vocabulary.first_id])]
     alone = vocabulary.encode_batch([vocabulary[k + vocabulary.first_id].decode() for k in whole])
     found = {k for k, ids in zip(whole, alone, strict=True) if k + vocabulary.first_id in ids}
     left = [k for k in candidates.tolist() if k not in found and not _has_witness(vocabulary, k)]
@@ -52,7 +52,7 @@ def _texts_around(token: bytes) -> Iterator[bytes]:
     for head in _heads(token):
         for tail in _tails(head + token):
             text = head + token + tail
-            if _is_utf8(text):
+            if is_utf8(text):
                 yield text
                 yield b"a" + text
                 yield text + b"a"
@@ -85,11 +85,3 @@ def _tails(text: bytes) -> Iterator[bytes]:
         return
     for last in _CONTINUATIONS:
         yield last * missing
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

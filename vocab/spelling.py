@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vocab.vocabulary import Vocabulary
+from vocab.arrays import end_to_end
+from vocab.vocabulary import Vocabulary, is_utf8
 
 
 def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
@@ -14,9 +15,8 @@ def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, 
 
     What is no text is spelt byte by byte where the vocabulary goes from characters.
     """
-    whole = {k: token for k, token in tokens.items() if not vocabulary.byte_fallback or _is_text(token)}
-    blob = np.frombuffer(b"".join(whole.values()), dtype=np.uint8)
-    starts = np.concatenate([[0], np.cumsum([len(token) for token in whole.values()], dtype=np.int64)])
+    whole = {k: token for k, token in tokens.items() if not vocabulary.byte_fallback or is_utf8(token)}
+    blob, starts = end_to_end(list(whole.values()))
     ids, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
     ids += np.int32(vocabulary.first_id)
     begins = starts[:-1].tolist()
@@ -24,11 +24,3 @@ def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, 
     by_bytes = {k: [vocabulary.first_id + byte for byte in token] for k, token in tokens.items() if k not in whole}
     found = spelt | by_bytes
     return {str(k): found[k] for k in tokens}
-
-
-def _is_text(token: bytes) -> bool:
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

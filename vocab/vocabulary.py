@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
@@ -100,10 +101,7 @@ class Vocabulary:
         first_id: int = 0,
     ) -> Vocabulary:
         """A vocabulary from its tokens in rank order."""
-        tokens = list(tokens)
-        blob = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
-        starts = np.zeros(len(tokens) + 1, dtype=np.int64)
-        np.cumsum([len(token) for token in tokens], out=starts[1:])
+        blob, starts = end_to_end(list(tokens))
         return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source, first_id)
 
     def subset(
@@ -289,8 +287,7 @@ class Vocabulary:
             return [self._encode_text(text) for text in texts]
         found: list[list[int]] = []
         for raw in _groups([utf8(text) for text in texts]):
-            starts = np.concatenate([[0], np.cumsum([len(text) for text in raw], dtype=np.int64)])
-            ids, firsts = self.encode_documents(np.frombuffer(b"".join(raw), dtype=np.uint8), starts)
+            ids, firsts = self.encode_documents(*end_to_end(raw))
             listed = ids.tolist()
             found += [listed[a:b] for a, b in itertools.pairwise(firsts.tolist())]
         return found
@@ -398,3 +395,12 @@ def utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are a text of their own."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -65,7 +65,8 @@ def bench(
     import torch
 
     from vocab.model.bench import BenchSettings, bench_sizes
-    from vocab.model.bench_rows import hardware, json_row, write_rows
+    from vocab.model.bench_rows import json_row, write_rows
+    from vocab.model.machine import device_name, usual_dtype
     from vocab.model.parts import median_by_part
     from vocab.model.throughput import peak
 
@@ -79,7 +80,7 @@ def bench(
         head=head,
         compile=compiled,
         padding=padding,
-        dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
+        dtype=usual_dtype(device),
         cycles=cycles,
         seed=seed,
     )
@@ -90,7 +91,7 @@ def bench(
             config, list(bytes_per_token), base, settings, device, lambda done: bar.update(task, completed=done)
         )
     known = {size: value for size, value in bytes_per_token.items() if value is not None}
-    title = f"{part.value} of {preset.value} against {base:,} ids, {hardware(device)['device']}"
+    title = f"{part.value} of {preset.value} against {base:,} ids, {device_name(device)}"
     top = peak(device)
     _show(rows, base, settings.n_tokens, known, top.flops, title)
     console().print(f"Peak: {top.flops / 1e9:,.0f} GFLOP/s, {top.source}.")

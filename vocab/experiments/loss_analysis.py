@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -161,7 +161,7 @@ def _run(row: Row, step_seconds: Mapping[int, float]) -> Run:
 
 def _arm(
     name: tuple[str, int],
-    facts: Mapping[str, object],
+    facts: Mapping[str, Any],
     runs: Mapping[int, Run],
     baseline: Mapping[int, Run],
     amounts: Mapping[Protocol, float],
@@ -172,7 +172,7 @@ def _arm(
         values = {seed: run.at(protocol, amount) for seed, run in runs.items()}
         loss[protocol] = Estimate.of(list(values.values()))
         change[protocol] = Estimate.of([v / baseline[seed].at(protocol, amount) - 1 for seed, v in values.items()])
-    per_token, per_step = float(str(facts["bytes_per_token"])), float(str(facts["tokens_per_step"]))
+    per_token, per_step = float(facts["bytes_per_token"]), float(facts["tokens_per_step"])
     seconds = step_seconds.get(name[1])
     return ArmFinding(
         arm=name[0],
@@ -180,8 +180,8 @@ def _arm(
         inference=str(facts["inference"]),
         bytes_per_token=per_token,
         bytes_per_second=None if seconds is None else per_step * per_token / seconds,
-        n_parameters=int(str(facts["n_parameters"])),
-        n_parameters_without_embeddings=int(str(facts["n_parameters_without_embeddings"])),
+        n_parameters=int(facts["n_parameters"]),
+        n_parameters_without_embeddings=int(facts["n_parameters_without_embeddings"]),
         loss=loss,
         change=change,
     )

@@ -18,7 +18,7 @@ from vocab.model.logs import read_log
 from vocab.model.run import check_run_folder, train
 from vocab.model.settings import TrainSettings
 from vocab.model.sharding import make_shards
-from vocab.model.shards import read_facts
+from vocab.model.shards import ShardFacts, read_facts
 from vocab.model.trainer import Cadence
 from vocab.vocabulary import Vocabulary
 
@@ -95,7 +95,7 @@ class LossStudy:
             final_held_out_bytes=int(self._loss.held_out_megabytes * 1e6),
         )
         done = train(made.vocabulary, made.shards, out, config, settings, cadence=cadence, device=self._device)
-        result = _result(made, config, settings, done.report, out)
+        result = _result(made, facts, config, settings, done.report, out)
         self._rows.add(Row(self._spec.name, key, result, {**origin, "kernels": done.report["ran"]["kernels"]}))
         shutil.rmtree(out)
 
@@ -119,10 +119,14 @@ class LossStudy:
 
 
 def _result(
-    made: _Made, config: ModelConfig, settings: TrainSettings, report: Mapping[str, Any], out: Path
+    made: _Made,
+    facts: ShardFacts,
+    config: ModelConfig,
+    settings: TrainSettings,
+    report: Mapping[str, Any],
+    out: Path,
 ) -> dict[str, Any]:
     """What a row says of a run; nothing in it depends on how fast the machine was."""
-    facts = read_facts(made.shards)
     tokens_at = {row["step"]: row["tokens"] for row in read_log(out, "step")}
     points = [
         {"bytes": row["bytes"], "tokens": tokens_at[row["step"]], "bits_per_byte": row["held_out_bits_per_byte"]}

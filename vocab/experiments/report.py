@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vocab.corpus.staged import staged_file, write_text
 from vocab.errors import OutputError, StudyError
 from vocab.experiments.loss_section import loss_section
 from vocab.experiments.page import write_page
@@ -70,14 +71,11 @@ def _front(specs: Sequence[Spec]) -> str:
 
 
 def _written(path: Path, text: str) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_text(path, text)
     return path
 
 
 def _saved(chart: Any, path: Path) -> Path:
-    part = path.with_name(f".{path.stem}.part.svg")
-    chart.save(str(part), format="svg")
-    part.replace(path)
+    with staged_file(path) as staged:
+        chart.save(str(staged), format="svg")
     return path

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vocab.corpus.documents import read_documents
+from vocab.corpus.staged import staged_file
 from vocab.errors import CorpusError
 
 _SALT = b"vocab study"
@@ -38,14 +38,10 @@ def sample_corpus(places: Sequence[str], out: Path, megabytes: float) -> Sample:
                 f"corpus {', '.join(places)} has {n_bytes / 1e6:,.1f} MB, and the study needs {megabytes:g}: give more"
             )
         threshold = int(megabytes * 1e6 / n_bytes * 2**64)
-        part = out.with_name(f".{out.name}.part")
-        with part.open("w", encoding="utf-8") as stream:
+        with staged_file(out) as staged, staged.open("w", encoding="utf-8") as stream:
             for text in _documents(places):
                 if _number(text) < threshold:
                     stream.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(out)
     return _facts(out)
 
 
@@ -60,8 +56,11 @@ def _number(text: str) -> int:
 
 
 def _facts(path: Path) -> Sample:
-    raw = path.read_bytes()
-    texts = [json.loads(line)["text"] for line in raw.decode().split("\n")[:-1]]
-    if not texts:
+    n_documents, n_bytes, digest = 0, 0, hashlib.sha256()
+    with path.open("rb") as stream:
+        for line in stream:
+            digest.update(line)
+            n_documents, n_bytes = n_documents + 1, n_bytes + len(json.loads(line)["text"].encode())
+    if not n_documents:
         raise CorpusError(f"{path} holds no document: ask for more megabytes")
-    return Sample(path, len(texts), sum(len(t.encode()) for t in texts), hashlib.sha256(raw).hexdigest())
+    return Sample(path, n_documents, n_bytes, digest.hexdigest())

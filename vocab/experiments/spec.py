@@ -195,10 +195,15 @@ def parse_spec(content: Mapping[str, Any], where: str) -> Spec:
         parts["speed"] = _checked_speed(_record(SpeedSpec, content["speed"], f"{where} [speed]"), where)
     else:
         parts["loss"] = _checked_loss(_record(LossSpec, content["loss"], f"{where} [loss]"), where)
-    found = Spec(name=content["name"], question=content["question"], notes=content.get("notes", ""), sha256="", **parts)
     settings = json.loads(json.dumps({key: asdict(part) for key, part in parts.items()}))
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return Spec(**{**vars(found), "sha256": digest, "settings": settings})
+    return Spec(
+        name=content["name"],
+        question=content["question"],
+        notes=content.get("notes", ""),
+        sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        settings=settings,
+        **parts,
+    )
 
 
 _NESTED = {"timings": Timing, "arms": Arm}

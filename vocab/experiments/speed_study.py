@@ -26,8 +26,7 @@ def run_speed(spec: Spec, speed: SpeedSpec, rows: RowFile, device: str, origin: 
     """Every cycle of every timing that has no row of this machine yet."""
     for timing in speed.timings:
         sizes = timing.sizes or speed.sizes
-        reference = speed.reference if speed.reference in (*sizes, *speed.sizes) else sizes[0]
-        run_timing(spec.name, timing, sizes, reference, speed.seed, rows, device, origin, hear)
+        run_timing(spec.name, timing, sizes, speed.reference, speed.seed, rows, device, origin, hear)
 
 
 def run_timing(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vocab.arrays import end_to_end
 from vocab.encoding.encoder import InferenceMethod
 from vocab.errors import SourceError
 from vocab.formats.sentencepiece_json import check_characters, pieces_of
@@ -49,8 +50,7 @@ def read_sentencepiece(path: Path) -> Vocabulary:
     texts = [token.decode() for token in tokens[256:]]
     check_characters(texts, path)
     name = path.parent.resolve().name if path.name == FILE_NAME else path.name.removesuffix(".model")
-    blob = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
-    starts = np.concatenate([[0], np.cumsum([len(token) for token in tokens], dtype=np.int64)])
+    blob, starts = end_to_end(tokens)
     return Vocabulary(
         blob=blob,
         starts=starts,

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.patterns import SPACED_WORDS
@@ -144,10 +145,10 @@ def read(settings: Mapping[str, Any], source: Source, path: Path) -> WordPieceVo
     runtime, plain = _runtime(settings), _runtime({**settings, "added_tokens": []})
     if moved := [text for text, k in special.items() if runtime.token_to_id(text) != k]:
         raise SourceError(f"{path} gives the special token {moved[0]!r} an id that tokenizers does not give it")
-    tokens = [piece.encode() for _, piece in ordinary]
+    blob, starts = end_to_end([piece.encode() for _, piece in ordinary])
     return WordPieceVocabulary(
-        blob=np.frombuffer(b"".join(tokens), dtype=np.uint8).copy(),
-        starts=np.concatenate([[0], np.cumsum([len(token) for token in tokens], dtype=np.int64)]),
+        blob=blob,
+        starts=starts,
         special_tokens=special,
         pattern=SplitPattern(SPACED_WORDS[0]),
         inference="wordpiece",

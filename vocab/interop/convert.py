@@ -36,7 +36,7 @@ from vocab.interop.reshape import (
     with_holes_named,
 )
 from vocab.interop.verify import Verification, verify
-from vocab.vocabulary import Vocabulary
+from vocab.vocabulary import Vocabulary, is_utf8
 
 Format = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -86,7 +86,7 @@ def obstacle(vocabulary: Vocabulary, target: Format) -> str | None:
     if target == "tokenmonster":
         return _obstacle_to_tokenmonster(vocabulary)
     if target == "sentencepiece" and method not in CHARACTER_METHODS:
-        n = sum(not _is_text(token) for token in vocabulary.tokens())
+        n = sum(not is_utf8(token) for token in vocabulary.tokens())
         return f"it has no split pattern, and {n:,} tokens are no text (not UTF-8)"
     if target == "tokenizer.json" and method == "ungreedy":
         return "none of its models looks ahead, as ungreedy does"
@@ -101,14 +101,6 @@ def _obstacle_to_tokenmonster(vocabulary: Vocabulary) -> str | None:
     if vocabulary.inference != "ungreedy":
         return f"TokenMonster only runs ungreedy, and this vocabulary is for {vocabulary.inference}"
     return "there ordinary tokens have the first ids" if vocabulary.first_id or unused_ids(vocabulary) else None
-
-
-def _is_text(token: bytes) -> bool:
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def fitted(vocabulary: Vocabulary, target: Format) -> Vocabulary:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from vocab.arrays import end_to_end
 from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK
@@ -107,6 +108,5 @@ def _with_special(vocabulary: Vocabulary, special: Mapping[str, int]) -> Vocabul
 def _with_tokens(vocabulary: Vocabulary, tokens: Iterable[bytes], *, unique: bool = True) -> Vocabulary:
     """Other ordinary tokens, by default each once, where it stands first."""
     kept = list(dict.fromkeys(tokens) if unique else tokens)
-    blob = np.frombuffer(b"".join(kept), dtype=np.uint8).copy()
-    starts = np.concatenate([[0], np.cumsum([len(token) for token in kept], dtype=np.int64)])
+    blob, starts = end_to_end(kept)
     return replace(vocabulary, blob=blob, starts=starts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -11,30 +10,11 @@ from typing import Any
 
 import torch
 
-from vocab.environment import processor, versions
 from vocab.errors import OutputError
 from vocab.model.bench import BenchSettings, Timing
 from vocab.model.config import ModelConfig
+from vocab.model.machine import hardware, training_versions
 from vocab.model.throughput import MFU_FORMULA, Peak
-
-_PACKAGES = ("torch", "safetensors", "triton", "flash-attn", "liger-kernel", "cut-cross-entropy", "torchao")
-
-
-def training_versions() -> dict[str, str]:
-    """Versions of what training runs on, of what is installed."""
-    found = dict(versions())
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware(device: torch.device) -> dict[str, Any]:
-    """The device that figures are of."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return {"device": name, "threads": torch.get_num_threads(), "cuda": torch.version.cuda}
 
 
 def json_row(

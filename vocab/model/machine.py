@@ -1,4 +1,4 @@
-"""What times depend on: processor, cores, threads and GPU."""
+"""What times depend on: processor, cores, threads, GPU and versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from vocab.environment import processor
+from vocab.environment import processor, versions
+
+_PACKAGES = ("torch", "safetensors", "triton", "flash-attn", "liger-kernel", "cut-cross-entropy", "torchao")
 
 
 def machine(device: str) -> Mapping[str, Any]:
@@ -19,6 +21,21 @@ def machine(device: str) -> Mapping[str, Any]:
     if device == "cuda":
         found |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
     return found
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU or of the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """The device that figures are of."""
+    return {"device": device_name(device), "threads": torch.get_num_threads(), "cuda": torch.version.cuda}
+
+
+def training_versions() -> dict[str, str]:
+    """Versions of what training runs on, of what is installed."""
+    return dict(versions(*_PACKAGES))
 
 
 def machine_name(device: str) -> str:

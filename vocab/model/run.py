@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 
-from vocab.environment import processor
+from vocab.corpus.staged import write_text
 from vocab.errors import MissingExtraError, OutputError, TrainingError
 from vocab.formats.staging import staged_folder
 from vocab.model.attention import missing
-from vocab.model.bench_rows import training_versions
 from vocab.model.config import ModelConfig
 from vocab.model.curve import draw_curve
 from vocab.model.decoder import Decoder
@@ -24,6 +23,7 @@ from vocab.model.export import export
 from vocab.model.head import LanguageModel
 from vocab.model.kernels import kernel_names
 from vocab.model.logs import read_log
+from vocab.model.machine import device_name, training_versions
 from vocab.model.parallel import Workers, join, shard
 from vocab.model.settings import TrainSettings
 from vocab.model.shards import check_vocabulary, open_stream, read_facts, token_bytes
@@ -146,9 +146,7 @@ def _write(trainer: Trainer, vocabulary: Vocabulary, out: Path, report: dict[str
         draw_curve(read_log(out), out / CURVE)
     except MissingExtraError as error:
         report["notes"].append(str(error))
-    part = out / f".{REPORT}.part"
-    part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    part.replace(out / REPORT)
+    write_text(out / REPORT, json.dumps(report, indent=1) + "\n")
 
 
 def throughput_of(rows: list[dict[str, Any]], trainer: Trainer, peak_flops: float) -> Throughput | None:
@@ -189,7 +187,7 @@ def _report(trainer: Trainer, held_out: Evaluation, vocabulary: Vocabulary, seco
         "ran": {
             "attention": trainer.model.decoder.backend.name,
             "head": trainer.settings.head,
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+            "device": device_name(device),
             "n_processes": trainer.workers.world,
             "n_threads": torch.get_num_threads(),
             "peak_memory_bytes": peak_memory_bytes(device),

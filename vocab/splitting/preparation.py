@@ -11,6 +11,8 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import end_to_end
+
 MARK = "▁"
 _MARK_BYTES = MARK.encode()
 
@@ -32,8 +34,7 @@ def prepared_documents(
     raw = text.tobytes()
     if _MARK_BYTES in raw:
         documents = [raw[a:b].replace(_MARK_BYTES, b" ") for a, b in itertools.pairwise(doc_starts.tolist())]
-        text = np.frombuffer(b"".join(documents), dtype=np.uint8)
-        doc_starts = np.concatenate([[0], np.cumsum([len(document) for document in documents], dtype=np.int64)])
+        text, doc_starts = end_to_end(documents)
     if not dummy_prefix:
         return text, doc_starts
     has_text = np.diff(doc_starts) > 0
