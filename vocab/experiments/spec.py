@@ -29,9 +29,12 @@ class Timing:
         part: "head" (projection, loss, and their gradients) or "step" (the whole step of training, with AdamW).
         mode: "eager", "compiled", or "compiled-unpadded" (inductor's padding of shapes switched off).
         preset: shape of the model; its width is the head's.
-        width: another width than the preset's, for the head alone.
+        width: another width than the preset's; its feed-forward width follows.
         n_tokens: tokens of a call.
-        cycles: times that all sizes are taken in a random order and in its reverse.
+        cycles: rows, each with a time for every size.
+        rounds: times in a cycle that all sizes are taken in a random order and in its reverse. From 2 on, what slows
+            neighbours in time alike is taken out (`vocab.model.interleave`): for machines that others share.
+        sizes: those that are timed; all of the study's where none are given.
     """
 
     part: Part
@@ -39,6 +42,7 @@ class Timing:
     preset: str
     n_tokens: int
     cycles: int
+    rounds: int = 1
     width: int | None = None
     sizes: tuple[int, ...] = ()
 
@@ -267,10 +271,10 @@ def _checked_speed(spec: SpeedSpec, where: str) -> SpeedSpec:
     if spec.tile < 1 or spec.waves < 0 or spec.reference < 1:
         raise StudyError(f"{where}: tile and reference are at least 1, waves at least 0")
     for timing in spec.timings:
-        if timing.cycles < 2 or timing.n_tokens < 1:
-            raise StudyError(f"{where}: timing {timing.name} needs at least 2 cycles and 1 token")
-        if timing.width is not None and timing.part == "step":
-            raise StudyError(f"{where}: timing {timing.name} cannot change the width of a whole step: name a preset")
+        if timing.cycles < 2 or timing.n_tokens < 1 or timing.rounds < 1:
+            raise StudyError(f"{where}: timing {timing.name} needs at least 2 cycles, 1 round and 1 token")
+        if timing.width is not None and timing.width < 1:
+            raise StudyError(f"{where}: timing {timing.name} needs a width of at least 1")
         if unknown := sorted(set(timing.sizes) - set(spec.sizes)):
             raise StudyError(f"{where}: timing {timing.name} has size {unknown[0]}, which is in no set")
     _check_once([timing.name for timing in spec.timings], f"{where}: timing")

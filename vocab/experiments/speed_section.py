@@ -47,8 +47,10 @@ def _design(speed: SpeedSpec) -> str:
     sets = "\n".join(f"- {name}: {', '.join(f'{n:,}' for n in sizes)}" for name, sizes in speed.sets.items())
     return (
         "Sizes stand in sets that are alike in one of the two and differ in the other:\n\n"
-        f"{sets}\n\nAll sizes are timed in one process on random data. A cycle takes them in a random order and in "
-        f"its reverse; {speed.reference:,} ids stand in it twice, for the ratio to compare with and the noise (A/A). "
+        f"{sets}\n\nAll sizes are timed in one process on random data, in the same block of memory. A cycle takes them "
+        f"in a random order and in its reverse, once or in several rounds; {speed.reference:,} ids stand in it twice, "
+        "for the ratio to compare with and the noise (A/A). With several rounds, a time counts by what differs from "
+        "the calls just before and after it, so that what else the machine did does not count. "
         "The estimate of a size is the median over cycles of log(time / time of the reference). These are fitted by "
         "log size, trailing zeros, what is left over in the last tile"
         f"{' and the last wave' if speed.waves else ''}, and Hamming weight; intervals come from resampling cycles and "

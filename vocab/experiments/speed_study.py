@@ -11,8 +11,9 @@ import numpy as np
 from vocab.experiments.rows import CYCLE, Row, RowFile
 from vocab.experiments.spec import Spec, SpeedSpec, Timing
 from vocab.experiments.speed_analysis import AGAIN
-from vocab.model.bench import BenchSettings, calls_for_sizes, time_cycle
+from vocab.model.bench import BenchSettings, calls_for_sizes
 from vocab.model.config import ModelConfig, preset
+from vocab.model.interleave import time_cycle
 from vocab.model.kernels import longest_kernels
 from vocab.model.machine import machine_name, usual_dtype
 from vocab.model.parallel import choose_device
@@ -59,7 +60,7 @@ def run_timing(
     about = {**origin, "kernels": longest_kernels(calls[str(reference)], place)}
     for done, key in enumerate(missing, timing.cycles - len(missing) + 1):
         order = np.random.default_rng([seed, int(str(key["cycle"]))])
-        rows.add(Row(study, key, {"seconds": time_cycle(named, order, place)}, about))
+        rows.add(Row(study, key, {"seconds": time_cycle(named, order, place, timing.rounds)}, about))
         hear(what, done, timing.cycles)
 
 
@@ -69,7 +70,8 @@ def shape(timing: Timing) -> ModelConfig:
     if timing.width is None:
         return found
     heads = max(1, timing.width // 64)
-    return found.with_fields({"width": timing.width, "n_heads": heads, "n_kv_heads": heads})
+    ffn_width = found.ffn_width * timing.width // found.width
+    return found.with_fields({"width": timing.width, "n_heads": heads, "n_kv_heads": heads, "ffn_width": ffn_width})
 
 
 def bench_settings(timing: Timing, seed: int) -> BenchSettings:

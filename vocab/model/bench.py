@@ -15,20 +15,22 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vocab.errors import TrainingError
 from vocab.model.config import ModelConfig
 from vocab.model.decoder import Decoder
 from vocab.model.evaluate import autocast
 from vocab.model.head import LanguageModel, head_loss
+from vocab.model.interleave import time_cycle
 from vocab.model.kernels import longest_kernels
-from vocab.model.throughput import clock_mhz, peak_memory_bytes, timed
+from vocab.model.throughput import clock_mhz, peak_memory_bytes
 
 Part = Literal["step", "head"]
 AA = "reference again"
 _RESAMPLES = 1000
 _WARM_UP = 3
+_LEARNING_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -136,17 +138,6 @@ def _cycles(
     return seconds
 
 
-def time_cycle(
-    calls: Mapping[str, Callable[[], None]], rng: np.random.Generator, device: torch.device
-) -> dict[str, float]:
-    """Seconds of each call: the mean of two, one in a random order of all and one in its reverse."""
-    names = [list(calls)[k] for k in rng.permutation(len(calls))]
-    seconds = dict.fromkeys(calls, 0.0)
-    for name in [*names, *reversed(names)]:
-        seconds[name] += timed(calls[name], device) / 2
-    return seconds
-
-
 def ratio_interval(
     ours: npt.NDArray[np.float64], base: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[float, float, float]:
@@ -164,8 +155,9 @@ def calls_for_sizes(
     torch.manual_seed(settings.seed)
     if settings.compile or settings.head == "compiled":
         _set_up_compiler(len(sizes), padding=settings.padding)
+    rows = _Rows.of(max(sizes), config.width, device)
     if settings.part == "head":
-        return {str(size): _head_call(config, size, settings, device) for size in sizes}
+        return {str(size): _head_call(rows, size, settings, device) for size in sizes}
     decoder = Decoder(config.with_fields({"n_ids": 1, "tied": config.tied}))
     decoder.initialise(settings.seed)
     model = LanguageModel(decoder, settings.head).to(device)
@@ -173,8 +165,34 @@ def calls_for_sizes(
     if settings.compile:
         model.trunk = torch.compile(decoder.trunk)
     shared = [*decoder.blocks.parameters(), *decoder.norm.parameters()]
-    trunk = torch.optim.AdamW(shared, lr=1e-4, fused=True)
-    return {str(size): _step_call(model, size, trunk, settings, device) for size in sizes}
+    trunk = torch.optim.AdamW(shared, lr=_LEARNING_RATE, fused=True)
+    head = None if config.tied else _Rows.of(max(sizes), config.width, device)
+    return {str(size): _step_call(model, size, rows, head, trunk, settings, device) for size in sizes}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Weight (n, width) and AdamW's two moments of it, of which every size takes the first rows.
+
+    Where a block of memory lies changes a size's time by up to 1% on a CPU, so all sizes take the same block.
+    """
+
+    weight: Tensor
+    moments: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, n: int, width: int, device: torch.device) -> _Rows:
+        weight = torch.randn(n, width, device=device) * 0.02
+        return cls(weight, (torch.zeros_like(weight), torch.zeros_like(weight)))
+
+    def parameter(self, size: int) -> nn.Parameter:
+        return nn.Parameter(self.weight[:size])
+
+    def hand_over(self, parameter: Tensor, optimiser: torch.optim.AdamW) -> None:
+        """Make these moments the optimiser's, which would otherwise allocate its own."""
+        mean, square = (moment[: len(parameter)] for moment in self.moments)
+        step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        optimiser.state[parameter] = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
 
 
 def _set_up_compiler(n_sizes: int, *, padding: bool) -> None:
@@ -187,10 +205,10 @@ def _set_up_compiler(n_sizes: int, *, padding: bool) -> None:
     inductor.shape_padding = inductor.comprehensive_padding = padding
 
 
-def _head_call(config: ModelConfig, size: int, settings: BenchSettings, device: torch.device) -> Callable[[], None]:
+def _head_call(rows: _Rows, size: int, settings: BenchSettings, device: torch.device) -> Callable[[], None]:
     n = settings.n_tokens
-    hidden = torch.randn(n, config.width, device=device, dtype=settings.dtype, requires_grad=True)
-    weight = (torch.randn(size, config.width, device=device) * 0.02).requires_grad_()
+    hidden = torch.randn(n, rows.weight.shape[1], device=device, dtype=settings.dtype, requires_grad=True)
+    weight = rows.parameter(size)
     targets = torch.randint(0, size, (n,), device=device)
     loss = head_loss(settings.head)
 
@@ -204,13 +222,25 @@ def _head_call(config: ModelConfig, size: int, settings: BenchSettings, device: 
 
 
 def _step_call(
-    model: LanguageModel, size: int, trunk: torch.optim.Optimizer, settings: BenchSettings, device: torch.device
+    model: LanguageModel,
+    size: int,
+    rows: _Rows,
+    head_rows: _Rows | None,
+    trunk: torch.optim.Optimizer,
+    settings: BenchSettings,
+    device: torch.device,
 ) -> Callable[[], None]:
-    decoder = model.decoder
-    width = decoder.config.width
-    embedding = nn.Embedding(size, width, device=device)
-    head = None if decoder.config.tied else nn.Linear(width, size, bias=False, device=device)
-    own = torch.optim.AdamW([*embedding.parameters(), *(head.parameters() if head else [])], lr=1e-4, fused=True)
+    decoder, width = model.decoder, model.decoder.config.width
+    embedding = nn.Embedding(size, width, _weight=rows.parameter(size))
+    own = torch.optim.AdamW([embedding.weight], lr=_LEARNING_RATE, fused=True)
+    rows.hand_over(embedding.weight, own)
+    head = None
+    if head_rows is not None:
+        with torch.device("meta"):
+            head = nn.Linear(width, size, bias=False)
+        head.weight = head_rows.parameter(size)
+        own.add_param_group({"params": [head.weight]})
+        head_rows.hand_over(head.weight, own)
     ids = torch.randint(0, size, (settings.batch, settings.n_seq + 1), device=device)
 
     def call() -> None:
