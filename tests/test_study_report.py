@@ -115,11 +115,11 @@ def report(tmp_path_factory):
 def test_a_report_holds_its_tables_and_figures(report):
     written, folder = report
     text = (folder / "out" / "study.md").read_text()
-    assert "| head-eager-micro-64 | 20 |" in text
+    assert "| head-eager-micro-64-16 | 20 |" in text
     assert "| distill | 2,048 | merges |" in text
     assert re.search(r"At equal bytes, beside distill 4,096: better: distill 2,048; worse: rank 4,096\.", text)
     assert "no rows of a GPU" in text
-    assert "Not finished: step-eager-micro-64, 0 of 12 cycles." in text
+    assert "Not finished: step-eager-micro-64-16, 0 of 20 cycles." in text
     assert "arXiv 2407.13623" in text
     for name in re.findall(r"\]\(([^)]+\.svg)\)", text):
         picture = (folder / "out" / name).read_text()

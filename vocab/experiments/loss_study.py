@@ -12,7 +12,7 @@ from vocab.errors import StudyError
 from vocab.experiments.arms import ArmAtSize, Workshop, load_source, vocabularies_of
 from vocab.experiments.rows import RUN, Row, RowFile
 from vocab.experiments.sample import Sample, sample_corpus
-from vocab.experiments.spec import LossSpec, Spec
+from vocab.experiments.spec import RUN_HEAD, LossSpec, Spec
 from vocab.model.config import ModelConfig, preset
 from vocab.model.logs import read_log
 from vocab.model.run import check_run_folder, train
@@ -114,7 +114,8 @@ class LossStudy:
             warmup=_WARMUP,
             seed=seed,
             precision="bfloat16" if self._device == "cuda" else "float32",
-            compile=self._device == "cuda",
+            head=RUN_HEAD,
+            compile=loss.mode == "compiled",
         )
 
 

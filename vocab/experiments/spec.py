@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args, get_type_hints
 
 from vocab.errors import StudyError
 
 Part = Literal["head", "step"]
 Mode = Literal["eager", "compiled", "compiled-unpadded"]
+Head = Literal["plain", "compiled", "chunked"]
 Build = Literal["prune", "scratch", "whole"]
 PARTS: tuple[Part, ...] = get_args(Part)
 MODES: tuple[Mode, ...] = get_args(Mode)
 BUILDS: tuple[Build, ...] = get_args(Build)
+# The head of models that a study trains.
+RUN_HEAD: Head = "chunked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,7 @@ class Timing:
         rounds: times in a cycle that all sizes are taken in a random order and in its reverse. From 2 on, what slows
             neighbours in time alike is taken out (`vocab.model.interleave`): for machines that others share.
         sizes: those that are timed; all of the study's where none are given.
+        head: of `vocab.model.head`; all logits at once where none is given, compiled in a compiled mode.
     """
 
     part: Part
@@ -45,6 +50,7 @@ class Timing:
     rounds: int = 1
     width: int | None = None
     sizes: tuple[int, ...] = ()
+    head: Head | None = None
 
     @property
     def name(self) -> str:
@@ -62,7 +68,8 @@ class SpeedSpec:
         timings: what is timed.
         reference: the size that all are compared with, which stands twice in every cycle (the A/A pair).
         margin: a change of time for each bit of Hamming weight within ±margin counts as none (equivalence).
-        tile: ids that a tile of the product covers; what is left over in the last is a term of the analysis.
+        tile: ids that a tile of the product covers; what is left over in the last is a term of the analysis, if it
+            covers more than one.
         waves: tiles that run at once, or 0 where the machine has no such limit.
         seed: of orders and of data.
     """
@@ -121,6 +128,7 @@ class LossSpec:
         n_seq: tokens of a sequence.
         learning_rate: constant after a warm-up, so that every point of a curve is the end of a run of that length.
         micro_batch: sequences held at a time, 0 for the whole batch.
+        mode: "eager", or "compiled" for blocks that torch.compile has been through.
         cycles: of the timing of a step at each size, from which seconds are taken.
     """
 
@@ -136,13 +144,20 @@ class LossSpec:
     n_seq: int
     learning_rate: float
     micro_batch: int = 0
+    mode: Literal["eager", "compiled"] = "eager"
     cycles: int = 10
 
     @property
     def step_timing(self) -> Timing:
-        """The timing of a step at every size, which gives the seconds of runs."""
-        n_tokens = self.batch * self.n_seq
-        return Timing(part="step", mode="eager", preset=self.preset, n_tokens=n_tokens, cycles=self.cycles)
+        """The timing of a step at every size, with the head that runs have; it gives the seconds of runs."""
+        return Timing(
+            part="step",
+            mode=self.mode,
+            preset=self.preset,
+            n_tokens=self.batch * self.n_seq,
+            cycles=self.cycles,
+            head=RUN_HEAD,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +261,8 @@ def _value(hint: Any, name: str, value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, name: str, value: Any, where: str) -> Any:
+    if optional := [part for part in get_args(hint) if part is not NoneType and NoneType in get_args(hint)]:
+        hint = optional[0]
     choices = get_args(hint)
     if choices and all(isinstance(choice, str) for choice in choices):
         if value not in choices:

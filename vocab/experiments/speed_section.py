@@ -52,10 +52,10 @@ def _design(speed: SpeedSpec) -> str:
         "for the ratio to compare with and the noise (A/A). With several rounds, a time counts by what differs from "
         "the calls just before and after it, so that what else the machine did does not count. "
         "The estimate of a size is the median over cycles of log(time / time of the reference). These are fitted by "
-        "log size, trailing zeros, what is left over in the last tile"
-        f"{' and the last wave' if speed.waves else ''}, and Hamming weight; intervals come from resampling cycles and "
-        f"sizes. Declared before the runs: a change within ±{speed.margin:.2%} a bit counts as none, when the 90% "
-        "interval lies inside it."
+        f"log size, trailing zeros{', what is left over in the last tile' if speed.tile > 1 else ''}"
+        f"{', what is left over in the last wave' if speed.waves else ''}, and Hamming weight; intervals come from "
+        f"resampling cycles and sizes. Declared before the runs: a change within ±{speed.margin:.2%} a bit counts as "
+        "none, when the 90% interval lies inside it."
     )
 
 

@@ -82,7 +82,7 @@ def bench_settings(timing: Timing, seed: int) -> BenchSettings:
         batch=max(1, timing.n_tokens // n_seq),
         n_seq=n_seq,
         part=timing.part,
-        head="compiled" if compiled else "plain",
+        head=timing.head or ("compiled" if compiled else "plain"),
         compile=compiled,
         padding=timing.mode != "compiled-unpadded",
         cycles=timing.cycles,

@@ -24,6 +24,7 @@ from vocab.model.evaluate import autocast
 from vocab.model.head import LanguageModel, head_loss
 from vocab.model.interleave import time_cycle
 from vocab.model.kernels import longest_kernels
+from vocab.model.memory import keep_freed_memory
 from vocab.model.throughput import clock_mhz, peak_memory_bytes
 
 Part = Literal["step", "head"]
@@ -153,6 +154,8 @@ def calls_for_sizes(
 ) -> dict[str, Callable[[], None]]:
     """What is timed for each size, by its digits; the decoder's blocks are built and compiled once for all of them."""
     torch.manual_seed(settings.seed)
+    if device.type == "cpu":
+        keep_freed_memory()
     if settings.compile or settings.head == "compiled":
         _set_up_compiler(len(sizes), padding=settings.padding)
     rows = _Rows.of(max(sizes), config.width, device)

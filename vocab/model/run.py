@@ -24,6 +24,7 @@ from vocab.model.head import LanguageModel
 from vocab.model.kernels import kernel_names
 from vocab.model.logs import read_log
 from vocab.model.machine import device_name, training_versions
+from vocab.model.memory import keep_freed_memory
 from vocab.model.parallel import Workers, join, shard
 from vocab.model.settings import TrainSettings
 from vocab.model.shards import check_vocabulary, open_stream, read_facts, token_bytes
@@ -116,6 +117,8 @@ def train(
     check_vocabulary(facts, vocabulary)
     started = time.perf_counter()
     workers = join(device)
+    if workers.device.type == "cpu":
+        keep_freed_memory()
     data = Data(
         open_stream(shards, facts, "train", verify=workers.is_first),
         open_stream(shards, facts, "held_out", verify=workers.is_first),
