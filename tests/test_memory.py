@@ -1,5 +1,6 @@
-"""What training frees stays with the program, so that the next step does not fault it in again."""
+"""What a step frees stays with the program, so that the next step does not fault it in again."""
 
+import platform
 import subprocess
 import sys
 
@@ -7,29 +8,31 @@ import pytest
 
 pytest.importorskip("torch")
 
-# 40 MB, above glibc's highest threshold for mmap, six times; prints pages faulted in after the first.
-FAULTS = """
-import resource, sys, torch
-from vocab.model.memory import keep_freed_memory
-known = keep_freed_memory() if sys.argv[1] == "keep" else True
-before = 0
-for k in range(6):
-    torch.full((10_000_000,), 1.0)
-    before = before or resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before if known else "unknown")
+# Pages faulted in by three steps after five that warm up.
+STEPS = """
+import resource, torch
+from vocab.model import bench
+from vocab.model.config import preset
+
+{setting}
+settings = bench.BenchSettings(batch=4, n_seq=256, part="step")
+call = bench.calls_for_sizes(preset("micro"), [16384], settings, torch.device("cpu"))["16384"]
+for _ in range(5):
+    call()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    call()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(how: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True
-    ).stdout.strip()
+def faults(setting: str = "") -> int:
+    code = [sys.executable, "-c", STEPS.format(setting=setting)]
+    return int(subprocess.run(code, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
-def test_freed_memory_is_not_faulted_in_again():
-    kept = faults("keep")
-    if kept == "unknown":
-        pytest.skip("this is not glibc")
-    assert int(faults("leave")) > 50
-    assert int(kept) < int(faults("leave")) / 10
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
+def test_a_step_faults_nothing_in_again():
+    left = faults("bench.keep_freed_memory = lambda: None")
+    assert left > 3000
+    assert faults() < left / 10
