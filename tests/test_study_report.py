@@ -18,6 +18,9 @@ ORIGIN = {
     "versions": {"python": "3", "torch": "2"},
     "machine": {"processor": "P", "n_cores": 2, "n_threads": 2, "system": "Linux"},
     "settings": {},
+    "corpus": ["books.jsonl"],
+    "n_text_bytes": 400,
+    "text_sha256": "0" * 64,
 }
 
 
@@ -46,6 +49,13 @@ def test_protocols_compare_where_all_have_spent_the_same():
     assert b.loss["seconds"].mean == pytest.approx(2.9)
     assert b.change["bytes"].mean == pytest.approx(1.9 / 2.0 - 1)
     assert a.bytes_per_second == pytest.approx(10 * 2.0 / 1.0)
+
+
+def test_losses_of_two_texts_are_not_compared():
+    other = run("b", 400, 0, B)
+    other = Row(other.study, other.key, other.result, {**ORIGIN, "text_sha256": "f" * 64, "corpus": ["code"]})
+    with pytest.raises(StudyError, match=r"different texts .* books\.jsonl \(00000000\) and code \(ffffffff\)"):
+        analyse([run("a", 300, 0, A), other], ("a", 300), {})
 
 
 def test_between_marks_loss_is_linear_in_the_logarithm():
@@ -119,6 +129,7 @@ def test_a_report_holds_its_tables_and_figures(report):
     assert "| distill | 2,048 | merges |" in text
     assert re.search(r"At equal bytes, beside distill 4,096: better: distill 2,048; worse: rank 4,096\.", text)
     assert "no rows of a GPU" in text
+    assert "Text: 400 bytes of `books.jsonl`, a tenth of them held out." in text
     assert "Not finished: step-eager-micro-64-16, 0 of 20 cycles." in text
     assert "arXiv 2407.13623" in text
     for name in re.findall(r"\]\(([^)]+\.svg)\)", text):

@@ -123,13 +123,26 @@ class LossFinding:
         return found[::-1]
 
 
+def check_one_text(origins: Sequence[Mapping[str, Any]]) -> None:
+    """Raise StudyError for runs on different texts, whose losses cannot be compared."""
+    texts = {str(origin.get("text_sha256")): origin.get("corpus", ["an unnamed corpus"]) for origin in origins}
+    if len(texts) > 1:
+        (first, one), (second, other), *_ = texts.items()
+        raise StudyError(
+            f"runs on different texts cannot stand in one comparison: {', '.join(one)} ({first[:8]}) and "
+            f"{', '.join(other)} ({second[:8]}); keep rows of each text in a file of their own"
+        )
+
+
 def analyse(rows: Sequence[Row], baseline: tuple[str, int], step_seconds: Mapping[int, float]) -> LossFinding:
     """The finding from the runs of a study; `step_seconds` are the median seconds of a step at each size, where timed.
 
-    Raises StudyError without rows, without the baseline, or where its runs lack a seed that others have.
+    Raises StudyError without rows, without the baseline, where its runs lack a seed that others have, and for runs on
+    different texts.
     """
     if not rows:
         raise StudyError("there are no runs yet: run the study first")
+    check_one_text([row.origin for row in rows])
     runs = [_run(row, step_seconds) for row in rows]
     protocols = [p for p in PROTOCOLS if all(p in run.spent for run in runs)]
     amounts = {protocol: min(run.spent[protocol][-1] for run in runs) for protocol in protocols}

@@ -55,7 +55,7 @@ def loss_section(spec: Spec, rows: Sequence[Row]) -> Section:
         charts[names[0]] = frontier_chart(finding)
         pictures = [f"![Bits per byte against bytes a second]({names[0]})", "", *pictures]
     sentences = _sentences(finding)
-    parts = [made_on(rows), "", _amounts(finding), "", _table(finding), "", *pictures, "", *sentences, ""]
+    parts = [made_on(rows), "", _text(rows), _amounts(finding), "", _table(finding), "", *pictures, "", *sentences, ""]
     parts += [_missing(spec.loss, finding, rows)]
     return Section("\n".join([*head, *parts]), charts, sentences)
 
@@ -71,6 +71,13 @@ def _design(loss: LossSpec) -> str:
         "the median time of a step at that size, from interleaved cycles, so that what else the machine did in a run "
         "does not count."
     )
+
+
+def _text(rows: Sequence[Row]) -> str:
+    """Which text the runs are of."""
+    about = next(row.origin for row in rows if row.key["kind"] == RUN)
+    named = " and ".join(f"`{name}`" for name in about["corpus"])
+    return f"Text: {about['n_text_bytes']:,} bytes of {named}, a tenth of them held out."
 
 
 def _amounts(finding: LossFinding) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vocab.errors import StudyError
 from vocab.experiments.arms import ArmAtSize, Workshop, load_source, vocabularies_of
+from vocab.experiments.loss_analysis import check_one_text
 from vocab.experiments.rows import RUN, Row, RowFile
 from vocab.experiments.sample import Sample, sample_corpus
 from vocab.experiments.spec import RUN_HEAD, LossSpec, Spec
@@ -60,7 +61,13 @@ class LossStudy:
         """All runs that are missing."""
         choosing = self._sample("corpus.jsonl", self._loss.choosing_megabytes)
         text = self._sample("text.jsonl", self._loss.megabytes * _SPARE)
-        about = {"choosing_sha256": choosing.sha256, "text_sha256": text.sha256, "n_text_bytes": text.n_bytes}
+        about = {
+            "corpus": [Path(place).name for place in self._corpus],
+            "choosing_sha256": choosing.sha256,
+            "text_sha256": text.sha256,
+            "n_text_bytes": text.n_bytes,
+        }
+        check_one_text([row.origin for row in self._rows.rows if row.key["kind"] == RUN] + [about])
         workshop = Workshop(choosing.path, self._work / "vocabularies", self._n_threads)
         every = list(vocabularies_of(self._loss))
         n_runs = len(every) * len(self._loss.seeds)

@@ -26,23 +26,31 @@ class Sample:
 
 
 def sample_corpus(places: Sequence[str], out: Path, megabytes: float) -> Sample:
-    """Write about so many MB of the documents of some corpora to a file of JSON lines, all or nothing.
+    """Write so many MB of the documents of some corpora, and the rest of the last one, to a file of JSON lines.
 
-    A document is in when its digest lies below the share that is wanted, so each sample holds every smaller one. An
-    earlier file is taken as it is. Raises CorpusError for corpora that hold less.
+    Documents are taken by rising digest, so each sample holds every smaller one, and stand in the order of the
+    corpora. An earlier file is taken as it is. Raises CorpusError for corpora that hold less.
     """
     if not out.exists():
-        n_bytes = sum(len(text.encode()) for text in _documents(places))
-        if n_bytes < megabytes * 1e6:
-            raise CorpusError(
-                f"corpus {', '.join(places)} has {n_bytes / 1e6:,.1f} MB, and the study needs {megabytes:g}: give more"
-            )
-        threshold = int(megabytes * 1e6 / n_bytes * 2**64)
+        last = _last_number(places, megabytes)
         with staged_file(out) as staged, staged.open("w", encoding="utf-8") as stream:
             for text in _documents(places):
-                if _number(text) < threshold:
+                if _number(text) <= last:
                     stream.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
     return _facts(out)
+
+
+def _last_number(places: Sequence[str], megabytes: float) -> int:
+    """The number up to which documents hold so many MB."""
+    sizes = [(_number(text), len(text.encode())) for text in _documents(places)]
+    n_bytes = 0
+    for number, size in sorted(sizes):
+        n_bytes += size
+        if n_bytes >= megabytes * 1e6:
+            return number
+    raise CorpusError(
+        f"corpus {', '.join(places)} has {n_bytes / 1e6:,.1f} MB, and the study needs {megabytes:g}: give more"
+    )
 
 
 def _documents(places: Sequence[str]) -> Iterator[str]:
