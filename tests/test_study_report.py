@@ -118,7 +118,7 @@ def report(tmp_path_factory):
     name = loss.loss.step_timing.name
     for cycle in range(3):
         key = {"kind": "cycle", "timing": name, "machine": "M", "cycle": cycle}
-        rows.add(Row(loss.name, key, {"seconds": {"2048": 0.1, "4096": 0.15, "again": 0.1}}, origin))
+        rows.add(Row(loss.name, key, {"seconds": {"2048": 0.1, "4096": 0.15, "8192": 0.25, "again": 0.1}}, origin))
     return write_report([speed, loss], [rows.path], folder / "out"), folder
 
 
@@ -132,6 +132,8 @@ def test_a_report_holds_its_tables_and_figures(report):
     assert "Text: 400 bytes of `books.jsonl`, a tenth of them held out." in text
     assert "Not finished: step-eager-micro-64-16, 0 of 20 cycles." in text
     assert "arXiv 2407.13623" in text
+    assert "the rest of the model takes 50.0 ms" in text
+    assert "| 4,096 | 150.0 | 100.0 | 67% |" in text
     for name in re.findall(r"\]\(([^)]+\.svg)\)", text):
         picture = (folder / "out" / name).read_text()
         assert picture.startswith("<svg")

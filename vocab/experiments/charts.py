@@ -98,7 +98,7 @@ def coefficient_chart(findings: Sequence[SpeedFinding]) -> Any:
 
 
 def frontier_chart(finding: LossFinding) -> Any:
-    """Bits per byte at equal bytes against bytes a second: what a practitioner chooses from."""
+    """Bits per byte at equal bytes against bytes a second, and compression: what a practitioner chooses from."""
     alt = altair()
     best = {arm.name for arm in finding.frontier()}
     rows = [
@@ -127,7 +127,7 @@ def frontier_chart(finding: LossFinding) -> Any:
         opacity=opacity,
         shape=alt.Shape("on_frontier:N", title=None),
         color=alt.Color("arm:N", title="vocabulary", scale=alt.Scale(scheme="category20")),
-        size=alt.Size("n_ids:O", title="ids", scale=alt.Scale(range=[50, 260])),
+        size=alt.Size("bytes_per_token:Q", title="bytes a token", scale=alt.Scale(range=[30, 320], zero=False)),
         tooltip=["arm:N", "n_ids:Q", "bytes_per_token:Q", "kB_per_second:Q", "bits_per_byte:Q", "on_frontier:N"],
     )
     bars = base.mark_rule().encode(x=x, y="low:Q", y2="high:Q", opacity=opacity, color="arm:N")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from vocab.experiments.loss_section import finding_of
+import numpy as np
+
+from vocab.experiments.loss_section import finding_of, step_seconds
 from vocab.experiments.rows import Row
 from vocab.experiments.scaling import TAO_POWER, TAO_SOURCE, head_cost, predicted_size
 from vocab.experiments.section import Section, table
@@ -16,15 +19,15 @@ _LOGIT_TOKENS = 16_384
 
 
 def scaling_section(spec: Spec, rows: Sequence[Row]) -> Section:
-    """Tables from the shapes of presets, with the measured best size of a study beside the published law."""
-    parts = ["## As the model grows", "", _law(spec, rows), "", _presets(), "", _costs()]
+    """Tables from the shapes of presets, with what a study measured beside the published law and the arithmetic."""
+    parts = ["## As the model grows", "", _law(spec, rows), "", _presets(), "", _costs(), "", _times(spec, rows)]
     return Section("\n".join(parts))
 
 
 def _law(spec: Spec, rows: Sequence[Row]) -> str:
     assert spec.loss is not None
     finding = finding_of(spec, rows)
-    sizes = [arm for arm in finding.arms if arm.arm == finding.baseline[0]]
+    sizes = [a for a in finding.arms if a.arm == finding.baseline[0] and not math.isnan(a.loss["flops"].mean)]
     best = min(sizes, key=lambda arm: arm.loss["flops"].mean)
     config = PRESETS[spec.loss.preset]
     predicted = predicted_size(config.n_parameters_without_embeddings, config.width)
@@ -64,3 +67,23 @@ def _costs() -> str:
                 ]
             )
     return "Memory in float32, by arithmetic:\n\n" + table(head, rows)
+
+
+def _times(spec: Spec, rows: Sequence[Row]) -> str:
+    """What embedding, head and loss take of a measured step: the part that grows with the size, by a straight line."""
+    assert spec.loss is not None
+    seconds = step_seconds(spec.loss, rows)
+    if len(seconds) < 3:
+        return "Time was not measured at three sizes or more."
+    n_ids = sorted(seconds)
+    slope, rest = np.polyfit(n_ids, [seconds[n] for n in n_ids], 1, w=[1 / seconds[n] for n in n_ids])
+    shown = [
+        [f"{n:,}", f"{1e3 * seconds[n]:,.1f}", f"{1e3 * slope * n:,.1f}", f"{slope * n / seconds[n]:.0%}"]
+        for n in n_ids
+    ]
+    head = ["ids", "ms a step", "ms for embedding, head and loss", "of the step"]
+    about = (
+        f"Time of a step of `{spec.loss.preset}` ({spec.loss.batch * spec.loss.n_seq:,} tokens) where it was measured; "
+        f"the rest of the model takes {1e3 * rest:,.1f} ms, where a straight line through the times meets 0 ids:"
+    )
+    return f"{about}\n\n{table(head, shown)}"
