@@ -55,7 +55,20 @@ def loss_section(spec: Spec, rows: Sequence[Row]) -> Section:
         charts[names[0]] = frontier_chart(finding)
         pictures = [f"![Bits per byte against bytes a second]({names[0]})", "", *pictures]
     sentences = _sentences(finding)
-    parts = [made_on(rows), "", _text(rows), _amounts(finding), "", _table(finding), "", *pictures, "", *sentences, ""]
+    parts = [
+        made_on(rows),
+        "",
+        _text(rows),
+        "",
+        _amounts(finding),
+        "",
+        _table(finding),
+        "",
+        *pictures,
+        "",
+        *sentences,
+        "",
+    ]
     parts += [_missing(spec.loss, finding, rows)]
     return Section("\n".join([*head, *parts]), charts, sentences)
 
@@ -67,9 +80,10 @@ def _design(loss: LossSpec) -> str:
         f"Vocabularies are chosen, or trained, by {loss.choosing_megabytes:g} MB that hold that text. Documents are "
         "packed end to end and none is left out. Loss is bits per byte of the same held-out documents, which neither "
         f"vocabularies nor models saw; special tokens count in none. Changes are against {loss.baseline[0]} at "
-        f"{loss.baseline[1]:,} ids, seed by seed, with Student's 95% intervals over seeds. Seconds are tokens times "
-        "the median time of a step at that size, from interleaved cycles, so that what else the machine did in a run "
-        "does not count."
+        f"{loss.baseline[1]:,} ids, seed by seed, with Student's 95% intervals over seeds, each for "
+        "itself: of many that differ in nothing, one in twenty looks better or worse. Seconds are tokens times the "
+        "median time of a step at that size, from interleaved cycles, so that what else the machine did in a run does "
+        "not count."
     )
 
 

@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
     """Have malloc keep what is freed; whether this is glibc, which can be told so.
 
     Otherwise logits and gradients above 32 MiB go back to the system at every step, and each of their pages is
-    fetched and zeroed anew: a tenth to a quarter of a small model's step on a CPU, the more ids it has. It holds for the
-    whole process, whose memory then stays at its peak.
+    fetched and zeroed anew: a tenth to a quarter of a small model's step on a CPU, the more ids it has. It holds for
+    the whole process, whose memory then stays at its peak.
     """
     if sys.platform != "linux":
         return False
