@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from vocab.errors import MissingExtraError
 from vocab.experiments.loss_analysis import LossFinding, Protocol
@@ -25,16 +29,16 @@ def altair() -> Any:
 
 
 def speed_chart(findings: Sequence[SpeedFinding]) -> Any:
-    """Time of each size against the reference, by Hamming weight and by class of trailing zeros, a panel a timing."""
+    """What log size leaves of each size's time, by Hamming weight and by class of trailing zeros, a panel a timing."""
     alt = altair()
     base = alt.Chart(alt.Data(values=[row for finding in findings for row in _speed_rows(finding)]))
     points = base.mark_circle(size=55, opacity=0.75).encode(
         x=alt.X(
             "hamming:Q", title="Hamming weight of the size", scale=alt.Scale(zero=False), axis=alt.Axis(tickMinStep=1)
         ),
-        y=alt.Y("per_id:Q", title="time for each id, against the reference, %", scale=alt.Scale(zero=False)),
+        y=alt.Y("beside:Q", title="time beside what log size explains, %", scale=alt.Scale(zero=False)),
         color=alt.Color("zeros:N", title="trailing zeros", scale=alt.Scale(scheme="viridis")),
-        tooltip=["timing:N", "n_ids:Q", "hamming:Q", "zeros:N", "milliseconds:Q", "per_id:Q", "low:Q", "high:Q"],
+        tooltip=["timing:N", "n_ids:Q", "hamming:Q", "zeros:N", "milliseconds:Q", "beside:Q", "low:Q", "high:Q"],
     )
     return (
         points.properties(width=_WIDTH * 0.62, height=_HEIGHT * 0.75)
@@ -44,13 +48,13 @@ def speed_chart(findings: Sequence[SpeedFinding]) -> Any:
 
 
 def _speed_rows(finding: SpeedFinding) -> list[dict[str, Any]]:
-    """Points of one timing: time for each id, so that what a larger size does more is left out."""
+    """Points of one timing: log ratio to the reference less the fitted share of log size, so that the rest shows."""
     reference = next(size for size in finding.sizes if size.log_ratio.estimate == 0 and size.log_ratio.low == 0)
     rows = []
     for size in finding.sizes:
         facts = size_facts(size.n_ids)
         zeros = f"{MOST_ZEROS} or more" if facts.trailing_zeros >= MOST_ZEROS else str(facts.trailing_zeros)
-        fewer = reference.n_ids / size.n_ids
+        explained = finding.terms["log size"] * math.log(size.n_ids / reference.n_ids)
         rows.append(
             {
                 "timing": finding.timing,
@@ -58,9 +62,9 @@ def _speed_rows(finding: SpeedFinding) -> list[dict[str, Any]]:
                 "hamming": facts.hamming_weight,
                 "zeros": zeros,
                 "milliseconds": round(1e3 * size.seconds, 4),
-                "per_id": round(100 * (size.seconds / reference.seconds * fewer - 1), 4),
-                "low": round(100 * size.log_ratio.low, 4),
-                "high": round(100 * size.log_ratio.high, 4),
+                "beside": round(100 * (size.log_ratio.estimate - explained), 4),
+                "low": round(100 * (size.log_ratio.low - explained), 4),
+                "high": round(100 * (size.log_ratio.high - explained), 4),
             }
         )
     return rows
@@ -105,7 +109,7 @@ def frontier_chart(finding: LossFinding) -> Any:
         {
             "arm": arm.arm,
             "n_ids": arm.n_ids,
-            "label": f"{arm.arm} {arm.n_ids:,}",
+            "label": f"{arm.arm} {arm.n_ids:,}" if arm.name in best else "",
             "bytes_per_token": round(arm.bytes_per_token, 4),
             "kB_per_second": round((arm.bytes_per_second or 0) / 1e3, 2),
             "bits_per_byte": round(arm.loss["bytes"].mean, 5),
@@ -142,11 +146,23 @@ def _or_zero(value: float) -> float:
 def curve_chart(finding: LossFinding, protocol: Protocol) -> Any:
     """Bits per byte against what was spent, the mean over seeds of each vocabulary."""
     alt = altair()
-    rows = [
-        {"vocabulary": f"{run.arm} {run.n_ids:,}", "seed": run.seed, "spent": spent, "bits_per_byte": loss}
-        for run in finding.runs
-        for spent, loss in zip(run.spent[protocol], run.bits_per_byte, strict=True)
-    ]
+    by_name = defaultdict(list)
+    for run in finding.runs:
+        by_name[run.name].append(run)
+    rows = []
+    for (arm, n_ids), runs in by_name.items():
+        marks = range(min(len(run.bits_per_byte) for run in runs))
+        spent = np.mean([[run.spent[protocol][k] for k in marks] for run in runs], axis=0)
+        losses = np.mean([[run.bits_per_byte[k] for k in marks] for run in runs], axis=0)
+        rows += [
+            {
+                "vocabulary": f"{arm} {n_ids:,}",
+                "seeds": len(runs),
+                "spent": float(x),
+                "bits_per_byte": round(float(y), 5),
+            }
+            for x, y in zip(spent, losses, strict=True)
+        ]
     pick = alt.selection_point(fields=["vocabulary"], bind="legend")
     return (
         alt.Chart(alt.Data(values=rows))
@@ -155,9 +171,8 @@ def curve_chart(finding: LossFinding, protocol: Protocol) -> Any:
             x=alt.X("spent:Q", title=_UNITS[protocol], scale=alt.Scale(type="log", nice=False)),
             y=alt.Y("bits_per_byte:Q", title="held-out bits per byte", scale=alt.Scale(zero=False)),
             color=alt.Color("vocabulary:N", scale=alt.Scale(scheme="category20"), legend=alt.Legend(symbolLimit=60)),
-            detail="seed:N",
             opacity=alt.condition(pick, alt.value(0.9), alt.value(0.05)),
-            tooltip=["vocabulary:N", "seed:N", "spent:Q", "bits_per_byte:Q"],
+            tooltip=["vocabulary:N", "seeds:Q", "spent:Q", "bits_per_byte:Q"],
         )
         .add_params(pick)
         .properties(width=_WIDTH * 1.1, height=_HEIGHT)
