@@ -12,8 +12,9 @@ from markdown_it import MarkdownIt
 
 _STYLE = """\
 body{font:16px/1.55 system-ui,sans-serif;max-width:74rem;margin:2rem auto;padding:0 1.2rem;color:#1a1a1a}
-table{border-collapse:collapse;display:block;overflow-x:auto;font-size:.9rem}
-td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+table{border-collapse:collapse;display:block;overflow-x:auto;font-size:.85rem}
+td,th{padding:.25rem .5rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th{white-space:normal;vertical-align:bottom}
 td:first-child,th:first-child{text-align:left}
 tr:hover td{background:#f4f7fb}
 code{background:#f2f2f2;padding:0 .25em}
