@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,7 +56,10 @@ class LossStudy:
     def __init__(
         self, spec: Spec, loss: LossSpec, rows: RowFile, work: Path, corpus: list[str], device: str, n_threads: int
     ) -> None:
-        self._spec, self._loss, self._rows, self._work = spec, loss, rows, work
+        self._spec, self._loss, self._rows = spec, loss, rows
+        # Of a specification and its text: what others left in the same folder is neither taken nor in the way.
+        made_for = json.dumps([spec.sha256, corpus])
+        self._work = work / hashlib.sha256(made_for.encode()).hexdigest()[:12]
         self._corpus, self._device, self._n_threads = corpus, device, n_threads
 
     def run(self, origin: Mapping[str, Any], hear: Heard) -> None:

@@ -39,8 +39,9 @@ def run_study(
 ) -> Done:
     """Do what has no row yet, and add a row to `rows_path` for each run or cycle as soon as it is done.
 
-    `work` keeps vocabularies, shards and unfinished runs; a study that was killed goes on from there. `corpus` is text
-    for studies of loss. `device` is cpu, cuda or auto; `on_progress` hears (stage, done, all).
+    `work` keeps vocabularies, shards and unfinished runs, in a folder for each specification and text; a study that was
+    killed goes on from there. `corpus` is text for studies of loss. `device` is cpu, cuda or auto; `on_progress` hears
+    (stage, done, all).
 
     Raises StudyError for a study that cannot be run, and what training and reading of text raise.
     """
