@@ -169,6 +169,26 @@ def test_a_killed_study_gives_the_same_losses(loss_rows, corpus, tmp_path):
     assert len(losses(rows)) == 4
 
 
+INTERRUPTED = """
+import vocab.experiments
+from vocab.cli.app import main
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+vocab.experiments.run_study = interrupted
+main()
+"""
+
+
+def test_ctrl_c_says_that_rows_are_kept(tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED, "study", "run", str(write(tmp_path, SPEED))]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 130
+    kept = Path("study-small-speed") / "small-speed.jsonl"
+    assert done.stderr == f"vocab: stopped; rows are kept in {kept}: repeat the command to go on\n"
+
+
 def test_rows_of_other_settings_are_refused(tmp_path):
     spec = load_spec(write(tmp_path, SPEED))
     rows = tmp_path / "rows.jsonl"

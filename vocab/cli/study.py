@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,16 +41,15 @@ def run(
     study = load_spec(spec)
     folder = work or Path(f"study-{study.name}")
     path = rows or folder / f"{study.name}.jsonl"
-    with progress() as bar:
-        done = run_study(
-            study,
-            path,
-            folder,
-            corpus=corpus or [],
-            device=device,
-            n_threads=threads,
-            on_progress=stages(bar),
-        )
+    try:
+        with progress() as bar:
+            hear = stages(bar)
+            done = run_study(
+                study, path, folder, corpus=corpus or [], device=device, n_threads=threads, on_progress=hear
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"vocab: stopped; rows are kept in {path}: repeat the command to go on", err=True)
+        sys.exit(130)
     console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}", markup=False)
 
 

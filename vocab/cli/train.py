@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -188,7 +189,7 @@ def train(
             )
     except Stopped:
         typer.echo(f"vocab: stopped; a checkpoint is kept in {out}: repeat the command to go on", err=True)
-        raise typer.Exit(130) from None
+        sys.exit(130)
     _show(done.report, out)
 
 
