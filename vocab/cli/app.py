@@ -20,6 +20,7 @@ from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
+from vocab.cli.screen import INTERRUPTED
 from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
@@ -28,8 +29,6 @@ from vocab.cli.train_tokenizer import train_tokenizer
 from vocab.cli.transplant import transplant
 from vocab.cli.verify import verify
 from vocab.errors import VocabError
-
-_INTERRUPTED = 130
 
 app = typer.Typer(
     name="vocab",
@@ -87,7 +86,7 @@ def main() -> None:
     except VocabError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped; nothing was written", _INTERRUPTED)
+        _fail("stopped; nothing was written", INTERRUPTED)
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
@@ -97,8 +96,8 @@ def main() -> None:
             raise
         show()
         sys.exit(getattr(error, "exit_code", 2))
-    if code == _INTERRUPTED:  # Typer turns Ctrl-C into a return value
-        _fail("stopped; nothing was written", _INTERRUPTED)
+    if code == INTERRUPTED:  # Typer turns Ctrl-C into a return value
+        _fail("stopped; nothing was written", INTERRUPTED)
     if isinstance(code, int) and code:
         sys.exit(code)
 

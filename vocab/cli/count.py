@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +23,7 @@ from vocab.cli.corpora import (
     stored_bytes,
     table_path,
 )
-from vocab.cli.screen import console, progress, table
+from vocab.cli.screen import console, progress, stopped, table
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -82,8 +81,7 @@ def count(
                 out, job, memory_bytes=n_bytes, n_threads=threads or n_cores(), force=force, on_progress=hear
             )
     except Interrupted:
-        typer.echo(f"vocab: stopped; what was counted is kept in {out}: repeat the command to go on", err=True)
-        sys.exit(130)
+        stopped(f"what was counted is kept in {out}")
     _show(done, out)
 
 

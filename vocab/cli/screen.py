@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from vocab.prune.evaluation import Compression
 
 MAX_COLUMNS = 100
+# Exit code after Ctrl-C.
+INTERRUPTED = 130
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -35,6 +40,12 @@ def table(title: str, columns: list[str], n_text: int = 1) -> Table:
     for k, name in enumerate(columns):
         made.add_column(name, justify="left" if k < n_text else "right", overflow="fold")
     return made
+
+
+def stopped(kept: str) -> NoReturn:
+    """End after Ctrl-C with exit code 130 and one sentence, which says what is kept."""
+    typer.echo(f"vocab: stopped; {kept}: repeat the command to go on", err=True)
+    sys.exit(INTERRUPTED)
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vocab.cli.corpora import ThreadsOption
-from vocab.cli.screen import console, progress, stages
+from vocab.cli.screen import console, progress, stages, stopped
 
 app = typer.Typer(help="Run studies from a specification, and write their report from rows.", no_args_is_help=True)
 
@@ -48,8 +47,7 @@ def run(
                 study, path, folder, corpus=corpus or [], device=device, n_threads=threads, on_progress=hear
             )
     except KeyboardInterrupt:
-        typer.echo(f"vocab: stopped; rows are kept in {path}: repeat the command to go on", err=True)
-        sys.exit(130)
+        stopped(f"rows are kept in {path}")
     console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}", markup=False)
 
 

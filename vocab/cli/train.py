@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +18,7 @@ from vocab.cli.corpora import (
     ThreadsOption,
     reading,
 )
-from vocab.cli.screen import console, progress, table
+from vocab.cli.screen import console, progress, stopped, table
 from vocab.cli.shards import encode_corpus
 
 if TYPE_CHECKING:
@@ -188,8 +187,7 @@ def train(
                 whole, shards, out, config, settings, cadence=cadence, device=device, on_record=hear, distill=distill
             )
     except Stopped:
-        typer.echo(f"vocab: stopped; a checkpoint is kept in {out}: repeat the command to go on", err=True)
-        sys.exit(130)
+        stopped(f"a checkpoint is kept in {out}")
     _show(done.report, out)
 
 

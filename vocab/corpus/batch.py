@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vocab.arrays import end_to_end
 from vocab.corpus.arrow import blob_and_starts
 from vocab.errors import CorpusError
 
@@ -48,13 +49,13 @@ class Batch:
     @classmethod
     def of_utf8(cls, documents: Sequence[bytes]) -> Batch:
         """Documents that are known to be UTF-8."""
-        text, starts = _end_to_end(documents)
+        text, starts = end_to_end(documents)
         return cls(text, starts, text.size)
 
     @classmethod
     def of_bytes(cls, documents: Sequence[bytes], errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
         """Documents from bytes; `where(d)` names document d in an error."""
-        text, starts = _end_to_end(documents)
+        text, starts = end_to_end(documents)
         return cls._checked(text, starts, errors, where)
 
     @classmethod
@@ -92,7 +93,7 @@ def _mended(raw: bytes, starts: list[int], errors: EncodingErrors, where: Callab
             continue
         n_repaired += mended is not document
         kept.append(mended)
-    text, offsets = _end_to_end(kept)
+    text, offsets = end_to_end(kept)
     return Batch(text, offsets, len(raw), n_repaired, n_skipped)
 
 
@@ -106,10 +107,3 @@ def decoded(document: bytes, errors: EncodingErrors, where: Callable[[], str]) -
             raise CorpusError(f"{what}: mend it, or use --encoding-errors replace or skip") from None
         return None if errors == "skip" else document.decode(errors="replace").encode()
     return document
-
-
-def _end_to_end(documents: Iterable[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    kept = list(documents)
-    starts = np.zeros(len(kept) + 1, dtype=np.int64)
-    np.cumsum([len(document) for document in kept], out=starts[1:])
-    return np.frombuffer(b"".join(kept), dtype=np.uint8), starts

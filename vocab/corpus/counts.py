@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import end_to_end
 from vocab.corpus.rows import Rows, sum_rows
 from vocab.errors import CorpusError
 from vocab.splitting.table import PretokenTable
@@ -37,10 +38,8 @@ class PretokenCounts:
     def from_mapping(cls, counts: Mapping[bytes, int], pattern_sha256: str) -> PretokenCounts:
         """Counts from a dictionary; raises OverflowError for a count that is negative or above 2⁶⁴ - 1."""
         pretokens = sorted(counts)
-        starts = np.zeros(len(pretokens) + 1, dtype=np.int64)
-        np.cumsum([len(p) for p in pretokens], out=starts[1:])
         values = np.array([counts[p] for p in pretokens], dtype=np.uint64)
-        return cls(np.frombuffer(b"".join(pretokens), dtype=np.uint8), starts, values, pattern_sha256)
+        return cls(*end_to_end(pretokens), values, pattern_sha256)
 
     @classmethod
     def from_table(cls, table: PretokenTable, pattern_sha256: str, *, with_documents: bool = False) -> PretokenCounts:

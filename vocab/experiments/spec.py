@@ -261,8 +261,8 @@ def _value(hint: Any, name: str, value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, name: str, value: Any, where: str) -> Any:
-    if optional := [part for part in get_args(hint) if part is not NoneType and NoneType in get_args(hint)]:
-        hint = optional[0]
+    if NoneType in get_args(hint):
+        hint = get_args(hint)[0]
     choices = get_args(hint)
     if choices and all(isinstance(choice, str) for choice in choices):
         if value not in choices:

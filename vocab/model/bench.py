@@ -158,8 +158,8 @@ def calls_for_sizes(
         keep_freed_memory()
     if settings.compile or settings.head == "compiled":
         _set_up_compiler(len(sizes), padding=settings.padding)
-    rows = _Rows.of(max(sizes), config.width, device)
     if settings.part == "head":
+        rows = _Rows.of(max(sizes), config.width, device)
         return {str(size): _head_call(rows, size, settings, device) for size in sizes}
     decoder = Decoder(config.with_fields({"n_ids": 1, "tied": config.tied}))
     decoder.initialise(settings.seed)
@@ -169,8 +169,8 @@ def calls_for_sizes(
         model.trunk = torch.compile(decoder.trunk)
     shared = [*decoder.blocks.parameters(), *decoder.norm.parameters()]
     trunk = torch.optim.AdamW(shared, lr=_LEARNING_RATE, fused=True)
-    head = None if config.tied else _Rows.of(max(sizes), config.width, device)
-    return {str(size): _step_call(model, size, rows, head, trunk, settings, device) for size in sizes}
+    matrices = [_Rows.of(max(sizes), config.width, device) for _ in range(1 if config.tied else 2)]
+    return {str(size): _step_call(model, size, matrices, trunk, settings, device) for size in sizes}
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class _Rows:
     def parameter(self, size: int) -> nn.Parameter:
         return nn.Parameter(self.weight[:size])
 
-    def hand_over(self, parameter: Tensor, optimiser: torch.optim.AdamW) -> None:
+    def hand_over(self, parameter: nn.Parameter, optimiser: torch.optim.AdamW) -> None:
         """Make these moments the optimiser's, which would otherwise allocate its own."""
         mean, square = (moment[: len(parameter)] for moment in self.moments)
         step = torch.zeros((), dtype=torch.float32, device=parameter.device)
@@ -227,23 +227,23 @@ def _head_call(rows: _Rows, size: int, settings: BenchSettings, device: torch.de
 def _step_call(
     model: LanguageModel,
     size: int,
-    rows: _Rows,
-    head_rows: _Rows | None,
+    matrices: Sequence[_Rows],
     trunk: torch.optim.Optimizer,
     settings: BenchSettings,
     device: torch.device,
 ) -> Callable[[], None]:
+    """`matrices` are those of the embedding and, where the two are not tied, of the head."""
     decoder, width = model.decoder, model.decoder.config.width
-    embedding = nn.Embedding(size, width, _weight=rows.parameter(size))
-    own = torch.optim.AdamW([embedding.weight], lr=_LEARNING_RATE, fused=True)
-    rows.hand_over(embedding.weight, own)
-    head = None
-    if head_rows is not None:
-        with torch.device("meta"):
-            head = nn.Linear(width, size, bias=False)
-        head.weight = head_rows.parameter(size)
-        own.add_param_group({"params": [head.weight]})
-        head_rows.hand_over(head.weight, own)
+    weights = [rows.parameter(size) for rows in matrices]
+    own = torch.optim.AdamW(weights, lr=_LEARNING_RATE, fused=True)
+    for rows, weight in zip(matrices, weights, strict=True):
+        rows.hand_over(weight, own)
+    with torch.device("meta"):
+        embedding = nn.Embedding(size, width)
+        head = None if decoder.config.tied else nn.Linear(width, size, bias=False)
+    embedding.weight = weights[0]
+    if head is not None:
+        head.weight = weights[1]
     ids = torch.randint(0, size, (settings.batch, settings.n_seq + 1), device=device)
 
     def call() -> None:
