@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from vocab.errors import TrainingError
+from vocab.model.checkpoint import Checkpoints
 from vocab.model.config import ModelConfig
 from vocab.model.decoder import Decoder
 from vocab.model.evaluate import window_batch, windows
@@ -137,10 +139,24 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(whole_run, tmp_path):
     assert curve(tmp_path) == curve(whole_run[0])
 
 
+def test_an_error_leaves_no_writer_behind(tmp_path, monkeypatch):
+    write = Checkpoints._write
+
+    def slow_write(self, step, tensors, state):
+        time.sleep(0.3)
+        write(self, step, tensors, state)
+
+    monkeypatch.setattr(Checkpoints, "_write", slow_write)
+    with pytest.raises(KilledError):
+        trainer(tmp_path, on_record=killed_after(4)).run()
+    assert (tmp_path / "checkpoints" / "step-00000003").is_dir()
+
+
 def test_a_damaged_checkpoint_is_skipped_with_a_warning(whole_run, tmp_path):
     with pytest.raises(KilledError):
         trainer(tmp_path, on_record=killed_after(8)).run()
     newest = sorted((tmp_path / "checkpoints").glob("step-*"))[-1]
+    assert newest.name == "step-00000006"
     weights = next(newest.glob("*.safetensors"))
     raw = bytearray(weights.read_bytes())
     raw[-5] ^= 1

@@ -65,11 +65,15 @@ class Checkpoints:
         self._writing = threading.Thread(target=self._write_guarded, args=(step, copies, state), daemon=False)
         self._writing.start()
 
-    def finish(self) -> None:
-        """Wait until what was begun is written."""
+    def wait(self) -> None:
+        """Wait until what was begun is written, or has failed: nothing is written after this."""
         if self._writing is not None:
             self._writing.join()
             self._writing = None
+
+    def finish(self) -> None:
+        """Wait until what was begun is written; raises OutputError when it could not be."""
+        self.wait()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise OutputError(f"{self.directory} cannot be written: {failure}") from failure

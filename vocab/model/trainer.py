@@ -142,6 +142,7 @@ class Trainer:
                 raise
             raise self._out_of_memory() from None
         finally:
+            self._checkpoints.wait()  # whoever catches an error may resume in this process, beside no writer of ours
             gc.enable()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
