@@ -56,7 +56,9 @@ memory that `vocab count` is held to. The peak is what the kernel saw; runs are 
 """
 SCRATCH = """
 TEXT is the output of `scripts/fetch_text.py`. Every vocabulary has as many tokens and none of them special; all read
-the same training documents, whole, and are scored on the same held-out ones, `optimal` under least- tokens.
+the same training documents, whole, and are scored on the same held-out ones, `optimal` under least-tokens. Pre-tokens are
+long where no spaces are written, as in Chinese or Japanese, so among languages there is more to search, and it ends above the
+gap asked for.
 """
 OVERFIT = """
 Held-out tokens against whole cl100k_base; the first so many MB of each corpus are chosen by, and the held-out
@@ -64,8 +66,7 @@ documents are the same for all sizes. "Plain" is `distill` under least-tokens wi
 how many documents a candidate must be; a prior of n MB counts the source's rank order as much as so much text. "In n"
 asks it of the source's own tokens too; too few are in so many documents where it says so. The defaults follow from
 this: substrings of the corpus must be in two documents, the source's tokens need not, and the source's order counts
-beside them as much as 1 MB of text, at most a tenth of the corpus. The runs were several, on the same documents;
-languages of 100 MB were not run.
+beside them as much as 1 MB of text, at most a tenth of the corpus. The runs were several, on the same documents.
 """
 
 

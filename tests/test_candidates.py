@@ -311,7 +311,7 @@ def test_command(work):
     assert (done.returncode, done.stderr) == (0, "")
     assert run("inspect", "result", where=work).returncode == 0
     options = options[:-2]
-    done = run("bound", *options, *more, "--time", 5, where=work)
+    done = run("bound", *options, *more, "--time", 1, where=work)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"of the {facts['n_candidates']:,} candidates" in " ".join(done.stdout.split())
 

@@ -15,7 +15,7 @@ from vocab.model import bench
 from vocab.model.config import preset
 
 {setting}
-settings = bench.BenchSettings(batch=4, n_seq=256, part="step")
+settings = bench.BenchSettings(batch=2, n_seq=256, part="step")
 call = bench.calls_for_sizes(preset("micro"), [16384], settings, torch.device("cpu"))["16384"]
 for _ in range(5):
     call()

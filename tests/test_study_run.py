@@ -48,7 +48,7 @@ question = "What does a vocabulary do to loss?"
 [loss]
 preset = "micro"
 choosing_megabytes = 0.4
-megabytes = 0.03
+megabytes = 0.02
 held_out_megabytes = 0.004
 marks = 3
 batch = 8
