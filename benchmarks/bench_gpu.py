@@ -111,7 +111,7 @@ def show_attention(rows: list[dict[str, Any]]) -> None:
         ((base, ratio),) = row["time_against"].items()
         shown = f"{ratio[0]:.2f} × {base}"
         cells.append([f"{row['name']}, {row['position']}", f"{1e3 * statistics.median(row['seconds']):.3f}", shown])
-    show("Attention", ["", "ms", ""], cells, machine())
+    show("Attention", ["", "ms", ""], cells, machine("torch"))
 
 
 def bench_head(sizes: list[int], batch: int, n_seq: int, cycles: int, name: str, head: str) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ def show_head(rows: list[dict[str, Any]]) -> None:
         [row["name"], f"{1e3 * row['seconds']:.3f}", f"{row['ratio']:.4f} ({row['low']:.4f} to {row['high']:.4f})"]
         for row in rows
     ]
-    show("The head alone", ["ids", "ms", f"time against {rows[0]['name']} ids (95%)"], cells, machine())
+    show("The head alone", ["ids", "ms", f"time against {rows[0]['name']} ids (95%)"], cells, machine("torch"))
 
 
 def main() -> None:

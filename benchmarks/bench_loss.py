@@ -49,7 +49,7 @@ def main() -> None:
     options = ["--epochs", str(given.epochs), "--threads", str(given.threads), "--out", str(run), "--force"]
     seconds = timed(lambda: subprocess.run([*VOCAB, *train, *options], check=True)).seconds
     report = json.loads((run / "report.json").read_text("utf-8"))
-    facts = machine()
+    facts = machine("torch")
     rows = [
         ["MB of text", f"{n_bytes / 1e6:.1f}"],
         ["held-out bits per byte", f"{report['held_out']['bits_per_byte']:.4f}"],

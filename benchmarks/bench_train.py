@@ -199,7 +199,7 @@ def show_steps(rows: list[dict[str, Any]]) -> None:
             ]
         )
     columns = ["", "batch", "tokens/s", "against transformers (95%)", "by CPU time", "MFU (causal)", "GB"]
-    show("Training steps", columns, cells, machine() | {"cpu": hardware(DEVICE)["device"]})
+    show("Training steps", columns, cells, machine("torch", "transformers") | {"cpu": hardware(DEVICE)["device"]})
 
 
 def main() -> None:

@@ -190,10 +190,10 @@ def installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def machine() -> dict[str, object]:
-    """What timings depend on: processor, cores, system and versions."""
+def machine(*packages: str) -> dict[str, object]:
+    """What timings depend on: processor, cores, system and versions, of `packages` too."""
     versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *packages):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

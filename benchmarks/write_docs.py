@@ -56,9 +56,9 @@ memory that `vocab count` is held to. The peak is what the kernel saw; runs are 
 """
 SCRATCH = """
 TEXT is the output of `scripts/fetch_text.py`. Every vocabulary has as many tokens and none of them special; all read
-the same training documents, whole, and are scored on the same held-out ones, `optimal` under least-tokens. Pre-tokens are
-long where no spaces are written, as in Chinese or Japanese, so among languages there is more to search, and it ends above the
-gap asked for.
+the same training documents, whole, and are scored on the same held-out ones, `optimal` under least-tokens. Pre-tokens
+are long where no spaces are written, as in Chinese or Japanese, so among languages there is more to search, and it ends
+above the gap asked for.
 """
 OVERFIT = """
 Held-out tokens against whole cl100k_base; the first so many MB of each corpus are chosen by, and the held-out
