@@ -2,7 +2,7 @@
 
 1. Documents of English domains of CORPUS (build_corpus.py), one of each in turn, 18 MB to train on and 2 MB held out.
 2. `vocab prune`: cl100k_base to `--ids` ids on that text.
-3. `vocab train --preset micro` with its defaults on all of it. Timed, encoding and evaluation included.
+3. `vocab train --preset micro` with its defaults on most of it. Timed, encoding and evaluation included.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for text, vocabulary and run")
     parser.add_argument("--ids", type=int, default=4096)
-    parser.add_argument("--epochs", type=float, default=1.0, help="share of the text trained on")
+    parser.add_argument("--epochs", type=float, default=0.7, help="share of the text trained on")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
