@@ -162,7 +162,7 @@ def main() -> None:
     arguments = parser.parse_args()
     names = ("corpus", "prune", "scratch", "overfit", "encode", "count", "memory")
     read = {name: json.loads((arguments.results / f"{name}.json").read_text("utf-8")) for name in names}
-    loads = [read[name]["machine"]["load_1_minute"] for name in names[1:]]
+    loads = [read[name]["machine"]["load_1_minute"] for name in names[1:] if name != "overfit"]  # which has no times
     text = HEAD.format(busy=BUSY if max(loads) > 1 else "").rstrip() + "\n"
     text += corpus_section(read["corpus"]) + prune_section(read["prune"])
     text += scratch_section(read["scratch"]) + overfit_section(read["overfit"])
