@@ -229,6 +229,14 @@ def _filled_trie(
     return keys, children, node_token, n_nodes
 
 
+class Edges(NamedTuple):
+    """The part of a lattice that merging reads: Numba hands each array of a tuple to every call that is not inlined."""
+
+    edge_starts: npt.NDArray[np.int64]
+    edge_tokens: npt.NDArray[np.int32]
+    edge_lengths: npt.NDArray[np.int32]
+
+
 class Lattice(NamedTuple):
     """Every (place, token) of some pre-tokens; built once and shared by all methods.
 
