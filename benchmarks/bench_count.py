@@ -33,7 +33,7 @@ from common import (
 )
 
 from vocab.corpus.counting import CorpusPart, count, count_documents
-from vocab.corpus.counts import merge
+from vocab.pretokens.counts import merge
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 
 BASE = "regex + Counter"

@@ -23,13 +23,13 @@ import torch
 from bench_train import DEVICE, DTYPE, ON_GPU, WARM_UP, Call, bench_steps, row_facts, show_steps, time_in_turn
 from common import machine, show
 
-from vocab.model.attention import backends
-from vocab.model.bench import BenchSettings, bench_sizes, ratio_interval
-from vocab.model.bench_rows import json_row
-from vocab.model.config import preset
-from vocab.model.kernels import longest_kernels
-from vocab.model.positions import alibi_slopes
-from vocab.model.throughput import peak
+from vocab.model.network.attention import backends
+from vocab.model.network.config import preset
+from vocab.model.network.positions import alibi_slopes
+from vocab.model.timing.bench import BenchSettings, bench_sizes, ratio_interval
+from vocab.model.timing.bench_rows import json_row
+from vocab.model.timing.kernel_names import longest_kernels
+from vocab.model.timing.throughput import peak
 
 # Sequences of a step, for 80 GB of memory with both models in it; halved where they do not fit.
 BATCH = {"tinyllama-1.1b": 8, "gpt2-124m-class": 32}

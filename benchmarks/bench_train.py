@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from common import machine, show
 
-from vocab.model.bench import ratio_interval
-from vocab.model.bench_rows import write_rows
-from vocab.model.config import ModelConfig, preset
-from vocab.model.decoder import Decoder
-from vocab.model.evaluate import autocast
-from vocab.model.export import llama_config
-from vocab.model.head import LanguageModel
-from vocab.model.kernels import longest_kernels
-from vocab.model.machine import hardware, training_versions
-from vocab.model.throughput import MFU_FORMULA, clock_mhz, peak, peak_memory_bytes, timed
+from vocab.model.export.transformers_folder import llama_config
+from vocab.model.network.config import ModelConfig, preset
+from vocab.model.network.decoder import Decoder
+from vocab.model.network.head import LanguageModel
+from vocab.model.timing.bench import ratio_interval
+from vocab.model.timing.bench_rows import write_rows
+from vocab.model.timing.kernel_names import longest_kernels
+from vocab.model.timing.machine import hardware, training_versions
+from vocab.model.timing.throughput import MFU_FORMULA, clock_mhz, peak, peak_memory_bytes, timed
+from vocab.model.training.held_out_loss import autocast
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")

@@ -25,7 +25,7 @@ import numpy as np
 from common import MB, machine, show, spread, write_json
 
 import vocab
-from vocab.interop.safetensors_file import Tensor, header_bytes
+from vocab.interop.transplants.safetensors_file import Tensor, header_bytes
 from vocab.prune import prune
 
 WIDTH, MLP, KEYS, LAYERS, ROWS = 2048, 5632, 256, 22, 32_000

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from vocab.corpus.counting import CorpusCounts, CorpusPart, count_documents, is_held_out
-from vocab.corpus.counts import PretokenCounts
 from vocab.corpus.documents import read_documents
 from vocab.corpus.profile import write_profile
+from vocab.pretokens.counts import PretokenCounts
 from vocab.splitting import CL100K_REGEX, SplitPattern
 
 # Left out of the build, so that the profile can be judged on text it has never seen.

@@ -43,8 +43,11 @@ settings.load_profile("vocab")
 # The extra "train" brings torch; without it what needs it is left out, and pytest's header says so.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 collect_ignore = [
-    f"test_{name}.py"
-    for name in ("attention", "bench", "cli_train", "decoder", "distill", "export", "head", "trainer")
+    f"{name}.py"
+    for name in [
+        "cli/test_cli_train",
+        *(f"model/test_{n}" for n in ("attention", "bench", "decoder", "distillation", "export", "head", "trainer")),
+    ]
     if not HAS_TORCH
 ]
 

@@ -14,14 +14,18 @@ from vocab.errors import MissingExtraError, VocabError
 
 MODULES = sorted(m.name for m in pkgutil.walk_packages(vocab.__path__, "vocab."))
 # What of vocab.model runs without torch; the rest of it needs the extra "train".
-MODEL_WITHOUT_TORCH = {
-    f"vocab.model.{name}" for name in ("config", "curve", "logs", "sampling", "settings", "sharding", "shards")
-}
+MODEL_WITHOUT_TORCH = {"config", "curve", "logs", "sampling", "settings", "sharding", "shards"}
 # What runs studies trains and times models; specifications, rows, analyses and reports need no torch.
-RUNS_MODELS = {f"vocab.experiments.{name}" for name in ("loss_study", "provenance", "speed_study")}
-WITHOUT_TORCH = [
-    m for m in MODULES if m not in RUNS_MODELS and (not m.startswith("vocab.model.") or m in MODEL_WITHOUT_TORCH)
-]
+RUNS_MODELS = {"loss_study", "provenance", "speed_study"}
+
+
+def needs_torch(module: str) -> bool:
+    """Whether a module may import torch: most of vocab.model, and what runs studies."""
+    name = module.rpartition(".")[2]
+    return name not in MODEL_WITHOUT_TORCH if module.startswith("vocab.model.") else name in RUNS_MODELS
+
+
+WITHOUT_TORCH = [m for m in MODULES if not needs_torch(m)]
 
 
 def run_python(code: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import vocab
 from vocab.cli.app import app
 from vocab.prune import prune
-from vocab.prune.neighbours import along_sizes
+from vocab.prune.frontier.neighbours import along_sizes
 from vocab.sizes import SizeFacts, padded, parameter_bytes, size_facts, sizes_near
 from vocab.vocabulary import Source, Vocabulary
 

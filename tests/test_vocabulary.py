@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers.oracles import SINGLE_BYTES
+from helpers.strategies import vocabularies
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import SINGLE_BYTES
-from strategies import vocabularies
 
 from vocab.errors import SourceError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern

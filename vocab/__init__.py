@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts, count
-    from vocab.corpus.counts import PretokenCounts
     from vocab.errors import (
         CertificateError,
         CorpusError,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         VocabError,
     )
     from vocab.formats import load
+    from vocab.pretokens.counts import PretokenCounts
     from vocab.splitting import SplitPattern
     from vocab.vocabulary import Vocabulary
 
@@ -54,7 +54,7 @@ __all__ = [
 _HOMES = {
     "CorpusCounts": "vocab.corpus.counting",
     "count": "vocab.corpus.counting",
-    "PretokenCounts": "vocab.corpus.counts",
+    "PretokenCounts": "vocab.pretokens.counts",
     "load": "vocab.formats",
     "SplitPattern": "vocab.splitting",
     "Vocabulary": "vocab.vocabulary",

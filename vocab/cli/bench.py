@@ -12,7 +12,7 @@ from vocab.cli.screen import console, progress, table
 from vocab.cli.train import PresetName
 
 if TYPE_CHECKING:
-    from vocab.model.bench import Timing
+    from vocab.model.timing.bench import Timing
 
 
 class PartName(StrEnum):
@@ -57,18 +57,18 @@ def bench(
 ) -> None:
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
     from vocab.model import require_torch
-    from vocab.model.config import preset as shape_of
+    from vocab.model.network.config import preset as shape_of
     from vocab.threads import sleep_when_waiting
 
     require_torch("timing a model")
     sleep_when_waiting()
     import torch
 
-    from vocab.model.bench import BenchSettings, bench_sizes
-    from vocab.model.bench_rows import json_row, write_rows
-    from vocab.model.machine import device_name, usual_dtype
-    from vocab.model.parts import median_by_part
-    from vocab.model.throughput import peak
+    from vocab.model.timing.bench import BenchSettings, bench_sizes
+    from vocab.model.timing.bench_rows import json_row, write_rows
+    from vocab.model.timing.machine import device_name, usual_dtype
+    from vocab.model.timing.step_parts import median_by_part
+    from vocab.model.timing.throughput import peak
 
     bytes_per_token = _sizes(sizes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -12,7 +12,7 @@ import typer
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
-    from vocab.interop.convert import Conversion
+    from vocab.interop.conversion.convert import Conversion
 
 
 class FormatName(StrEnum):
@@ -48,7 +48,7 @@ def convert(
     from vocab.formats import load_lossless
     from vocab.formats.folder import safe_name
     from vocab.formats.staging import check_target
-    from vocab.interop.convert import convert as run
+    from vocab.interop.conversion.convert import convert as run
 
     whole = load_lossless(source)
     directory = out or Path(f"{safe_name(whole.source.name)}-{to.value}")
@@ -64,7 +64,7 @@ def _texts(corpus: list[str], n_bytes: int) -> Iterator[str]:
     import random
 
     from vocab.corpus.documents import read_documents
-    from vocab.interop.hard_texts import profile_texts
+    from vocab.interop.conversion.hard_texts import profile_texts
 
     if not corpus:
         yield from profile_texts(n_bytes, random.Random(0))  # noqa: S311

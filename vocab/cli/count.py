@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from vocab.corpus.count_facts import CountFacts
+    from vocab.corpus.count_job import Counted
     from vocab.corpus.counting import Progress
-    from vocab.corpus.job import Counted
 
 counts_app = typer.Typer(help="Add up and look into count tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -64,8 +64,8 @@ def count(
     ] = False,
 ) -> None:
     """Count a corpus of any size once, for `vocab prune --counts`; an interrupted count goes on when repeated."""
-    from vocab.corpus.job import CountJob, Interrupted, Shard, count_to
-    from vocab.corpus.memory import parse_bytes
+    from vocab.corpus.count_job import CountJob, Interrupted, Shard, count_to
+    from vocab.corpus.process_memory import parse_bytes
     from vocab.formats import load
     from vocab.threads import n_cores
 

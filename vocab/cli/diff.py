@@ -15,8 +15,8 @@ def diff(
     examples: Annotated[int, typer.Option("--examples", min=0, help="Tokens to list from each side.")] = 20,
 ) -> None:
     """Compare two vocabularies: tokens, ids, special tokens, split pattern."""
+    from vocab.analysis.composition import difference
     from vocab.formats import load
-    from vocab.makeup import difference
 
     a, b = load(first), load(second)
     found, screen = difference(a, b), console()

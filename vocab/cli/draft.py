@@ -24,7 +24,7 @@ from vocab.cli.corpora import (
 from vocab.cli.screen import console
 
 if TYPE_CHECKING:
-    from vocab.corpus.counts import PretokenCounts
+    from vocab.pretokens.counts import PretokenCounts
     from vocab.vocabulary import Vocabulary
 
 
@@ -68,8 +68,8 @@ def draft(
     """Write which ids of a target model its draft model may propose, for speculative decoding."""
     from vocab.errors import TargetError
     from vocab.formats import load_lossless
-    from vocab.interop.draft import draft_of_most_used, draft_of_result
-    from vocab.interop.draft_file import write_draft
+    from vocab.interop.serving.draft import draft_of_most_used, draft_of_result
+    from vocab.interop.serving.draft_file import write_draft
     from vocab.threads import n_cores
 
     def counted(target: Vocabulary) -> PretokenCounts:

@@ -22,8 +22,8 @@ from vocab.cli.corpora import (
 from vocab.cli.screen import console, ratio_cells, table
 
 if TYPE_CHECKING:
+    from vocab.analysis.comparison import Measured
     from vocab.corpus.counting import CorpusCounts
-    from vocab.prune.compare import Measured
     from vocab.splitting import SplitPattern
 
 
@@ -41,10 +41,10 @@ def evaluate(
     threads: ThreadsOption = None,
 ) -> None:
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
+    from vocab.analysis.comparison import compare
     from vocab.corpus.profile import builtin_profile
     from vocab.errors import CorpusError
     from vocab.formats import load
-    from vocab.prune.compare import compare
     from vocab.prune.report import change
     from vocab.threads import n_cores
 

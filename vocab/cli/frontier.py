@@ -28,7 +28,7 @@ from vocab.cli.prune import InferenceName
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
-    from vocab.prune.frontier import Curve, Frontier, FrontierMethod
+    from vocab.prune.frontier.trace import Curve, Frontier, FrontierMethod
 
 
 class OrderName(StrEnum):
@@ -93,9 +93,9 @@ def frontier(
     compute, its output head included. Drawing needs Matplotlib: pip install 'vocabkit[plots]'.
     """
     from vocab.formats import load_lossless
-    from vocab.prune.frontier import check_frontier, trace_frontier
-    from vocab.prune.frontier_figure import check_drawing, draw
-    from vocab.prune.payoff import Decoder
+    from vocab.prune.frontier.figure import check_drawing, draw
+    from vocab.prune.frontier.payoff import Decoder
+    from vocab.prune.frontier.trace import check_frontier, trace_frontier
     from vocab.threads import n_cores
 
     files = {kind: path for kind, path in (("json", json_file), ("png", png_file), ("svg", svg_file)) if path}

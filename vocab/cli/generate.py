@@ -30,9 +30,9 @@ def generate(
     sleep_when_waiting()
     import torch
 
-    from vocab.model.export import load_export
-    from vocab.model.generate import sample
-    from vocab.model.shards import end_of_text
+    from vocab.model.data.shards import end_of_text
+    from vocab.model.export.generate import sample
+    from vocab.model.export.transformers_folder import load_export
 
     directory = model / "model" if (model / "model").is_dir() else model
     decoder = load_export(directory)

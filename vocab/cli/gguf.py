@@ -24,7 +24,7 @@ def gguf(
     Needs the package gguf: pip install 'vocabkit[gguf]'.
     """
     from vocab.errors import SourceError
-    from vocab.interop.gguf_file import write_gguf
+    from vocab.interop.serving.gguf_file import write_gguf
 
     if not directory.is_dir():
         raise SourceError(f"{directory} is not a folder")

@@ -9,7 +9,7 @@ import typer
 from vocab.cli.screen import console, table
 
 if TYPE_CHECKING:
-    from vocab.makeup import Makeup
+    from vocab.analysis.composition import Makeup
 
 _MAX_SCRIPTS = 16
 _LENGTH_BOUNDS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
@@ -21,8 +21,8 @@ def inspect(
     ],
 ) -> None:
     """Show what a vocabulary is made of: size, scripts, lengths, white space, Hamming weight."""
+    from vocab.analysis.composition import makeup
     from vocab.formats import load
-    from vocab.makeup import makeup
 
     loaded = load(vocabulary)
     facts, screen = makeup(loaded), console()

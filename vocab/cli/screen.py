@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
-    from vocab.prune.evaluation import Compression
+    from vocab.analysis.evaluation import Compression
 
 MAX_COLUMNS = 100
 # Exit code after Ctrl-C.

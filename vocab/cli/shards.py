@@ -22,7 +22,7 @@ from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
     from vocab.corpus.readers import Reading
-    from vocab.model.shards import ShardFacts
+    from vocab.model.data.shards import ShardFacts
     from vocab.vocabulary import Vocabulary
 
 
@@ -65,7 +65,7 @@ def encode_corpus(
     vocabulary: Vocabulary, corpus: list[str], out: Path, how: Reading, threads: int | None, *, force: bool
 ) -> ShardFacts:
     """Make shards under a progress bar."""
-    from vocab.model.sharding import make_shards
+    from vocab.model.data.sharding import make_shards
     from vocab.threads import n_cores
 
     note_slow_split(vocabulary.pattern)

@@ -25,7 +25,7 @@ from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts
-    from vocab.prune.neighbours import SizeOnCorpus
+    from vocab.prune.frontier.neighbours import SizeOnCorpus
     from vocab.vocabulary import Vocabulary
 
 # Sizes are listed as far from the target as a 32nd of it, and at least this far, unless --within says otherwise.
@@ -67,7 +67,7 @@ def sizes(
     """
     from vocab.corpus.profile import builtin_profile
     from vocab.formats import load_lossless
-    from vocab.prune.neighbours import along_sizes
+    from vocab.prune.frontier.neighbours import along_sizes
     from vocab.sizes import sizes_near
     from vocab.threads import n_cores
 

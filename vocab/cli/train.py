@@ -24,9 +24,9 @@ from vocab.cli.shards import encode_corpus
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from vocab.model.config import ModelConfig
-    from vocab.model.distill import Distiller
-    from vocab.model.settings import TrainSettings
+    from vocab.model.network.config import ModelConfig
+    from vocab.model.training.distillation import Distiller
+    from vocab.model.training.settings import TrainSettings
 
 
 class PresetName(StrEnum):
@@ -133,17 +133,17 @@ def train(
     from vocab.errors import TrainingError
     from vocab.formats import load_lossless
     from vocab.model import require_torch
-    from vocab.model.config import preset as shape_of
-    from vocab.model.settings import RECIPES, TrainSettings
-    from vocab.model.shards import read_facts
+    from vocab.model.data.shards import read_facts
+    from vocab.model.network.config import preset as shape_of
+    from vocab.model.training.settings import RECIPES, TrainSettings
     from vocab.threads import sleep_when_waiting
 
     require_torch("training")
     sleep_when_waiting()
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
-    from vocab.model.run import check_run_folder
-    from vocab.model.run import train as run
+    from vocab.model.training.training_run import check_run_folder
+    from vocab.model.training.training_run import train as run
 
     whole = load_lossless(vocabulary)
     check_run_folder(out, force=force)
@@ -176,7 +176,7 @@ def train(
         distill_every=distill_every if teacher else 0,
     )
     _announce(config, settings, preset.value, facts.n_bytes("train"))
-    from vocab.model.trainer import Cadence, Stopped
+    from vocab.model.training.trainer import Cadence, Stopped
 
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
     try:
@@ -214,8 +214,8 @@ def _distiller(names: list[str], id_map: Path | None, n_ids: int, device: str) -
     import json
 
     from vocab.errors import TrainingError
-    from vocab.model.distill import Distiller, Teacher, of_transformers
-    from vocab.model.parallel import join
+    from vocab.model.training.distillation import Distiller, Teacher, of_transformers
+    from vocab.model.training.parallel import join
 
     place = join(device).device
     models = [of_transformers(name, place) for name in names]
@@ -254,7 +254,7 @@ def _listener(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callabl
     """Shows loss, bits per byte, speed and, once measured, MFU; evaluations are printed above the bar."""
     import torch
 
-    from vocab.model.throughput import peak
+    from vocab.model.timing.throughput import peak
 
     task = bar.add_task("train", total=settings.plan.n_steps, rate="")
     flops = config.flops_per_token(settings.n_seq)

@@ -19,7 +19,7 @@ from vocab.cli.corpora import (
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
-    from vocab.interop.train_tokenizer import TrainedTokenizer
+    from vocab.interop.scratch.train_tokenizer import TrainedTokenizer
 
 
 class StyleName(StrEnum):
@@ -67,8 +67,8 @@ def train_tokenizer(
 ) -> None:
     """Train a tokenizer from scratch, to compare a pruned one with or to use."""
     from vocab.formats.staging import check_target
-    from vocab.interop.train_tokenizer import check_request
-    from vocab.interop.train_tokenizer import train_tokenizer as run
+    from vocab.interop.scratch.train_tokenizer import check_request
+    from vocab.interop.scratch.train_tokenizer import train_tokenizer as run
 
     directory = out or Path(f"{style.value}-style-{size}")
     check_target(directory, force=force)

@@ -31,7 +31,7 @@ def transplant(
     Rows of kept tokens are copied bit by bit; tokens new to the source start from the mean of the rows that spell them.
     The model is streamed, never loaded, and only read.
     """
-    from vocab.interop.transplant import transplant as run
+    from vocab.interop.transplants.transplant import transplant as run
 
     with progress() as bar:
         done = run(model, vocabulary, out, pad_to_multiple_of=pad_to_multiple_of, force=force, on_progress=_rates(bar))

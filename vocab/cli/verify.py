@@ -10,7 +10,7 @@ import typer
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from vocab.interop.check import Check
+    from vocab.interop.conversion.runtime_check import Check
 
 
 def verify(
@@ -31,8 +31,8 @@ def verify(
     from vocab.corpus.documents import read_documents
     from vocab.errors import SourceError
     from vocab.formats import load_lossless
-    from vocab.interop.hard_texts import texts_for
-    from vocab.interop.verify import verify as run
+    from vocab.interop.conversion.hard_texts import texts_for
+    from vocab.interop.conversion.verify import verify as run
 
     if not directory.is_dir():
         raise SourceError(f"{directory} is not a folder")

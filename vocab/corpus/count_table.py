@@ -25,13 +25,13 @@ import pyarrow.parquet as pq
 from vocab.corpus.arrow import blob_and_starts
 from vocab.corpus.count_facts import CountFacts, LeftOut
 from vocab.corpus.counting import CorpusPart
-from vocab.corpus.counts import PretokenCounts
 from vocab.corpus.files import reading
-from vocab.corpus.rows import Rows, end_to_end
 from vocab.corpus.staged import writing
 from vocab.errors import CorpusError
+from vocab.pretokens.counts import PretokenCounts
+from vocab.pretokens.sorted_rows import Rows, end_to_end
+from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.splitting.table import PretokenTable
 
 VALUE_COLUMNS = ("count", "documents", "held_out_count", "held_out_documents")
 _SCHEMA = pa.schema([("pretoken", pa.binary()), *((name, pa.uint64()) for name in VALUE_COLUMNS)])
@@ -196,7 +196,7 @@ def _unsigned(column: pa.Array, path: str, name: str, n_before: int) -> npt.NDAr
 
 def _check_rising(rows: Rows, before: bytes | None, path: Path, n_before: int) -> None:
     """Raise CorpusError at the first row that is not after the one before it, or is empty."""
-    from vocab.corpus.row_kernels import first_not_rising
+    from vocab.pretokens.sorted_row_kernels import first_not_rising
 
     if rows.n_rows == 0:
         return

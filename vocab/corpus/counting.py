@@ -17,11 +17,11 @@ import numpy.typing as npt
 from vocab.arrays import frozen
 from vocab.corpus.batch import Batch
 from vocab.corpus.blocks import Block, Position, TextBlock
-from vocab.corpus.counts import PretokenCounts, from_tables, merge
 from vocab.corpus.readers import BLOCK_BYTES, Reading, list_sources, read_blocks
 from vocab.errors import CorpusError
+from vocab.pretokens.counts import PretokenCounts, from_tables, merge
+from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.splitting.table import PretokenTable
 
 HELD_OUT_ONE_IN = 10
 HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"

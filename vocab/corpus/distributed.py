@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from vocab.corpus.blocks import Position, TextBlock
 from vocab.corpus.count_facts import CountFacts
+from vocab.corpus.count_job import write_runs
 from vocab.corpus.count_table import stored_rows
 from vocab.corpus.counting import CountingPool
-from vocab.corpus.job import write_runs
 from vocab.corpus.merging import merge_count_tables, write_sum
 from vocab.corpus.readers import BLOCK_BYTES, Reading
 from vocab.corpus.staged import staged_file, writing

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from vocab.corpus.arrow import blob_and_starts
 from vocab.corpus.counting import CorpusCounts, CorpusPart, Tally
-from vocab.corpus.counts import PretokenCounts
+from vocab.pretokens.counts import PretokenCounts
+from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.splitting.table import PretokenTable
 
 _FILE = "profile.parquet"
 _METADATA = b"vocab.profile"

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from vocab.encoding import inference
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.encoding.unigram import Scores, TextEncoder
+from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.splitting.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
 InferenceMethod = Literal[

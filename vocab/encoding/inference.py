@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from vocab.arrays import frozen
-from vocab.encoding import shapes
+from vocab.encoding import tokenmonster_flags as shapes
 from vocab.encoding.lattice import Edges
 
 MERGES = 0  # byte-pair merges by rank, with tiktoken's look-up of the whole pre-token first

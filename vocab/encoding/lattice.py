@@ -14,8 +14,8 @@ import numpy.typing as npt
 from numba import njit
 
 from vocab.arrays import frozen
-from vocab.encoding.shapes import Shapes
-from vocab.splitting.table import PretokenTable
+from vocab.encoding.tokenmonster_flags import Shapes
+from vocab.pretokens.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vocab.experiments.report import write_report
+    from vocab.experiments.report.study_report import write_report
     from vocab.experiments.rows import read_rows
-    from vocab.experiments.run import run_study
     from vocab.experiments.spec import load_spec
+    from vocab.experiments.study_run import run_study
 
 _HOMES = {"load_spec": "spec", "read_rows": "rows", "run_study": "run", "write_report": "report"}
 __all__ = ["load_spec", "read_rows", "run_study", "write_report"]

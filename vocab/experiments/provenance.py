@@ -9,7 +9,7 @@ from typing import Any
 import vocab
 from vocab.environment import versions
 from vocab.experiments.spec import Spec
-from vocab.model.machine import machine, training_versions
+from vocab.model.timing.machine import machine, training_versions
 
 
 def origin(spec: Spec, device: str) -> dict[str, Any]:

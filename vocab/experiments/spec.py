@@ -37,9 +37,9 @@ class Timing:
         n_tokens: tokens of a call.
         cycles: rows, each with a time for every size.
         rounds: times in a cycle that all sizes are taken in a random order and in its reverse. From 2 on, what slows
-            neighbours in time alike is taken out (`vocab.model.interleave`): for machines that others share.
+            neighbours in time alike is taken out (`vocab.model.timing.interleave`): for machines that others share.
         sizes: those that are timed; all of the study's where none are given.
-        head: of `vocab.model.head`; all logits at once where none is given, compiled in a compiled mode.
+        head: of `vocab.model.network.head`; all logits at once where none is given, compiled in a compiled mode.
     """
 
     part: Part

@@ -7,7 +7,7 @@ import importlib.metadata
 from pathlib import Path
 
 from vocab.errors import SourceError
-from vocab.formats.llama_ranks import LLAMA_RANKS
+from vocab.formats.known_ranks import LLAMA_RANKS
 from vocab.formats.tiktoken_file import parse_tiktoken
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Source, Vocabulary

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from vocab.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from vocab.model.config import PRESETS, ModelConfig
-    from vocab.model.decoder import Decoder
-    from vocab.model.export import load_export
-    from vocab.model.generate import sample
-    from vocab.model.run import train
-    from vocab.model.settings import TrainSettings
-    from vocab.model.sharding import make_shards
+    from vocab.model.data.sharding import make_shards
+    from vocab.model.export.generate import sample
+    from vocab.model.export.transformers_folder import load_export
+    from vocab.model.network.config import PRESETS, ModelConfig
+    from vocab.model.network.decoder import Decoder
+    from vocab.model.training.settings import TrainSettings
+    from vocab.model.training.training_run import train
 
 __all__ = ["PRESETS", "Decoder", "ModelConfig", "TrainSettings", "load_export", "make_shards", "sample", "train"]
 
@@ -29,16 +29,16 @@ __all__ = ["PRESETS", "Decoder", "ModelConfig", "TrainSettings", "load_export", 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 _HOMES = {
-    "ModelConfig": "vocab.model.config",
-    "PRESETS": "vocab.model.config",
-    "Decoder": "vocab.model.decoder",
-    "TrainSettings": "vocab.model.settings",
-    "load_export": "vocab.model.export",
-    "make_shards": "vocab.model.sharding",
-    "sample": "vocab.model.generate",
-    "train": "vocab.model.run",
+    "ModelConfig": "vocab.model.network.config",
+    "PRESETS": "vocab.model.network.config",
+    "Decoder": "vocab.model.network.decoder",
+    "TrainSettings": "vocab.model.training.settings",
+    "load_export": "vocab.model.export.transformers_folder",
+    "make_shards": "vocab.model.data.sharding",
+    "sample": "vocab.model.export.generate",
+    "train": "vocab.model.training.training_run",
 }
-_WITHOUT_TORCH = {"vocab.model.config", "vocab.model.sharding", "vocab.model.settings"}
+_WITHOUT_TORCH = {"vocab.model.network.config", "vocab.model.data.sharding", "vocab.model.training.settings"}
 
 
 def require_torch(what: str) -> None:

@@ -1,15 +1,15 @@
 """Pruning: `from vocab.prune import prune`."""
 
-from vocab.prune.certificate import Certificate
-from vocab.prune.frontier import FRONTIER_METHODS, Frontier, trace_frontier
-from vocab.prune.optimal import Limits
-from vocab.prune.payoff import Decoder
-from vocab.prune.pool import Candidates
+from vocab.prune.bound.certificate import Certificate
+from vocab.prune.bound.optimal import Limits
+from vocab.prune.candidates.pool import Candidates
+from vocab.prune.frontier.payoff import Decoder
+from vocab.prune.frontier.trace import FRONTIER_METHODS, Frontier, trace_frontier
+from vocab.prune.methods.baselines import METHODS, Method
+from vocab.prune.pruning import best_possible, prune
 from vocab.prune.report import Report, Row
 from vocab.prune.request import check_request
 from vocab.prune.result import PruneResult
-from vocab.prune.run import best_possible, prune
-from vocab.prune.selection import METHODS, Method
 
 __all__ = [
     "FRONTIER_METHODS",

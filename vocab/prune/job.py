@@ -11,28 +11,28 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from vocab.analysis.evaluation import Evaluation, Evaluator
+from vocab.analysis.reachable import spellable, unreachable
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_facts
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import TargetError
-from vocab.prune.bound import Objective
-from vocab.prune.certificate import Certificate
-from vocab.prune.distill import distill
-from vocab.prune.evaluation import Evaluation, Evaluator
-from vocab.prune.optimal import Found, Limits, polish, search, set_alive
-from vocab.prune.order import Ranks, distill_in_order, kept_tokens, recombine
-from vocab.prune.pool import Candidates, Pool
-from vocab.prune.pricing import PriceBook
-from vocab.prune.prior import Evidence, default_prior, with_prior
-from vocab.prune.refit import refit, rounded
+from vocab.prune.bound.certificate import Certificate
+from vocab.prune.bound.objective import Objective
+from vocab.prune.bound.optimal import Found, Limits, polish, search, set_alive
+from vocab.prune.candidates.pool import Candidates, Pool
+from vocab.prune.candidates.prior import Evidence, default_prior, with_prior
+from vocab.prune.methods.baselines import BASELINES, Method, baselines, by_frequency, by_leaf, by_rank, by_score
+from vocab.prune.methods.distill import distill
+from vocab.prune.methods.merge_ranks import Ranks, distill_in_order, kept_tokens, recombine
+from vocab.prune.methods.pricing import PriceBook
+from vocab.prune.methods.refit import refit, rounded
+from vocab.prune.methods.tokenmonster import Scorer, by_tokenmonster
 from vocab.prune.report import Report, Row, change, make_row
 from vocab.prune.request import check_corpus, check_pool, check_request
 from vocab.prune.result import PruneResult
-from vocab.prune.selection import BASELINES, Method, baselines, by_frequency, by_leaf, by_rank, by_score
-from vocab.prune.tokenmonster import Scorer, by_tokenmonster
-from vocab.reachable import spellable, unreachable
 from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
 

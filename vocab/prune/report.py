@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vocab.analysis.evaluation import Compression, Evaluation
 from vocab.environment import versions
-from vocab.prune.evaluation import Compression, Evaluation
 from vocab.sizes import padded, size_facts
 
 

@@ -11,8 +11,8 @@ from vocab.corpus.counting import CorpusCounts
 from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
-from vocab.prune.pool import Candidates, Pool
-from vocab.prune.selection import Method
+from vocab.prune.candidates.pool import Candidates, Pool
+from vocab.prune.methods.baselines import Method
 from vocab.vocabulary import Vocabulary
 
 Alive = npt.NDArray[np.bool_]

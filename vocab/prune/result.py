@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vocab.analysis.spelling import spellings
 from vocab.formats.folder import safe_name, write_files
 from vocab.formats.staging import staged_folder
+from vocab.prune.bound.certificate import FILE_NAME, Certificate
 from vocab.prune.card import model_card
-from vocab.prune.certificate import FILE_NAME, Certificate
 from vocab.prune.report import Report
-from vocab.spelling import spellings
 from vocab.vocabulary import Vocabulary
 
 

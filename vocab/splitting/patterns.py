@@ -191,7 +191,7 @@ class SplitPattern:
 def _kernel_ends(
     text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], kernel: _Kernel
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    from vocab.splitting import kernels
+    from vocab.splitting import split_kernels as kernels
     from vocab.splitting.classes import class_table
 
     split = getattr(kernels, kernel.name)

@@ -1,0 +1,153 @@
+"""`vocab train` and `vocab generate` in this process: from text to a model, interruption, refusals."""
+
+import json
+import warnings
+
+import pytest
+from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
+
+from vocab.cli.app import app
+from vocab.errors import OutputError, TrainingError, VocabError
+from vocab.vocabulary import Source, Vocabulary
+
+SHAPE = ["width=16", "n_layers=1", "n_heads=2", "n_kv_heads=1", "ffn_width=16", "max_seq=32"]
+SHAPE = [part for field in SHAPE for part in ("--model", field)]
+
+
+def vocab(*arguments):
+    """Run the command; raises its VocabError, and fails on anything else but exit codes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(done.exception, Exception) and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, cl100k, real_text):
+    folder = tmp_path_factory.mktemp("train")
+    special = {"<|endoftext|>": 500}
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:500], cl100k.pattern, special, source=Source("small"))
+    small.save(folder / "small")
+    documents = [real_text[k : k + 800] for k in range(0, 60_000, 800)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
+    done = vocab(
+        "train", "--vocab", folder / "small", "--corpus", folder / "corpus.jsonl", *OPTIONS, "--out", folder / "run"
+    )
+    assert done.exit_code == 0, done.output
+    assert "held-out bits per byte" in done.output
+    return folder
+
+
+OPTIONS = [*SHAPE, "--batch", 8, "--tokens", 6000, "--eval-bytes", 5000, "--checkpoint-steps", 4, "--threads", 1]
+
+
+def test_a_run_leaves_a_model_a_report_a_log_and_a_curve(work):
+    run = work / "run"
+    names = {path.name for path in run.iterdir()}
+    assert names == {"checkpoints", "log.jsonl", "loss.png", "model", "report.json", "shards", "tensorboard"}
+    report = json.loads((run / "report.json").read_text())
+    steps = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert report["n_steps"] == 23 == sum(row["kind"] == "step" for row in steps)
+    assert report["held_out"]["bits_per_byte"] < 6
+    assert report["evaluations"][-1]["held_out_bits_per_byte"] < report["evaluations"][0]["held_out_bits_per_byte"]
+    assert report["ran"]["attention"] == "sdpa"
+    assert any("mm" in name for name in report["ran"]["kernels"])
+    speed = report["throughput"]
+    assert 0 < speed["mfu_causal"] < speed["mfu"]
+    assert speed["bytes_per_second"] > speed["tokens_per_second"] > 0
+    assert (run / "loss.png").read_bytes()[:4] == b"\x89PNG"
+    assert AutoModelForCausalLM.from_pretrained(run / "model").config.vocab_size == 501
+
+
+def test_text_is_generated(work):
+    first = vocab("generate", work / "run", "--prompt", "import", "--tokens", 8)
+    again = vocab("generate", work / "run" / "model", "--prompt", "import", "--tokens", 8)
+    assert first.output.startswith("import")
+    assert first.output == again.output
+    assert first.output != vocab("generate", work / "run", "--prompt", "import", "--tokens", 8, "--seed", 1).output
+
+
+def test_shards_serve_another_run_and_an_interrupted_one_goes_on(work, tmp_path, monkeypatch):
+    from vocab.model.training.trainer import Trainer
+
+    after = Trainer._after
+
+    def killed(self, *arguments):
+        after(self, *arguments)
+        if self.state.step == 10:
+            raise OutputError("killed")
+
+    command = [
+        "train",
+        "--vocab",
+        work / "small",
+        "--shards",
+        work / "run" / "shards",
+        *OPTIONS,
+        "--out",
+        tmp_path / "run",
+    ]
+    monkeypatch.setattr(Trainer, "_after", killed)
+    with pytest.raises(OutputError, match="killed"):
+        vocab(*command)
+    monkeypatch.setattr(Trainer, "_after", after)
+    assert vocab(*command).exit_code == 0
+    logs = [
+        [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        for run in (work / "run", tmp_path / "run")
+    ]
+    losses = [[row.get("loss", row.get("held_out_bits_per_byte")) for row in log] for log in logs]
+    assert losses[0] == losses[1]
+    with pytest.raises(OutputError, match="finished run"):
+        vocab(*command)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--preset", "micro"], "name either text"),
+        (["--shards", "{work}/run/shards", "--model", "layers=3"], "no field"),
+        (["--shards", "{work}/run/shards", "--model", "n_ids=100"], "beyond the 100 rows"),
+        (["--shards", "{work}/run/shards", "--model", "n_ids"], "FIELD=VALUE"),
+        (["--shards", "{work}/nowhere"], "make shards with"),
+        (["--shards", "{work}/run/shards", "--learning-rate", "0"], "above 0"),
+        (["--shards", "{work}/run/shards", "--device", "cuda"], "no NVIDIA GPU"),
+        (["--shards", "{work}/run/shards", "--head", "liger"], "pip install liger-kernel"),
+        (["--shards", "{work}/run/shards", "--attention", "flash-attn-2"], "pip install flash-attn"),
+        (["--shards", "{work}/run/shards", "--precision", "fp8"], "compute capability"),
+        (["--shards", "{work}/run/shards", "--batch", "100000"], "fewer than one batch"),
+        (
+            ["--shards", "{work}/run/shards", "--tokens", "100000", "--batch", "3000", "--seq", "32"],
+            "fewer than one batch",
+        ),
+    ],
+)
+def test_refusals(work, tmp_path, arguments, says):
+    arguments = [text.format(work=work) for text in arguments]
+    with pytest.raises(VocabError, match=says):
+        vocab("train", "--vocab", work / "small", "--out", tmp_path / "run", *arguments)
+
+
+def test_an_exported_model_teaches_another(work, tmp_path):
+    done = vocab(
+        *["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--out", tmp_path / "run"],
+        *["--teacher", work / "run" / "model", "--distill-every", 2, "--tokens", 1500],
+    )
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["settings"]["distill_every"] == 2
+
+
+def test_a_folder_with_other_files_is_never_emptied(work, tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(OutputError, match="other files"):
+        vocab("train", "--vocab", work / "small", "--shards", work / "run" / "shards", "--out", tmp_path, "--force")
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_generating_from_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="name the folder `model`"):
+        vocab("generate", tmp_path)

@@ -1,0 +1,292 @@
+"""`vocab count`: bounded memory, interruptions of every kind, shards, and the same bytes in the end."""
+
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vocab.corpus import count_job as jobs
+from vocab.corpus import readers
+from vocab.corpus.count_job import CountJob, Shard, count_to
+from vocab.corpus.count_table import CountTable, CountTableWriter
+from vocab.corpus.merging import merge_count_tables
+from vocab.corpus.readers import Reading
+from vocab.errors import CorpusError, OutputError, TargetError
+from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
+
+PATTERN = SplitPattern(CL100K_REGEX)
+
+
+@pytest.fixture(scope="module")
+def corpus(real_text, tmp_path_factory) -> Path:
+    """Five files of about 600 kB of JSON lines, with many identifiers of their own."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = random.Random(41)
+    for k in range(5):
+        texts = [real_text[i : i + 900] + f" id{rng.randrange(10**9)}" for i in range(k * 900, 2_500_000, 4500)]
+        (folder / f"{k}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (folder / "picture.png").write_bytes(b"\x89PNG\0\0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus, tmp_path_factory) -> bytes:
+    return count_to(tmp_path_factory.mktemp("undisturbed") / "c", CountJob([str(corpus)], PATTERN)).path.read_bytes()
+
+
+@pytest.fixture
+def many_runs(monkeypatch):
+    """Blocks of 100 kB, and runs after each of them."""
+    monkeypatch.setattr(readers, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(jobs, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(jobs._Run, "_table_bytes", lambda self: 1)
+
+
+def refusal(error: type[Exception], *arguments: object, **options: object) -> str:
+    with pytest.raises(error) as caught:
+        count_to(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# The same bytes
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_runs_and_threads_do_not_show(corpus, undisturbed, many_runs, tmp_path, n_threads):
+    heard = []
+    done = count_to(
+        tmp_path / "c",
+        CountJob([str(corpus)], PATTERN),
+        n_threads=n_threads,
+        on_progress=lambda *now: heard.append(now),
+    )
+    assert done.path.read_bytes() == undisturbed
+    assert done.n_runs > 30
+    assert done.n_files_skipped == 1
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
+    counting = [now for stage, now in heard if stage == "count"]
+    assert counting[-1].n_stored_bytes == sum(p.stat().st_size for p in corpus.glob("*.jsonl"))
+    assert {stage for stage, _ in heard} == {"count", "add up"}
+    report = json.loads((tmp_path / "c" / "report.json").read_text())
+    assert report["n_pretokens"] == CountTable(done.path).n_rows
+    assert report["tally"]["n_bytes_read"] == counting[-1].n_bytes_read
+
+
+def test_shards_add_up_to_the_whole(corpus, undisturbed, tmp_path):
+    (tmp_path / "copy").mkdir()
+    for path in corpus.glob("*.jsonl"):
+        (tmp_path / "copy" / path.name).symlink_to(path)
+    whole = count_to(tmp_path / "whole", CountJob([str(tmp_path / "copy")], PATTERN))
+    tables = [
+        count_to(tmp_path / f"{k}", CountJob([str(tmp_path / "copy")], PATTERN, shard=Shard(k, 3))).path
+        for k in (1, 2, 3)
+    ]
+    merge_count_tables(tables[::-1], tmp_path / "sum.parquet")
+    assert (tmp_path / "sum.parquet").read_bytes() == whole.path.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2"])
+def test_no_shard(text):
+    with pytest.raises(TargetError, match="is no shard"):
+        Shard.parse(text)
+
+
+def test_more_shards_than_files(corpus, tmp_path):
+    job = CountJob([str(corpus / "*.jsonl")], PATTERN, shard=Shard(1, 6))
+    assert refusal(TargetError, tmp_path / "c", job).startswith("5 files cannot be shared out to 6 shards")
+    assert not (tmp_path / "c").exists()
+
+
+# Interruptions
+
+KILLED = """
+import sys
+from pathlib import Path
+from vocab.corpus import readers
+from vocab.corpus import count_job as job
+from vocab.splitting import CL100K_REGEX, SplitPattern
+readers.BLOCK_BYTES = job.BLOCK_BYTES = 100_000
+job._Run._table_bytes = lambda self: 1
+job.count_to(Path(sys.argv[1]), job.CountJob([sys.argv[2]], SplitPattern(CL100K_REGEX)), n_threads=2)
+"""
+
+
+def test_killed_at_any_moment_it_goes_on(corpus, undisturbed, many_runs, tmp_path):
+    """SIGKILL comes after some number of runs is on disk, which is then still being added to."""
+    n_runs = [0]
+    for wanted in (1, 5, 15):  # of more than 30
+        process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "c", corpus])
+        give_up = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < give_up:
+            if len(list((tmp_path / "c").glob("unfinished/run-*.parquet"))) >= wanted:
+                break
+        process.kill()
+        process.wait()
+        state = json.loads((tmp_path / "c" / "unfinished" / "progress.json").read_text())
+        n_runs.append(len(state["runs"]))
+        assert not (tmp_path / "c" / "counts.parquet").exists()
+    assert n_runs == sorted(n_runs)
+    assert n_runs[-1] > n_runs[1]
+    done = count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    assert done.was_resumed
+    assert done.path.read_bytes() == undisturbed
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a place that a test chooses: nothing catches it."""
+
+
+@pytest.mark.parametrize("place", ["_add_up", "_remove_scratch", "write_text"])
+def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkeypatch, place):
+    job = CountJob([str(corpus)], PATTERN)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(jobs if place == "write_text" else jobs._Run, place, die)
+        with pytest.raises(Killed):
+            count_to(tmp_path / "c", job)
+    done = count_to(tmp_path / "c", job)
+    assert done.path.read_bytes() == undisturbed
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
+
+
+def test_ctrl_c_keeps_what_was_counted_and_says_how_to_go_on(corpus, undisturbed, many_runs, tmp_path):
+    slow = KILLED.replace("job.count_to(", "from vocab.cli.app import main\nsys.argv[1:] = sys.argv[3:]\nmain(")
+    slow = re.sub(r"main\(.*\)", "main()", slow)
+    arguments = ["count", "--corpus", str(corpus), "--out", str(tmp_path / "c"), "--threads", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", slow, "-", "-", *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not list((tmp_path / "c").glob("unfinished/run-*.parquet")):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == f"vocab: stopped; what was counted is kept in {tmp_path / 'c'}: repeat the command to go on\n"
+    state = json.loads((tmp_path / "c" / "unfinished" / "progress.json").read_text())
+    assert state["position"] != {"source": 0, "n_units": 0}
+    done = count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    assert done.was_resumed
+    assert done.path.read_bytes() == undisturbed
+
+
+def test_a_broken_file_leaves_finished_runs(corpus, many_runs, tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for path in sorted(corpus.glob("*.jsonl")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "5.jsonl").write_bytes(b'{"text": "fine"}\n{"text": \n')
+    said = refusal(CorpusError, tmp_path / "c", CountJob([str(folder)], PATTERN))
+    assert said.startswith(f"{folder / '5.jsonl'} line 2 is not JSON")
+    assert list((tmp_path / "c" / "unfinished").glob("run-*.parquet"))
+    (folder / "5.jsonl").write_bytes(b'{"text": "fine"}\n')
+    said = refusal(CorpusError, tmp_path / "c", CountJob([str(folder)], PATTERN))
+    assert "holds an interrupted count with other files" in said
+    done = count_to(tmp_path / "c", CountJob([str(folder)], PATTERN), force=True)
+    assert not done.was_resumed
+
+
+def test_another_job_does_not_go_on_with_it(corpus, many_runs, tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(jobs._Run, "_add_up", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    for job, what in [
+        (CountJob([str(corpus)], SplitPattern(GPT2_REGEX)), "split pattern"),
+        (CountJob([str(corpus)], PATTERN, Reading(encoding_errors="skip")), "encoding errors"),
+        (CountJob([str(corpus)], PATTERN, shard=Shard(1, 2)), "files, shard"),
+        (CountJob([str(corpus / "0.jsonl")], PATTERN), "corpus, files"),
+    ]:
+        assert f"with other {what}" in refusal(CorpusError, tmp_path / "c", job)
+    (tmp_path / "c" / "unfinished" / "progress.json").write_text("{")
+    assert "start over with --force" in refusal(CorpusError, tmp_path / "c", CountJob([str(corpus)], PATTERN))
+
+
+# Disks and memory
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from vocab.cli.app import main
+from vocab.corpus.count_job import CountJob, count_to
+from vocab.splitting import CL100K_REGEX, SplitPattern
+count_to(Path(sys.argv[1]), CountJob([sys.argv[4]], SplitPattern(CL100K_REGEX)))  # so that kernels are compiled
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+sys.argv[1:] = sys.argv[2:]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file size limits are Linux's")
+def test_a_disk_that_takes_no_more(corpus, undisturbed, tmp_path):
+    """A limit on the size of files stands for a full disk: a run is refused in the middle."""
+    arguments = [tmp_path / "warm", "count", "--corpus", corpus, "--out", tmp_path / "c"]
+    done = subprocess.run([sys.executable, "-c", FULL, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"vocab: \S+/c\S* cannot be written: .*File too large.*\n", done.stderr), done.stderr
+    assert not list((tmp_path / "c").glob("**/.*"))
+    assert count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN)).path.read_bytes() == undisturbed
+
+
+def test_a_full_disk_while_runs_are_written(corpus, undisturbed, many_runs, tmp_path, monkeypatch):
+    write, n_written = CountTableWriter.write, []
+
+    def fills_up(self, rows):
+        n_written.append(1)
+        if len(n_written) == 8:
+            raise OutputError("run cannot be written: No space left on device")
+        write(self, rows)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CountTableWriter, "write", fills_up)
+        assert "No space left" in refusal(OutputError, tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    done = count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    assert done.was_resumed
+    assert done.path.read_bytes() == undisturbed
+
+
+def test_too_little_memory(corpus, tmp_path):
+    said = refusal(TargetError, tmp_path / "c", CountJob([str(corpus)], PATTERN), memory_bytes=10**8)
+    assert re.search(r"^100 MB are too few: give --memory at least \d+MB$", said)
+
+
+def test_folders_with_other_things(corpus, tmp_path):
+    job = CountJob([str(corpus)], PATTERN)
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refusal(OutputError, tmp_path / "file", job)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_text("")
+    assert "holds other files (cat.png)" in refusal(OutputError, tmp_path / "photos", job, force=True)
+    count_to(tmp_path / "c", job)
+    assert "holds a finished count already" in refusal(OutputError, tmp_path / "c", job)
+    assert count_to(tmp_path / "c", job, force=True).n_pretokens > 0
+
+
+def test_nothing_to_count(tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    job = CountJob([str(tmp_path / "empty.txt")], PATTERN)
+    assert "is empty: there is no text to count" in refusal(CorpusError, tmp_path / "c", job)
+    assert not (tmp_path / "c").exists()
+    (tmp_path / "binary.txt").write_bytes(b"a\0b")
+    assert "holds NUL bytes" in refusal(CorpusError, tmp_path / "c", CountJob([str(tmp_path / "binary.txt")], PATTERN))
+    assert not (tmp_path / "c").exists()
+
+
+def test_standard_input_cannot_go_on(many_runs, tmp_path, monkeypatch):
+    state = jobs.JobState({}, jobs.Position(0, 1), ["run-000000.parquet"])
+    (tmp_path / "c" / "unfinished").mkdir(parents=True)
+    monkeypatch.setattr(jobs.JobState, "check_same", lambda *_: None)
+    state.save(tmp_path / "c" / "unfinished" / "progress.json")
+    assert "start over with --force" in refusal(CorpusError, tmp_path / "c", CountJob(["-"], PATTERN))

@@ -1,0 +1,105 @@
+"""A planted effect of Hamming weight is found, and none is declared to be none, under alignment, drift and noise."""
+
+import numpy as np
+import pytest
+
+from vocab.errors import StudyError
+from vocab.experiments.rows import Row
+from vocab.experiments.spec import SpeedSpec, load_spec
+from vocab.experiments.speed.speed_analysis import AGAIN, analyse, design
+from vocab.sizes import size_facts
+
+SPEC, GPU = (load_spec(name).speed for name in ("hamming-cpu", "hamming-gpu"))
+# As measured on real machines: a clock that drifts by 2%, 0.4% between calls, 0.1% of every size's own.
+DRIFT, NOISE, OF_SIZE, ALIGNED = 0.02, 0.004, 0.001, -0.03
+
+
+def cycles(effect: float, seed: int, n_cycles: int = 20) -> list[Row]:
+    """Synthetic timings: time follows size, alignment up to a multiple of 8, and `effect` for each bit."""
+    rng = np.random.default_rng(seed)
+    own = dict(zip(SPEC.sizes, rng.normal(0, OF_SIZE, len(SPEC.sizes)), strict=True))
+    rows = []
+    for cycle in range(n_cycles):
+        drift, seconds = rng.normal(0, DRIFT), {}
+        for name in [*map(str, SPEC.sizes), AGAIN]:
+            size = SPEC.reference if name == AGAIN else int(name)
+            facts = size_facts(size)
+            log = np.log(0.05 * size / SPEC.reference) + ALIGNED * min(facts.trailing_zeros, 3) + own[size]
+            log += effect * facts.hamming_weight + drift + rng.normal(0, NOISE)
+            seconds[name] = float(np.exp(log))
+        key = {"kind": "cycle", "timing": "t", "machine": "m", "cycle": cycle}
+        rows.append(Row("s", key, {"seconds": seconds}, {}))
+    return rows
+
+
+@pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_planted_effect_is_reported(seed, spec):
+    found = analyse(cycles(0.005, seed), spec, 768)
+    assert found.verdict == "effect"
+    assert found.hamming.low < 0.005 < found.hamming.high
+    assert "matters even when alignment is known" in found.sentence
+
+
+@pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_an_effect_equivalence_is_declared(seed, spec):
+    found = analyse(cycles(0.0, seed), spec, 768)
+    assert found.verdict == "no effect"
+    assert "does not matter" in found.sentence
+    # Alignment alone makes Hamming weight look costly as long as it is left out.
+    assert found.hamming_alone.low > 0
+    assert found.hamming_alone.estimate > 0.005
+    assert found.again.low < 0 < found.again.high
+
+
+def test_few_noisy_cycles_leave_it_open():
+    rows = cycles(0.0, 0, n_cycles=3)
+    rng = np.random.default_rng(1)
+    for row in rows:
+        for name in row.result["seconds"]:
+            row.result["seconds"][name] *= float(np.exp(rng.normal(0, 0.05)))
+    assert analyse(rows, SPEC, 768).verdict == "undecided"
+
+
+def test_the_same_rows_give_the_same_finding():
+    rows = cycles(0.0, 4, n_cycles=6)
+    assert analyse(rows, SPEC, 768) == analyse(rows, SPEC, 768)
+
+
+def test_rows_of_two_machines_or_timings_are_not_mixed():
+    rows = cycles(0.0, 0, n_cycles=2)
+    for name in ("machine", "timing"):
+        other = Row("s", {**rows[0].key, name: "other"}, rows[0].result, {})
+        with pytest.raises(StudyError, match="cannot stand in one comparison"):
+            analyse([*rows, other], SPEC, 768)
+
+
+def test_cycles_of_other_sizes_are_not_mixed():
+    rows = cycles(0.0, 0, n_cycles=2)
+    del rows[1].result["seconds"][str(SPEC.sizes[-1])]
+    with pytest.raises(StudyError, match="different sizes"):
+        analyse(rows, SPEC, 768)
+    with pytest.raises(StudyError, match="to its end"):
+        analyse(rows[:1], SPEC, 768)
+
+
+def test_sizes_that_cannot_tell_the_two_apart_are_refused():
+    spec = SpeedSpec(sets={"powers": (64, 128, 256)}, timings=(), reference=64, margin=0.01)
+    with pytest.raises(StudyError, match="do not tell Hamming weight from alignment"):
+        design(np.array(spec.sizes), spec, 64)
+
+
+def test_columns_hold_what_they_say():
+    columns = design(np.array(SPEC.sizes), SPEC, 768)
+    at = {size: k for k, size in enumerate(SPEC.sizes)}
+    assert columns["hamming weight"][at[41985]] == 4
+    assert columns["1 trailing zeros"][at[32770]] == 1
+    assert columns["6 or more trailing zeros"][at[32768]] == 1
+    assert not any(name.startswith("part of") for name in columns)
+    columns = design(np.array(GPU.sizes), GPU, 2048)
+    assert columns["part of the last tile left over"][at[32769]] == pytest.approx(np.log(32896 / 32769))
+    waves = columns["part of the last wave left over"]
+    tiles = 33920 / 128 * 8
+    expected = np.log(np.ceil(tiles / 132) * 132 / tiles)
+    assert waves[GPU.sizes.index(33920)] == pytest.approx(expected)

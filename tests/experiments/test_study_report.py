@@ -1,0 +1,161 @@
+"""Reports from rows: protocols by hand, intervals, tables, figures and the page, with rows made up for the purpose."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from test_speed_analysis import cycles
+
+from vocab.errors import StudyError
+from vocab.experiments.loss.loss_analysis import Estimate, analyse
+from vocab.experiments.report.study_report import write_report
+from vocab.experiments.rows import Row, RowFile
+from vocab.experiments.spec import load_spec
+
+ORIGIN = {
+    "commit": "c" * 40,
+    "versions": {"python": "3", "torch": "2"},
+    "machine": {"processor": "P", "n_cores": 2, "n_threads": 2, "system": "Linux"},
+    "settings": {},
+    "corpus": ["books.jsonl"],
+    "n_text_bytes": 400,
+    "text_sha256": "0" * 64,
+}
+
+
+def run(arm: str, n_ids: int, seed: int, points: list[tuple[float, float, float]], flops: float = 10.0) -> Row:
+    """A row of a run: bytes, tokens and bits per byte at each mark, at `flops` a token."""
+    marks = [{"bytes": b, "tokens": t, "bits_per_byte": v} for b, t, v in points]
+    facts = {"inference": "merges", "bytes_per_token": points[0][0] / points[0][1], "n_parameters": 1000}
+    facts |= {"n_parameters_without_embeddings": 500, "flops_per_token": flops, "tokens_per_step": 10, "points": marks}
+    return Row("vocabulary-cpu", {"kind": "run", "arm": arm, "n_ids": n_ids, "seed": seed}, facts, ORIGIN)
+
+
+A = [(100.0, 50.0, 4.0), (200.0, 100.0, 3.0), (400.0, 200.0, 2.0)]
+B = [(100.0, 25.0, 3.9), (200.0, 50.0, 2.9), (400.0, 100.0, 1.9)]
+
+
+def test_protocols_compare_where_all_have_spent_the_same():
+    found = analyse([run("a", 300, 0, A), run("b", 400, 0, B, flops=40.0)], ("a", 300), {300: 1.0, 400: 4.0})
+    assert found.amounts == {"bytes": 400.0, "tokens": 100.0, "flops": 2000.0, "seconds": 20.0}
+    a, b = found.arms
+    assert a.loss["bytes"].mean == 2.0
+    assert b.loss["bytes"].mean == 1.9
+    assert a.loss["tokens"].mean == pytest.approx(3.0)
+    assert b.loss["tokens"].mean == pytest.approx(1.9)
+    # At 2000 FLOPs b has seen 50 tokens: its second mark.
+    assert b.loss["flops"].mean == pytest.approx(2.9)
+    assert b.loss["seconds"].mean == pytest.approx(2.9)
+    assert b.change["bytes"].mean == pytest.approx(1.9 / 2.0 - 1)
+    assert a.bytes_per_second == pytest.approx(10 * 2.0 / 1.0)
+
+
+def test_losses_of_two_texts_are_not_compared():
+    other = run("b", 400, 0, B)
+    other = Row(other.study, other.key, other.result, {**ORIGIN, "text_sha256": "f" * 64, "corpus": ["code"]})
+    with pytest.raises(StudyError, match=r"different texts .* books\.jsonl \(00000000\) and code \(ffffffff\)"):
+        analyse([run("a", 300, 0, A), other], ("a", 300), {})
+
+
+def test_between_marks_loss_is_linear_in_the_logarithm():
+    found = analyse([run("a", 300, 0, A), run("b", 400, 0, B, flops=20.0)], ("a", 300), {})
+    assert "seconds" not in found.amounts
+    amount = found.amounts["flops"]
+    assert amount == 2000.0
+    share = math.log(100 / 50) / math.log(100 / 50)
+    assert found.arms[1].loss["flops"].mean == pytest.approx(2.9 - share * 1.0)
+
+
+def test_what_lies_before_the_first_mark_is_not_guessed():
+    found = analyse([run("a", 300, 0, A, flops=1.0), run("b", 400, 0, B, flops=1000.0)], ("a", 300), {})
+    assert math.isnan(found.arms[1].loss["flops"].mean)
+
+
+def test_changes_are_paired_by_seed():
+    rows = []
+    for seed, shift in enumerate([0.0, 0.5, 1.0]):
+        rows.append(run("a", 300, seed, [(b, t, v + shift) for b, t, v in A]))
+        rows.append(run("b", 400, seed, [(b, t, (v + shift) * 0.99) for b, t, v in A]))
+    found = analyse(rows, ("a", 300), {}).arms[1].change["bytes"]
+    assert found.mean == pytest.approx(-0.01)
+    assert found.half_width < 1e-9
+    assert found.leaves_out_zero
+
+
+def test_an_interval_is_students():
+    found = Estimate.of([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.half_width == pytest.approx(4.302653 * 1.0 / math.sqrt(3), rel=1e-5)
+    assert math.isnan(Estimate.of([1.0]).half_width)
+
+
+def test_runs_that_cannot_be_compared_are_refused():
+    with pytest.raises(StudyError, match="no runs yet"):
+        analyse([], ("a", 300), {})
+    with pytest.raises(StudyError, match="no run yet of the baseline"):
+        analyse([run("b", 400, 0, B)], ("a", 300), {})
+    with pytest.raises(StudyError, match="seed 1, and the baseline was not"):
+        analyse([run("a", 300, 0, A), run("b", 400, 1, B)], ("a", 300), {})
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A report of a study of speed with one timing done, and of a study of loss with timings of steps."""
+    folder = tmp_path_factory.mktemp("report")
+    speed, loss = load_spec("hamming-cpu"), load_spec("vocabulary-cpu")
+    rows = RowFile(folder / "rows.jsonl")
+    for row in cycles(0.0, 0):
+        key = {**row.key, "timing": speed.speed.timings[0].name}
+        rows.add(Row(speed.name, key, row.result, {**ORIGIN, "spec_sha256": speed.sha256}))
+    rng = np.random.default_rng(0)
+    origin = {**ORIGIN, "spec_sha256": loss.sha256}
+    for arm, n_ids, better in (("distill", 4096, 0.0), ("distill", 2048, 0.05), ("rank", 4096, -0.1)):
+        for seed in (0, 1, 2):
+            points = [(b * 1e5, t * 1e5, v - better + rng.normal(0, 0.002)) for b, t, v in A]
+            found = run(arm, n_ids, seed, points)
+            rows.add(Row(loss.name, found.key, found.result, origin))
+    name = loss.loss.step_timing.name
+    for cycle in range(3):
+        key = {"kind": "cycle", "timing": name, "machine": "M", "cycle": cycle}
+        rows.add(Row(loss.name, key, {"seconds": {"2048": 0.1, "4096": 0.15, "8192": 0.25, "again": 0.1}}, origin))
+    return write_report([speed, loss], [rows.path], folder / "out"), folder
+
+
+def test_a_report_holds_its_tables_and_figures(report):
+    written, folder = report
+    text = (folder / "out" / "study.md").read_text()
+    assert "| head-eager-micro-64-16 | 20 |" in text
+    assert "| distill | 2,048 | merges |" in text
+    assert re.search(r"At equal bytes, beside distill 4,096: better: distill 2,048; worse: rank 4,096\.", text)
+    assert "no rows of a GPU" in text
+    assert "Text: 400 bytes of `books.jsonl`, a tenth of them held out." in text
+    assert "Not finished: step-eager-micro-64-16, 0 of 20 cycles." in text
+    assert "arXiv 2407.13623" in text
+    assert "the rest of the model takes 50.0 ms" in text
+    assert "| 4,096 | 150.0 | 100.0 | 67% |" in text
+    for name in re.findall(r"\]\(([^)]+\.svg)\)", text):
+        picture = (folder / "out" / name).read_text()
+        assert picture.startswith("<svg")
+        assert len(picture) > 5000
+    assert any("does not matter" in sentence for sentence in written.sentences)
+
+
+def test_the_page_needs_nothing_from_elsewhere(report):
+    _, folder = report
+    page = (folder / "out" / "study.html").read_text()
+    body = page[page.rindex("<body>") :]
+    assert 'src="http' not in page
+    assert "<table>" in body
+    assert body.count('class="chart"') == 4
+    for name in re.findall(r'class="chart" id="([^"]+)"', body):
+        assert f'"{name}": {{' in body
+
+
+def test_a_report_of_rows_of_another_specification_is_refused(report, tmp_path):
+    _, folder = report
+    rows = (folder / "rows.jsonl").read_text().replace(load_spec("hamming-cpu").sha256, "0" * 64)
+    (tmp_path / "rows.jsonl").write_text(rows)
+    with pytest.raises(StudyError, match="other settings"):
+        write_report(["hamming-cpu"], [tmp_path / "rows.jsonl"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

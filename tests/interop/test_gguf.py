@@ -1,0 +1,158 @@
+"""GGUF files without weights: read back with the gguf package, and what llama.cpp's converter needs to know."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from test_cli import check_refusal, run
+from test_real_files import llama_file, mistral_file
+from tokenizers import Tokenizer
+
+import vocab
+from vocab.errors import MissingExtraError, OutputError, SourceError
+from vocab.formats.byte_alphabet import to_bytes
+from vocab.interop.serving import gguf_file
+from vocab.interop.serving.gguf_file import write_gguf
+from vocab.interop.serving.llama_cpp import CHECK_TEXT, check_hash, n_without_merges
+from vocab.prune import prune
+from vocab.splitting import SplitPattern
+from vocab.splitting.patterns import GPT2_REGEX, O200K_REGEX, QWEN2_REGEX
+from vocab.vocabulary import Source, Vocabulary
+
+gguf = pytest.importorskip("gguf")
+
+NORMAL, UNKNOWN, CONTROL, UNUSED, BYTE = 1, 2, 3, 5, 6
+
+
+def read(path) -> dict[str, object]:
+    """All keys of a file and their values."""
+    return {key: field.contents() for key, field in gguf.GGUFReader(path).fields.items()}
+
+
+@pytest.fixture(scope="module")
+def folder(cl100k, tmp_path_factory):
+    place = tmp_path_factory.mktemp("gguf") / "cl100k-2000"
+    prune(cl100k, 2000, method="frequency").save(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def mistral(tmp_path_factory):
+    place = tmp_path_factory.mktemp("gguf") / "mistral-4000"
+    prune(vocab.load(mistral_file("tokenizer.model.v1")), 4000, method="frequency").save(place)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("file", "first_id", "expected"),
+    [
+        (llama_file("llama3"), 128000, "0ef9807a4087ebef797fc749390439009c3b9eda9ad1a097abbe738f486c01e5"),
+        (mistral_file("tekken_240718.json"), 1, "63b97e4253352e6f357cc59ea5b583e3a680eaeaf2632188c2b952de2588485e"),
+    ],
+)
+def test_the_hash_of_released_files_is_the_one_that_the_converter_lists(file, first_id, expected):
+    """`get_vocab_base_pre` has these for Meta-Llama-3-8B and Mistral-Nemo, whose tokenizers begin with an id."""
+    assert check_hash([first_id, *vocab.load(file).encode(CHECK_TEXT)]) == expected
+
+
+def test_byte_level_tokens_types_and_merges(folder, tmp_path):
+    made = write_gguf(folder, tmp_path / "x.gguf")
+    found, loaded = read(tmp_path / "x.gguf"), vocab.load(folder)
+    assert (made.model, made.pre, made.notes) == ("gpt2", "llama-bpe", ())
+    assert (found["tokenizer.ggml.model"], found["tokenizer.ggml.pre"]) == ("gpt2", "llama-bpe")
+    assert found["llama.vocab_size"] == made.n_rows == 2000
+    tokens = found["tokenizer.ggml.tokens"]
+    assert [to_bytes(piece) for piece in tokens[: loaded.n_tokens]] == list(loaded.tokens())
+    assert {tokens[k]: k for k in range(loaded.n_tokens, 2000)} == dict(loaded.special_tokens)
+    kinds = found["tokenizer.ggml.token_type"]
+    assert kinds == [NORMAL] * loaded.n_tokens + [CONTROL] * len(loaded.special_tokens)
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    assert found["tokenizer.ggml.merges"] == [" ".join(pair) for pair in settings["model"]["merges"]]
+    end = loaded.special_tokens["<|endoftext|>"]
+    assert found["tokenizer.ggml.eos_token_id"] == found["tokenizer.ggml.bos_token_id"] == end
+    assert (found["tokenizer.ggml.add_bos_token"], found["tokenizer.ggml.add_eos_token"]) == (False, False)
+
+
+def test_the_hash_is_that_of_transformers(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from transformers import AutoTokenizer
+
+    made = write_gguf(folder, tmp_path / "x.gguf")
+    assert made.chkhsh == check_hash(AutoTokenizer.from_pretrained(folder).encode(CHECK_TEXT))
+    assert made.patch == f'if chkhsh == "{made.chkhsh}": res = "llama-bpe"'
+
+
+def test_sentencepiece_scores_and_types(mistral, tmp_path):
+    made = write_gguf(mistral, tmp_path / "x.gguf")
+    found, loaded = read(tmp_path / "x.gguf"), vocab.load(mistral)
+    assert (made.model, made.pre, made.chkhsh, made.patch) == ("llama", None, None, None)
+    pieces = sorted(Tokenizer.from_file(str(mistral / "tokenizer.json")).get_vocab().items(), key=lambda item: item[1])
+    assert found["tokenizer.ggml.tokens"] == [piece for piece, _ in pieces]
+    assert found["tokenizer.ggml.token_type"] == [UNKNOWN, CONTROL, CONTROL] + [BYTE] * 256 + [NORMAL] * 3741
+    assert np.array_equal(np.float32(found["tokenizer.ggml.scores"][3:]), loaded.scores)
+    assert found["tokenizer.ggml.unknown_token_id"] == 0
+    assert (found["tokenizer.ggml.bos_token_id"], found["tokenizer.ggml.add_bos_token"]) == (1, True)
+    assert found["tokenizer.ggml.add_space_prefix"] is True
+
+
+def test_padding_of_a_model_and_its_chat_template(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model/config.json").write_text('{"vocab_size": 2048}')
+    (tmp_path / "model/chat_template.jinja").write_text("{{ messages }}")
+    assert write_gguf(tmp_path / "model", tmp_path / "x.gguf").n_rows == 2048
+    found = read(tmp_path / "x.gguf")
+    assert found["tokenizer.ggml.tokens"][2000:] == [f"[PAD{k}]" for k in range(2000, 2048)]
+    assert found["tokenizer.ggml.token_type"][2000:] == [UNUSED] * 48
+    assert found["tokenizer.chat_template"] == "{{ messages }}"
+
+
+@pytest.mark.parametrize(("regex", "pre"), [(QWEN2_REGEX, "qwen2"), (GPT2_REGEX, "gpt-2"), (O200K_REGEX, "gpt-4o")])
+def test_names_of_pre_tokenizers_and_tokens_that_need_whole_words(regex, pre, cl100k, tmp_path):
+    """abc is there, and neither ab nor bc: only the look-up of whole words makes it."""
+    tokens = [bytes([k]) for k in range(256)] + [b"th", b"the", b"xyz"]
+    small = Vocabulary.from_tokens(tokens, SplitPattern(regex), {"<|endoftext|>": 259}, source=Source("small"))
+    small.save(tmp_path / "small")
+    made = write_gguf(tmp_path / "small", tmp_path / "x.gguf")
+    assert (made.pre, read(tmp_path / "x.gguf")["tokenizer.ggml.pre"]) == (pre, pre)
+    assert len(made.notes) == 1
+    assert made.notes[0].startswith("1 tokens are made by look-up of whole words only")
+    assert n_without_merges(small, "llama-bpe") == 0
+
+
+def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkeypatch):
+    prune(cl100k, 1000, method="rank", inference="least-tokens").save(tmp_path / "least")
+    with pytest.raises(SourceError, match="was made for least-tokens"):
+        write_gguf(tmp_path / "least", tmp_path / "x.gguf")
+    tokens = [bytes([k]) for k in range(256)]
+    Vocabulary.from_tokens(tokens, SplitPattern(r"\s+|\S+"), source=Source("odd")).save(tmp_path / "odd")
+    with pytest.raises(SourceError, match="name its pre-tokenizer with --pre"):
+        write_gguf(tmp_path / "odd", tmp_path / "x.gguf")
+    assert write_gguf(tmp_path / "odd", tmp_path / "odd.gguf", pre="whitespace").pre == "whitespace"
+    with pytest.raises(OutputError, match="is there already"):
+        write_gguf(folder, tmp_path / "odd.gguf")
+    monkeypatch.setattr(gguf_file, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'vocabkit[gguf]'")):
+        write_gguf(folder, tmp_path / "x.gguf")
+    assert not (tmp_path / "x.gguf").exists()
+
+
+def test_sizes_that_conversion_takes_for_other_models_are_warned_about(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model/config.json").write_text('{"vocab_size": 32016}')
+    assert "32,016 rows for CodeLlama" in write_gguf(tmp_path / "model", tmp_path / "x.gguf").notes[0]
+
+
+def test_the_command_prints_the_line_for_the_converter(folder, tmp_path):
+    done = run("gguf", folder, "--out", "x.gguf", where=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Wrote x.gguf: 2,000 rows, tokenizer gpt2, pre-tokenizer llama-bpe."
+    assert re.fullmatch(r'if chkhsh == "[0-9a-f]{64}": res = "llama-bpe"', lines[-1])
+    refused = run("gguf", folder, "--out", "x.gguf", where=tmp_path)
+    check_refusal(refused.returncode, refused.stdout, refused.stderr)
+    assert run("gguf", folder, "--out", "x.gguf", "--force", where=tmp_path).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["x.gguf"]
+    refused = run("gguf", "nowhere", "--out", "y.gguf", where=tmp_path)
+    assert refused.stderr == "vocab: nowhere is not a folder\n"

@@ -1,0 +1,192 @@
+"""`vocab train-tokenizer`: the size asked for, the same result twice, no text lost, one sentence for what cannot be."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_cli import fails, run
+
+import vocab
+from vocab.corpus.counting import is_held_out
+from vocab.errors import CorpusError, TargetError
+from vocab.interop.conversion.hard_texts import texts_for
+from vocab.interop.conversion.verify import verify
+from vocab.interop.scratch.llama2_style import MAX_LINE_CHARACTERS, lines_of
+from vocab.interop.scratch.train_tokenizer import STYLES, check_request, train_tokenizer
+from vocab.interop.scratch.training_text import TrainingText
+from vocab.splitting import CL100K_REGEX, SplitPattern
+
+SIZE = 600
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, real_text):
+    """400 kB of code in 100 documents."""
+    path = tmp_path_factory.mktemp("corpus") / "code.jsonl"
+    parts = [real_text[k : k + 4000] for k in range(0, 400_000, 4000)]
+    path.write_text("".join(json.dumps({"text": part}) + "\n" for part in parts))
+    return path
+
+
+@pytest.fixture(scope="module", params=STYLES)
+def trained(request, corpus):
+    return train_tokenizer(request.param, SIZE, [str(corpus)])
+
+
+def test_the_size_and_the_facts_are_those_asked_for(trained, corpus):
+    counted = vocab.count(corpus, SplitPattern(CL100K_REGEX)).parts[0]
+    report, small = trained.report, trained.vocabulary
+    assert small.n_ids == small.max_id + 1 == report["size"] == report["size_asked"] == SIZE
+    assert report["corpus"]["n_bytes"] == counted.train.n_bytes
+    assert report["corpus"]["n_documents_held_out"] == counted.tally.n_documents_held_out > 0
+    assert report["seconds"] > 0
+    assert small.source.name == f"{report['style']}-style-{SIZE}"
+
+
+def test_every_runtime_agrees_on_the_folder(trained, tmp_path):
+    trained.save(tmp_path / "out")
+    loaded = vocab.load(tmp_path / "out")
+    assert loaded == trained.vocabulary
+    found = verify(tmp_path / "out", texts_for(loaded, 20_000))
+    runtimes = {"tiktoken", "sentencepiece"} & {check.runtime for check in found.checks}
+    assert (found.agrees, found.n_unreachable, len(runtimes)) == (True, 0, 1)
+    assert json.loads((tmp_path / "out/report.json").read_text()) == trained.report
+
+
+def test_the_same_text_gives_the_same_tokenizer(trained, corpus):
+    again = train_tokenizer(trained.report["style"], SIZE, [str(corpus)])
+    assert again.vocabulary == trained.vocabulary
+
+
+def test_llama2_is_as_llama_2_has_it(corpus):
+    small = train_tokenizer("llama2", SIZE, [str(corpus)], special=["<|eot|>"]).vocabulary
+    assert dict(small.special_tokens) == {"<unk>": 0, "<s>": 1, "</s>": 2, "<|eot|>": 3}
+    assert small.pattern.has_dummy_prefix
+    assert [small[k] for k in range(4, 260)] == [bytes([k]) for k in range(256)]
+    longer = [token for token in list(small.tokens())[256:] if len(token) > 1]
+    assert not [token for token in longer if any(c.isdigit() for c in token.decode())]  # digits are split
+    assert any(token.strip(b" ") == b"" for token in longer)  # indentation has pieces
+    model = small.to_sentencepiece()
+    assert model.encode("ﬁ ½\n", out_type=str) != model.encode("fi 1/2\n", out_type=str)  # nothing is normalized
+    assert model.decode(model.encode("  two  spaces\t")) == "  two  spaces\t"
+
+
+def test_cl100k_is_trained_on_whole_documents(tmp_path):
+    """Blank lines before a word are one pre-token only where lines are not taken apart."""
+    text = "\n\n\n".join(f"word{chr(97 + k % 26)}" for k in range(3000))
+    (tmp_path / "text.txt").write_text(text)
+    small = train_tokenizer("cl100k", 280, [str(tmp_path / "text.txt")], special=["<|a|>", "<|b|>"]).vocabulary
+    assert b"\n\n\n" in set(small.tokens())
+    assert dict(small.special_tokens) == {"<|a|>": 278, "<|b|>": 279}
+    assert small.pattern.regex == CL100K_REGEX
+
+
+def test_special_tokens_of_the_styles():
+    assert check_request("cl100k", 500) == ["<|endoftext|>"]
+    assert check_request("cl100k", 500, []) == check_request("llama2", 500) == []
+
+
+# No text is lost to SentencePiece's limits
+
+
+@given(st.lists(st.text("ab ▅\n\r\té語", max_size=60), max_size=4))
+def test_lines_hold_all_text_but_line_ends_and_the_reserved_character(documents):
+    parts = "".join(documents).replace("▅", "").replace("\n", "")
+    assert "".join(lines_of(documents)) == parts
+    assert all(lines_of(documents))
+
+
+@given(st.lists(st.sampled_from(["a" * 700, "b" * 1900, "", "x", "語" * 1365]), min_size=1, max_size=30))
+def test_long_lines_are_cut_at_single_spaces_or_characters(words):
+    line = " ".join(words)
+    parts = list(lines_of([line]))
+    assert all(0 < len(part) <= MAX_LINE_CHARACTERS for part in parts)
+    assert line in ("".join(parts), " ".join(parts)) or "  " in line
+    assert "".join(parts).replace(" ", "") == line.replace(" ", "")
+
+
+def test_a_line_that_sentencepiece_would_leave_out_is_trained_on(tmp_path):
+    long = "zyxwv " * 20_000 + "語語語語" * 20_000
+    (tmp_path / "text.txt").write_text(f"{long}\n" + "▅qqqq\n" * 500)
+    small = train_tokenizer("llama2", 285, [str(tmp_path / "text.txt")]).vocabulary
+    assert {b" zyxwv", "語語".encode(), b" qqqq"} <= set(small.tokens())
+
+
+def test_held_out_documents_are_left_out(corpus):
+    texts = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
+    read = TrainingText([str(corpus)])
+    assert list(read) == [text for text in texts if not is_held_out(text.encode())]
+    assert read.n_documents + read.n_documents_held_out == len(texts)
+
+
+def test_a_lone_document_is_trained_on_even_if_held_out(tmp_path):
+    text = next(text for text in map(str, range(100)) if is_held_out(text.encode()))
+    (tmp_path / "one.txt").write_text(text)
+    read = TrainingText([str(tmp_path / "one.txt")])
+    assert list(read) == [text]
+    assert (read.n_documents, read.n_documents_held_out) == (1, 0)
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_too_little_text_is_said(style, tmp_path):
+    (tmp_path / "text.txt").write_text("some words " * 10)
+    with pytest.raises(TargetError, match=r"^size 9,000 is too large for so little text, which gives \d+ ids at most"):
+        train_tokenizer(style, 9000, [str(tmp_path / "text.txt")])
+
+
+def test_more_characters_than_ids_is_said(corpus):
+    with pytest.raises(TargetError, match=r"^size 262 is too small: the characters of this text.* alone are \d+ ids$"):
+        train_tokenizer("llama2", 262, [str(corpus)])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_size_below_the_bytes_is_refused_before_reading(style):
+    with pytest.raises(TargetError, match=r"is too small: .* so the least is"):
+        train_tokenizer(style, 200, ["/no/such/corpus"])
+
+
+@pytest.mark.parametrize(
+    ("style", "special"), [("llama2", ["<s>"]), ("cl100k", ["<a>", "<a>"]), ("cl100k", [""]), ("llama2", [""])]
+)
+def test_special_tokens_that_cannot_be_are_refused(style, special):
+    with pytest.raises(TargetError, match="special token"):
+        train_tokenizer(style, 500, ["/no/such/corpus"], special=special)
+
+
+def test_a_special_token_that_reads_like_an_ordinary_one_is_refused(corpus):
+    with pytest.raises(TargetError, match="reads like an ordinary token"):
+        train_tokenizer("cl100k", SIZE, [str(corpus)], special=["in"])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_is_wrong_with_the_text_is_said(style, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"text": "good"}\n' * 50 + '{"text": 5}\n')
+    with pytest.raises(CorpusError, match=r"bad\.jsonl"):
+        train_tokenizer(style, 300, [str(tmp_path / "bad.jsonl")])
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(CorpusError, match="there is no text to train on"):
+        train_tokenizer(style, 300, [str(tmp_path / "empty.txt")])
+    with pytest.raises(CorpusError, match="named twice"):
+        train_tokenizer(style, 300, ["a", "a"])
+
+
+# The command
+
+
+def test_the_command_writes_a_folder_that_eval_reads(tmp_path, corpus):
+    done = run("train-tokenizer", "--style", "llama2", "--size", SIZE, "--corpus", corpus, where=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "600 ids in the style of llama2, 3 of them special" in done.stdout
+    evaluated = run("eval", f"llama2-style-{SIZE}", "--corpus", corpus, where=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert f"llama2-style-{SIZE}" in evaluated.stdout
+
+
+def test_the_command_refuses_in_one_sentence(tmp_path, corpus):
+    options = ("train-tokenizer", "--style", "cl100k", "--corpus", corpus, "--out", "x")
+    assert "too small" in fails(tmp_path, *options, "--size", 100)
+    assert "too large for so little text" in fails(tmp_path, *options, "--size", 900_000)

@@ -1,0 +1,203 @@
+"""`vocab verify`: a table of runtimes that agree, and exit code 1 for any difference."""
+
+import json
+
+import pytest
+from test_cli import run
+from test_real_files import mistral_file
+
+import vocab
+from vocab.interop.conversion.hard_texts import HARD_TEXTS, texts_for
+from vocab.interop.conversion.verify import verify
+from vocab.prune import prune
+from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.vocabulary import Source, Vocabulary
+
+SOURCES = {"cl100k": None, "mistral": "tokenizer.model.v1", "tekken": "tekken_240718.json"}
+RUNTIMES = {
+    "cl100k": {"vocab", "tiktoken", "tokenizers", "AutoTokenizer"},
+    "mistral": {"vocab", "tokenizers", "AutoTokenizer", "sentencepiece"},
+    "tekken": {"vocab", "tiktoken", "tokenizers", "AutoTokenizer", "mistral-common"},
+}
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def folder(request, cl100k, tmp_path_factory):
+    """A source cut to 2,500 ids by frequency, and what it was cut from."""
+    file = SOURCES[request.param]
+    source = vocab.load(mistral_file(file)) if file else cl100k
+    place = tmp_path_factory.mktemp("verify") / request.param
+    prune(source, 2500, method="frequency").save(place)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_every_runtime_agrees(folder):
+    loaded = vocab.load(folder)
+    texts = texts_for(loaded, 50_000)
+    found = verify(folder, texts)
+    assert {check.runtime for check in found.checks} == RUNTIMES[folder.name]
+    assert [check for check in found.checks if not check.agrees] == []
+    assert {check.n_ids for check in found.checks} == {2500}
+    assert all(check.n_texts > 3000 and check.n_bytes > 50_000 for check in found.checks)
+    assert (found.agrees, found.n_unreachable) == (True, 0)
+
+
+def test_a_tokenizer_json_that_differs_is_seen(tmp_path, cl100k):
+    """The folder's ranks are those of another vocabulary with two tokens exchanged."""
+    tokens = list(cl100k.tokens())[:2000]
+    special = {"<|endoftext|>": 2000}
+    small = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("small"))
+    tokens[1000], tokens[1001] = tokens[1001], tokens[1000]
+    other = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("small"))
+    small.save(tmp_path / "out")
+    other.save(tmp_path / "other")
+    (tmp_path / "out/small.tiktoken").write_bytes((tmp_path / "other/small.tiktoken").read_bytes())
+    found = verify(tmp_path / "out", [token.decode(errors="replace") for token in tokens])
+    checks = {check.runtime: check for check in found.checks}
+    assert checks["tiktoken"].n_different >= 2
+    assert not found.agrees
+    assert checks["tokenizers"].agrees
+    done = run("verify", "out", "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "differs" in done.stdout
+    assert "tiktoken: " in done.stdout
+
+
+def test_a_runtime_that_cannot_load_its_file_fails(tmp_path):
+    prune(vocab.load(mistral_file("tokenizer.model.v1")), 4000, method="rank").save(tmp_path / "out")
+    model = tmp_path / "out/tokenizer.model"
+    model.write_bytes(model.read_bytes()[:1000])
+    checks = {check.runtime: check for check in verify(tmp_path / "out", HARD_TEXTS).checks}
+    assert checks["sentencepiece"].failure
+    assert not checks["sentencepiece"].agrees
+    assert checks["tokenizers"].agrees
+
+
+def test_the_command_prints_a_table(tmp_path):
+    folder = tmp_path / "mistral"
+    prune(vocab.load(mistral_file("tokenizer.model.v1")), 2000, method="leaf").save(folder)
+    (tmp_path / "more.txt").write_text("my own text\n")
+    arguments = ["verify", folder, "--megabytes", "0.01", "--corpus", tmp_path / "more.txt"]
+    done = run(*arguments, where=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert all(runtime in done.stdout for runtime in RUNTIMES[folder.name])
+    assert "differs" not in done.stdout
+    assert "Ids have no holes." in done.stdout
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    done = run("verify", "nowhere", where=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vocab: nowhere is not a folder\n"
+
+
+TURN = "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
+CHAT = "{% for m in messages %}" + TURN + "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+INST = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% elif m.role == 'assistant' %}{{ m.content }}{{ eos_token }}"
+    "{% else %}{{ raise_exception('only user and assistant') }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.fixture
+def chatty(tmp_path, cl100k):
+    """A folder with a template, written here, with the roles that its settings give it."""
+    special = {"<|im_start|>": 2000, "<|im_end|>": 2001, "<|endoftext|>": 2002}
+    tokens = list(cl100k.tokens())[:2000]
+    Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("chatty")).save(
+        tmp_path / "chatty"
+    )
+    settings = json.loads((tmp_path / "chatty/tokenizer_config.json").read_text())
+    roles = {
+        "bos_token": None,
+        "eos_token": {"__type": "AddedToken", "content": "<|im_end|>"},
+        "pad_token": "<|endoftext|>",
+    }
+    settings |= {"chat_template": CHAT, "model_max_length": 4096, **roles}
+    (tmp_path / "chatty/tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "chatty/special_tokens_map.json").write_text("{}")
+    return tmp_path / "chatty"
+
+
+def test_a_chat_template_is_pruned_along_and_its_conversations_compared(tmp_path, chatty):
+    prune(vocab.load(chatty), 1500, method="frequency").save(tmp_path / "out")
+    settings = json.loads((tmp_path / "out/tokenizer_config.json").read_text())
+    assert (settings["chat_template"], settings["model_max_length"]) == (CHAT, 4096)
+    roles = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    assert {key: text for key, text in settings.items() if key in ("bos_token", *roles)} == roles
+    found = verify(tmp_path / "out", HARD_TEXTS)
+    assert (found.agrees, found.chat.n_texts, found.chat.n_different) == (True, 3, 0)
+    done = run("verify", "out", "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "chat template" in done.stdout
+
+
+def test_a_template_of_sentencepiece_that_refuses_a_system_message(tmp_path):
+    """The two conversations that it allows are compared; [INST] follows <s> as text of its own."""
+    prune(vocab.load(mistral_file("tokenizer.model.v1")), 3000, method="rank").save(tmp_path / "one")
+    (tmp_path / "one/chat_template.jinja").write_text(INST)
+    prune(vocab.load(tmp_path / "one"), 2000, method="rank").save(tmp_path / "out")
+    assert (tmp_path / "out/chat_template.jinja").read_text() == INST
+    chat = verify(tmp_path / "out", HARD_TEXTS).chat
+    assert (chat.n_texts, chat.n_different, chat.failure) == (2, 0, "")
+
+
+def test_conversations_with_other_ids_are_seen(chatty):
+    """Here a special token takes the spaces before it, as ours do not."""
+    content = json.loads((chatty / "tokenizer.json").read_text())
+    for token in content["added_tokens"]:
+        token["lstrip"] = True
+    (chatty / "tokenizer.json").write_text(json.dumps(content))
+    config = json.loads((chatty / "tokenizer_config.json").read_text())
+    for token in config["added_tokens_decoder"].values():
+        token["lstrip"] = True
+    (chatty / "tokenizer_config.json").write_text(json.dumps(config))
+    found = verify(chatty, ["no special token"])
+    assert found.chat.n_different == 3
+    assert "<|im_start|>user" in found.chat.first_different
+    assert not found.agrees
+
+
+@pytest.mark.parametrize(
+    "template", ["{% for %}", "{{ nothing.at.all }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}"]
+)
+def test_a_template_that_cannot_be_rendered(template, chatty):
+    """Wrong, missing its values, or reaching out of the sandbox."""
+    (chatty / "chat_template.jinja").write_text(template)
+    found = verify(chatty, HARD_TEXTS)
+    assert found.chat.failure.startswith("cannot be rendered: ")
+    assert (found.agrees, all(check.agrees for check in found.checks)) == (False, True)
+
+
+def test_the_command_says_why_a_template_cannot_be_rendered(chatty):
+    (chatty / "chat_template.jinja").write_text("{{ raise_exception('not for you') }}")
+    done = run("verify", chatty, "--megabytes", "0", where=chatty.parent, HF_HUB_OFFLINE="1")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "chat template: cannot be rendered: TemplateError: not for you" in done.stdout
+
+
+def test_named_templates_are_all_tried(chatty):
+    settings = json.loads((chatty / "tokenizer_config.json").read_text())
+    named = [
+        {"name": "default", "template": CHAT},
+        {"name": "tool_use", "template": "{{ tools[0].function.name }}" + CHAT},
+    ]
+    (chatty / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": named}))
+    found = verify(chatty, HARD_TEXTS)
+    assert (found.chat.n_texts, found.agrees) == (6, True)
+
+
+def test_no_template_and_no_transformers_are_said(chatty, tmp_path):
+    loaded = vocab.load(chatty)
+    Vocabulary.from_tokens(loaded.tokens(), loaded.pattern, loaded.special_tokens).save(tmp_path / "out")
+    done = run("verify", "out", "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert "There is no chat template." in done.stdout
+    (chatty / "tokenizer.json").unlink()
+    done = run("verify", chatty, "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
+    assert (done.returncode, "The chat template was not rendered" in done.stdout) == (0, True)

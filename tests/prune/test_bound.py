@@ -1,0 +1,172 @@
+"""The lower bound against every choice there is, and the steps of its search against every path there is."""
+
+import math
+import random
+from itertools import accumulate
+
+import numpy as np
+import pytest
+from helpers import oracles
+from helpers.strategies import corpora, vocabularies
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vocab.encoding.lattice import TokenTrie
+from vocab.pretokens.counts import PretokenCounts
+from vocab.prune import check_certificate
+from vocab.prune.bound.dual import DualSearch
+from vocab.prune.bound.dual_kernels import FLOW
+from vocab.prune.bound.objective import EdgePrices, Objective
+from vocab.prune.bound.optimal import Limits, search
+from vocab.prune.methods.pricing import PriceBook
+
+PATTERN = "0" * 64
+
+
+def trie_of(tokens: list[bytes]) -> TokenTrie:
+    starts = np.array([0, *accumulate(map(len, tokens))], dtype=np.int64)
+    return TokenTrie.build(np.frombuffer(b"".join(tokens), dtype=np.uint8), starts)
+
+
+def objective_of(tokens, counts, n_others, always=(), n_threads=1) -> Objective:
+    protected = np.array([len(token) == 1 or token in always for token in tokens])
+    table = PretokenCounts.from_mapping(counts, PATTERN)
+    return Objective.build(trie_of(tokens), table, protected, int(protected.sum()) + n_others, n_threads)
+
+
+def found_for(tokens, counts, n_others, always=(), n_threads=1, **limits):
+    objective = objective_of(tokens, counts, n_others, always, n_threads)
+    book = PriceBook(trie_of(tokens), PretokenCounts.from_mapping(counts, PATTERN), "least-tokens", n_threads)
+    spare = np.flatnonzero(~objective.is_free)[objective.n_select :]
+    book.change(drop=spare)
+    return objective, search(objective, book, Limits(**limits))
+
+
+def bound_by_hand(objective: Objective, tokens: list[bytes], prices: EdgePrices) -> int:
+    """The same bound with the checker's plain Python."""
+    lattice, everything = objective.lattice, set(tokens)
+    prefixes = check_certificate.prefixes_of(everything)
+    price_of = dict(zip(prices.edges.tolist(), prices.values.tolist(), strict=True))
+    total, sums = 0, dict.fromkeys(range(len(tokens)), 0)
+    for w, count in enumerate(objective.counts.tolist()):
+        first, last = lattice.starts[w : w + 2].tolist()
+        placed = {}
+        for p in range(first, last):
+            for e in range(lattice.edge_starts[p], lattice.edge_starts[p + 1]):
+                token = int(lattice.edge_tokens[e])
+                placed[p - first, p - first + len(tokens[token])] = price_of.get(e, 0)
+                sums[token] += price_of.get(e, 0)
+        segment = objective.blob[first:last].tobytes()
+        total += check_certificate.shortest_path(segment, everything, prefixes, count * prices.unit, placed)
+    return total - sum(sorted(sums.values(), reverse=True)[: objective.n_select])
+
+
+@given(tokens=vocabularies(7), counts=corpora(5), n_others=st.integers(0, 7), seed=st.integers(0, 99), data=st.data())
+def test_any_prices_give_a_bound_below_every_choice(tokens, counts, n_others, seed, data):
+    long = [token for token in tokens if len(token) > 1]
+    always = set(data.draw(st.lists(st.sampled_from(long), max_size=1))) if long else set()
+    n_others = min(n_others, len(long) - len(always))
+    objective = objective_of(tokens, counts, n_others, always, n_threads=1 + seed % 2)
+    lattice = objective.lattice
+    edges = np.flatnonzero(~objective.is_free[lattice.edge_tokens])
+    values = np.random.default_rng(seed).integers(0, 3 * objective.unit * max(counts.values()), edges.size)
+    prices = EdgePrices(edges, values, objective.unit)
+    bound, used = objective.bound(prices)
+    fixed = always | set(oracles.SINGLE_BYTES)
+    best = oracles.fewest_tokens(tokens, fixed, len(fixed) + n_others, counts)
+    assert bound.numerator == bound_by_hand(objective, tokens, prices)
+    assert bound.numerator <= best * objective.unit
+    assert bound.tokens <= best
+    assert used.any()
+
+
+@given(tokens=vocabularies(7), counts=corpora(5), n_others=st.integers(0, 7))
+def test_the_best_choice_lies_between_the_bound_and_what_is_found(tokens, counts, n_others):
+    n_others = min(n_others, len(tokens) - 256)
+    objective, found = found_for(tokens, counts, n_others, gap=0.0, max_steps=60)
+    best = oracles.fewest_tokens(tokens, set(oracles.SINGLE_BYTES), 256 + n_others, counts)
+    assert found.bound.tokens <= best <= found.tokens
+    kept = [token for token, is_kept in zip(tokens, found.alive, strict=True) if is_kept]
+    assert len(kept) == 256 + n_others
+    assert set(kept) >= set(oracles.SINGLE_BYTES)
+    assert found.tokens == oracles.total_tokens("least-tokens", oracles.ranks_of(kept), counts)
+    assert objective.bound(found.bound.prices)[0].numerator == found.bound.numerator
+
+
+def a_corpus(seed: int) -> tuple[list[bytes], dict[bytes, int]]:
+    rng = random.Random(seed)
+    tokens = sorted({bytes(rng.choices(b"abcd ", k=rng.randint(2, 6))) for _ in range(400)}) + oracles.SINGLE_BYTES
+    counts = {bytes(rng.choices(b"abcd ", k=rng.randint(1, 20))): int(rng.paretovariate(0.8)) for _ in range(1500)}
+    return tokens, counts
+
+
+def test_bound_and_vocabulary_are_near_each_other():
+    tokens, counts = a_corpus(1)
+    _, found = found_for(tokens, counts, 150, max_steps=300)
+    assert 0 <= found.gap < 0.02
+    worst = found_for(tokens, counts, 150, max_steps=1)[1]
+    assert worst.bound.numerator < found.bound.numerator
+
+
+def test_results_do_not_depend_on_threads():
+    tokens, counts = a_corpus(2)
+    founds = [found_for(tokens, counts, 120, n_threads=n, max_steps=60)[1] for n in (1, 3)]
+    assert founds[0].bound.numerator == founds[1].bound.numerator
+    assert np.array_equal(founds[0].bound.prices.edges, founds[1].bound.prices.edges)
+    assert np.array_equal(founds[0].bound.prices.values, founds[1].bound.prices.values)
+    assert np.array_equal(founds[0].alive, founds[1].alive)
+
+
+def test_prices_that_cannot_be_are_refused():
+    objective = objective_of([*oracles.SINGLE_BYTES, b"ab"], {b"ab": 1}, 1)
+    token = objective.lattice.edge_tokens
+    for edge, value in ((int(np.flatnonzero(token == 256)[0]), -1), (int(np.flatnonzero(token != 256)[0]), 1)):
+        with pytest.raises(ValueError, match="below 0 or stands on a token"):
+            objective.bound(EdgePrices(np.array([edge]), np.array([value]), 1))
+
+
+def test_huge_counts_do_not_overflow():
+    objective = objective_of([*oracles.SINGLE_BYTES, b"ab"], {b"abababab": 2**55}, 1)
+    nothing = np.empty(0, dtype=np.int64)
+    assert objective.bound(EdgePrices(nothing, nothing, objective.unit))[0].tokens == 4 * 2**55
+    assert objective.tokens(np.ones(257, dtype=np.bool_)) == 4 * 2**55
+
+
+def test_time_and_ctrl_c_end_a_search_with_what_it_has():
+    tokens, counts = a_corpus(3)
+    assert found_for(tokens, counts, 100, seconds=0.0)[1].stopped_by == "time"
+
+    def stop(bound: int, best: int, done: int, of: int) -> None:
+        if done == 20:
+            raise KeyboardInterrupt
+
+    objective = objective_of(tokens, counts, 100)
+    book = PriceBook(trie_of(tokens), PretokenCounts.from_mapping(counts, PATTERN), "least-tokens")
+    book.change(drop=np.flatnonzero(~objective.is_free)[100:])
+    found = search(objective, book, Limits(), stop)
+    assert found.stopped_by == "Ctrl-C"
+    assert 0 < found.bound.tokens <= found.tokens
+    assert found.alive.sum() == 356
+
+
+@given(tokens=vocabularies(10), pieces=corpora(4))
+def test_one_step_spreads_paths_by_their_cost(tokens, pieces):
+    """From nothing, the chance of a path falls by e for each token and stride that it needs."""
+    counts = dict.fromkeys(pieces, 1)
+    objective = objective_of(tokens, counts, 1)
+    dual = DualSearch(objective, threshold=10.0)
+    stride = dual._stride
+    dual._step_paths_and_prices()
+    lattice = objective.lattice
+    flows = dict(zip(dual._edges.tolist(), dual._state[:, FLOW].tolist(), strict=True))
+    for w in range(lattice.n_pretokens):
+        first, last = lattice.starts[w : w + 2].tolist()
+        rate = 1 / (stride * min(int(objective.counts[w]), 10.0)) * int(objective.counts[w])
+        paths = list(oracles.all_paths(set(tokens), objective.blob[first:last].tobytes()))
+        chances = [math.exp(-rate * len(path)) for path in paths]
+        for p in range(first, last):
+            for e in range(lattice.edge_starts[p], lattice.edge_starts[p + 1]):
+                place = (p - first, p - first + len(tokens[lattice.edge_tokens[e]]))
+                if place[1] - place[0] > 1:
+                    through = sum(c for c, path in zip(chances, paths, strict=True) if place in path)
+                    assert flows[e] == pytest.approx(through / sum(chances), abs=2e-3)

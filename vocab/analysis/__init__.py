@@ -1,0 +1,1 @@
+"""What a vocabulary is and does: its composition, its tokens on a corpus, and differences between two."""

@@ -1,0 +1,149 @@
+"""What vocabularies make of a counted corpus: tokens on each part of it, trained on and held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.corpus.counting import CorpusCounts
+from vocab.encoding import inference
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
+from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.pretokens.counts import PretokenCounts
+from vocab.pretokens.table import PretokenTable
+from vocab.threads import run_shards, shard_bounds
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Tokens that some text becomes."""
+
+    n_bytes: int
+    n_tokens: int
+    n_unknown: int = 0  # of the tokens; only WordPiece has what it cannot spell
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text a token stands for; 0 where there is no text."""
+        return self.n_bytes / self.n_tokens if self.n_tokens else 0.0
+
+
+def total(parts: Sequence[Compression], weights: Sequence[int]) -> Compression:
+    """Bytes and tokens of several texts together, each times its weight."""
+    pairs = list(zip(parts, weights, strict=True))
+    sums = [sum(getattr(p, name) * w for p, w in pairs) for name in ("n_bytes", "n_tokens", "n_unknown")]
+    return Compression(*sums)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One vocabulary on one corpus. Figures of parts are plain; in the totals each part counts with its weight."""
+
+    train: Compression
+    held_out: Compression
+    parts: dict[str, tuple[Compression, Compression]]  # name: (train, held out)
+    uses: npt.NDArray[np.int64]  # of each token on weighted training text, int64[n_tokens]
+    is_used: npt.NDArray[np.bool_]  # whether a token occurs at all, held-out text included, bool[n_tokens]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A count table as rows of the table of all distinct segments."""
+
+    entries: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    n_bytes: int
+
+
+class Evaluator:
+    """Counts tokens for any subset of a vocabulary's tokens; each distinct segment of all parts is encoded once.
+
+    Segments are cut only where no token crosses, so figures are exact; with `keep_whole` nothing is cut, which ungreedy
+    asks for. Memory: the lattice of all distinct segments, and 16 bytes for each distinct one of each part.
+    """
+
+    def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1, *, keep_whole: bool = False) -> None:
+        table = PretokenTable()
+        # The table is asked for the rows of each part only; what it counts is not used.
+        rows = {
+            part.name: [(table.add(side.blob, side.starts[1:]), side) for side in (part.train, part.held_out)]
+            for part in corpus.parts
+        }
+        cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads, keep_whole=keep_whole)
+        self._keeps_whole = keep_whole
+        self._parts = {
+            name: (_segment_rows(cut, *train), _segment_rows(cut, *held_out))
+            for name, (train, held_out) in rows.items()
+        }
+        self._weights = [part.weight for part in corpus.parts]
+        self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
+        self._shards = shard_bounds(cut.starts, n_threads)
+
+    def evaluate(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> Evaluation:
+        """Tokens when only the tokens marked in `alive` (bool[n_tokens], all single bytes among them) exist.
+
+        Raises ValueError for a method that looks ahead where pre-tokens were cut.
+        """
+        ids, sizes = self._encode(alive, method)
+        parts = self._by_part(sizes)
+        train, held_out = self._in_all(parts)
+        uses, is_used = self._uses(ids, sizes, alive.size)
+        return Evaluation(
+            train=train,
+            held_out=held_out,
+            parts=parts,
+            uses=uses,
+            is_used=is_used,
+        )
+
+    def compression(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> tuple[Compression, Compression]:
+        """The totals of `evaluate` alone, trained on and held out."""
+        return self._in_all(self._by_part(self._encode(alive, method)[1]))
+
+    def _encode(
+        self, alive: npt.NDArray[np.bool_], method: InferenceMethod
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        if method in LOOKS_AHEAD and not self._keeps_whole:
+            raise ValueError(f"{method} needs whole pre-tokens")
+        ids = np.zeros(int(self._lattice.starts[-1]), dtype=np.int32)
+        sizes = np.zeros(self._lattice.n_pretokens, dtype=np.int32)
+        code = METHOD_CODES[method]
+        run_shards(lambda a, b: inference.encode_all(code, self._lattice, alive, a, b, ids, sizes), self._shards)
+        return ids, sizes
+
+    def _by_part(self, sizes: npt.NDArray[np.int32]) -> dict[str, tuple[Compression, Compression]]:
+        return {name: (_compression(a, sizes), _compression(b, sizes)) for name, (a, b) in self._parts.items()}
+
+    def _in_all(self, parts: dict[str, tuple[Compression, Compression]]) -> tuple[Compression, Compression]:
+        trained, held_out = zip(*parts.values(), strict=True)
+        return total(trained, self._weights), total(held_out, self._weights)
+
+    def _uses(
+        self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], n_tokens: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        counts = np.zeros(sizes.size, dtype=np.int64)
+        for (train, _), weight in zip(self._parts.values(), self._weights, strict=True):
+            counts[train.entries] += train.counts * weight
+        uses = np.zeros(n_tokens, dtype=np.int64)
+        inference.count_uses(self._lattice.starts, ids, sizes, counts, uses)
+        occurrences = np.zeros(n_tokens, dtype=np.int64)
+        inference.count_uses(self._lattice.starts, ids, sizes, np.ones(sizes.size, dtype=np.int64), occurrences)
+        return uses, occurrences > 0
+
+
+def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCounts) -> _Rows:
+    """Counts of segments from those of pre-tokens, whose numbers in the table that was cut are `rows`."""
+    first = cut.firsts[rows]
+    n = cut.firsts[rows + 1] - first
+    places = np.repeat(first - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
+    # Sums of whole numbers below 2⁵³ are exact in float64.
+    sums = np.bincount(cut.entries[places], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
+    present = np.flatnonzero(sums)
+    return _Rows(present, sums[present].astype(np.int64), counts.n_bytes)
+
+
+def _compression(rows: _Rows, sizes: npt.NDArray[np.int32]) -> Compression:
+    return Compression(rows.n_bytes, int((rows.counts * sizes[rows.entries]).sum()))

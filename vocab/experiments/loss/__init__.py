@@ -1,0 +1,1 @@
+"""Studies of loss against vocabulary."""

@@ -1,0 +1,228 @@
+"""`convert`: a vocabulary in another format, exactly or with measured differences.
+
+Exact means that every id stands for what it stood for and every text gets the same ids. What is written is read back,
+and compared in every runtime that is installed, before the folder takes its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vocab.analysis.differences import Differences, differences, id_map
+from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.environment import versions
+from vocab.errors import SourceError
+from vocab.formats import load
+from vocab.formats.folder import safe_name, write_hugging_face
+from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
+from vocab.formats.sentencepiece_model import write_sentencepiece
+from vocab.formats.staging import staged_folder
+from vocab.formats.tekken import FILE_NAME as TEKKEN
+from vocab.formats.tekken import can_hold, write_tekken
+from vocab.formats.tiktoken_file import write_tiktoken
+from vocab.formats.tokenizer_json import is_token_text
+from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
+from vocab.interop.conversion.hard_texts import texts_for
+from vocab.interop.conversion.reshape import (
+    as_byte_level,
+    as_scored_pieces,
+    numbered,
+    unused_ids,
+    with_bytes_first,
+    with_holes_named,
+)
+from vocab.interop.conversion.verify import Verification, verify
+from vocab.vocabulary import Vocabulary, is_utf8
+
+Format = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_VERIFIED_BYTES = 200_000  # of the profile's words, beside hard texts and every token
+_WRITERS: dict[Format, Callable[[Vocabulary, Path, str], object]] = {
+    "tiktoken": write_tiktoken,
+    "tokenizer.json": lambda vocabulary, folder, name: write_hugging_face(vocabulary, folder),
+    "sentencepiece": lambda vocabulary, folder, name: write_sentencepiece(vocabulary, folder / SENTENCEPIECE),
+    "tekken": lambda vocabulary, folder, name: write_tekken(vocabulary, folder / TEKKEN),
+    "tokenmonster": lambda vocabulary, folder, name: write_tokenmonster_yaml(vocabulary, folder / (name + ENDING)),
+}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` wrote.
+
+    Attributes:
+        vocabulary: what the files hold, as it was read back.
+        obstacle: why the format cannot hold the source exactly; None where it does.
+        measured: how the texts given are cut differently; None for an exact conversion.
+        verification: the runtimes that load the folder, all of which agree.
+        paths: the files.
+    """
+
+    source: Vocabulary
+    vocabulary: Vocabulary
+    format: Format
+    obstacle: str | None
+    measured: Differences | None
+    verification: Verification
+    map_of_ids: Mapping[str, Any]
+    paths: list[Path]
+
+    @property
+    def named_holes(self) -> int:
+        """How many ids that stood for nothing have a name in the files, since the format allows no holes."""
+        return len(unused_ids(self.source)) if self.obstacle is None and self.format == "tokenizer.json" else 0
+
+
+def obstacle(vocabulary: Vocabulary, target: Format) -> str | None:
+    """Why a format cannot hold a vocabulary exactly, as the end of a sentence; None where it can."""
+    method, merges_only = vocabulary.inference, target in ("tiktoken", "tekken")
+    if merges_only and method != "merges":
+        return f"it only runs merges, and this vocabulary is for {method}"
+    if target == "tokenmonster":
+        return _obstacle_to_tokenmonster(vocabulary)
+    if target == "sentencepiece" and method not in CHARACTER_METHODS:
+        n = sum(not is_utf8(token) for token in vocabulary.tokens())
+        return f"it has no split pattern, and {n:,} tokens are no text (not UTF-8)"
+    if target == "tokenizer.json" and method == "ungreedy":
+        return "none of its models looks ahead, as ungreedy does"
+    if target == "tekken" and unused_ids(vocabulary):
+        return "it allows no holes in the ids"
+    if target == "tekken" and not can_hold(vocabulary):
+        return "there the first ids are those of the special tokens, then of the 256 bytes in order"
+    return None
+
+
+def _obstacle_to_tokenmonster(vocabulary: Vocabulary) -> str | None:
+    if vocabulary.inference != "ungreedy":
+        return f"TokenMonster only runs ungreedy, and this vocabulary is for {vocabulary.inference}"
+    return "there ordinary tokens have the first ids" if vocabulary.first_id or unused_ids(vocabulary) else None
+
+
+def fitted(vocabulary: Vocabulary, target: Format) -> Vocabulary:
+    """The vocabulary as the format can hold it; the same where that is exact."""
+    if obstacle(vocabulary, target) is None:
+        return with_holes_named(vocabulary) if target == "tokenizer.json" else vocabulary
+    if target == "sentencepiece":
+        return as_scored_pieces(vocabulary)
+    if target == "tokenizer.json":
+        return with_holes_named(as_byte_level(vocabulary, "least-tokens"))
+    if target == "tiktoken":
+        return as_byte_level(vocabulary, "merges")
+    if target == "tokenmonster":
+        return numbered(as_byte_level(vocabulary, "ungreedy"), special_first=False)
+    return numbered(with_bytes_first(as_byte_level(vocabulary, "merges")), special_first=True)
+
+
+def convert(
+    source: Vocabulary,
+    target: Format,
+    directory: Path,
+    *,
+    approximate: bool = False,
+    texts: Iterable[str] = (),
+    force: bool = False,
+) -> Conversion:
+    """Write a vocabulary to a folder in another format, with a report.json, all or nothing.
+
+    Unless it is exact there is an id_map.json as well. With `approximate` a format that cannot hold the vocabulary
+    exactly gets what comes nearest, and the differences are measured on `texts`. Raises SourceError where it cannot and
+    `approximate` is not set, and when a runtime does not give the ids that were meant; OutputError when the folder may
+    not be written.
+    """
+    source.check_lossless()
+    reason = obstacle(source, target)
+    _check(source, target, reason, approximate=approximate)
+    made = fitted(source, target)
+    name = safe_name(source.source.name)
+    with staged_folder(directory, force=force) as staging:
+        _WRITERS[target](made, staging, name)
+        read = load(staging)
+        found = _verified(made, read, staging, target, source if reason is None else None)
+        ids = id_map(source, read) if reason else {}
+        measured = differences(source, read, texts) if reason else None
+        if reason:
+            _write_json(staging / "id_map.json", ids, None)
+        result = Conversion(source, read, target, reason, measured, found, ids, [])
+        _write_json(staging / "report.json", report_of(result), 2)
+        names = sorted(path.name for path in staging.iterdir())
+    result.paths.extend(directory / file_name for file_name in names)
+    return result
+
+
+def _check(source: Vocabulary, target: Format, reason: str | None, *, approximate: bool) -> None:
+    if reason and not approximate:
+        raise SourceError(
+            f"{target} cannot hold {source.source.name} exactly: {reason}; pass --approximate to convert it all the "
+            "same and have the differences measured"
+        )
+    if not source.special_tokens and target == "tekken":
+        raise SourceError(f"tekken.json needs special tokens, and {source.source.name} has none")
+    clash = (text for text in source.special_tokens if target == "tokenizer.json" and is_token_text(source, text))
+    if taken := next(clash, None):
+        raise SourceError(
+            f"the special token {taken!r} reads like an ordinary token in tokenizer.json, and would lose its id"
+        )
+
+
+def _verified(
+    made: Vocabulary, read: Vocabulary, folder: Path, target: Format, exact: Vocabulary | None
+) -> Verification:
+    """Every runtime compared with what was read back, and that with what was meant: the source, where it is exact."""
+    texts = texts_for(read, _VERIFIED_BYTES)
+    _check_same(exact or made, read, texts)
+    found = verify(folder, texts, with_chat=False)  # the source's, right or wrong
+    if differing := [check for check in found.checks if not check.agrees]:
+        first = differing[0]
+        what = first.failure or f"other ids for {first.n_different:,} of {first.n_texts:,} texts"
+        raise SourceError(f"{target} was not written, since {first.runtime} {first.version} differs: {what}")
+    return found
+
+
+def _check_same(source: Vocabulary, read: Vocabulary, texts: Sequence[str]) -> None:
+    """The same tokens by the same ids, and the same ids for the same texts; raises SourceError naming what differs."""
+    same = (read.first_id, read.n_tokens) == (source.first_id, source.n_tokens) and list(read.tokens()) == list(
+        source.tokens()
+    )
+    if not same:
+        raise SourceError(f"{read.source.name} would not have the tokens that were meant: please report this")
+    moved = [text for text, id_ in source.special_tokens.items() if read.special_tokens.get(text) != id_]
+    encoded = zip(texts, source.encode_batch(texts), read.encode_batch(texts), strict=True)
+    differing = [*moved, *(text for text, ours, theirs in encoded if ours != theirs)]
+    if differing:
+        raise SourceError(f"{read.source.name} would have other ids than were meant for {differing[0][:80]!r}")
+
+
+def report_of(result: Conversion) -> dict[str, Any]:
+    """What report.json holds."""
+    measured, ids = result.measured, result.map_of_ids
+    facts: dict[str, Any] = {
+        "source": {"name": result.source.source.name, "sha256": result.source.source.sha256},
+        "format": result.format,
+        "is_exact": result.obstacle is None,
+        "obstacle": result.obstacle,
+        "inference_before": result.source.inference,
+        "inference": result.vocabulary.inference,
+        "n_ids_before": result.source.n_ids,
+        "n_ids": result.vocabulary.n_ids,
+        "n_named_holes": result.named_holes,
+        "n_tokens_dropped": len(ids.get("dropped", {})),
+        "n_tokens_added": len(ids.get("added", {})),
+        "n_unreachable": result.verification.n_unreachable,
+    }
+    if measured:
+        shares = {"more_tokens": measured.more_tokens, "boundaries_kept": measured.boundaries_kept}
+        facts["differences"] = {**asdict(measured), **shares}
+    checks = result.verification.checks
+    facts["runtimes"] = [
+        {"name": c.runtime, "version": c.version, "n_texts": c.n_texts, "n_bytes": c.n_bytes} for c in checks
+    ]
+    return facts | {"versions": dict(versions())}
+
+
+def _write_json(path: Path, content: Mapping[str, Any], indent: int | None) -> None:
+    path.write_text(json.dumps(content, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")

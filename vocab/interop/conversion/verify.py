@@ -1,0 +1,197 @@
+"""`verify`: the same ids and the same text back in every runtime that loads a folder.
+
+What `vocab.load` reads from the folder is compared with each runtime that is installed and finds its file there. Texts
+that hold a special token are left out, because runtimes differ on purpose in whether they recognise it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocab.analysis.reachable import unreachable
+from vocab.formats import load_lossless
+from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
+from vocab.formats.tekken import FILE_NAME as TEKKEN
+from vocab.formats.tiktoken_file import ENDING, read_tiktoken
+from vocab.interop.conversion.chat import verify_chat
+from vocab.interop.conversion.runtime_check import Check, has_package, reason_of
+from vocab.splitting.preparation import MARK
+from vocab.vocabulary import Vocabulary
+
+Encode = Callable[[list[str]], list[list[int]]]
+Decode = Callable[[list[int]], str]
+
+
+@dataclass(frozen=True)
+class _Runtime:
+    """How another program encodes texts and decodes ids, and the id that it gives a special token."""
+
+    encode: Encode
+    decode: Decode
+    special_id: Callable[[str], int | None]
+    n_ids: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All checks of a folder."""
+
+    vocabulary: Vocabulary
+    checks: list[Check]
+    n_unreachable: int  # tokens of 2 bytes or more for which no text was found
+    chat: Check | None = None  # of its chat template; None where there is none, or it was not asked for
+
+    @property
+    def has_contiguous_ids(self) -> bool:
+        """Whether ids have no holes."""
+        return self.vocabulary.max_id == self.vocabulary.n_ids - 1
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every runtime gives the same ids and texts, rendered chats too, and ids have no holes."""
+        checks = [*self.checks, self.chat] if self.chat else self.checks
+        return all(check.agrees for check in checks) and self.has_contiguous_ids
+
+
+def verify(directory: Path, texts: Sequence[str], *, with_chat: bool = True) -> Verification:
+    """Compare every runtime that can load `directory` on these texts; raises SourceError when we cannot load it.
+
+    `with_chat` has transformers run the folder's chat template, in its sandbox, on some conversations.
+    """
+    vocabulary = load_lossless(directory)
+    plain = [text for text in texts if not vocabulary.has_special(text)]
+    ours = vocabulary.encode_batch(plain)
+    checks = [_our_check(vocabulary, plain, ours)]
+    for name, package, runtime in _runtimes(directory):
+        checks.append(_checked(name, package, runtime, vocabulary, plain, ours))
+    produced = np.zeros(vocabulary.n_tokens, dtype=np.bool_)
+    for ids in ours:
+        ranks = np.array(ids, dtype=np.int64) - vocabulary.first_id
+        produced[ranks[(ranks >= 0) & (ranks < vocabulary.n_tokens)]] = True
+    lost = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
+    chat = verify_chat(directory, vocabulary) if with_chat else None
+    return Verification(vocabulary, checks, int(lost.size), chat)
+
+
+def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[int]]) -> Check:
+    check = Check("vocab", version("vocabkit"), vocabulary.n_ids)
+    return _compare(check, texts, ids, ids, vocabulary.decode, vocabulary)
+
+
+def _checked(
+    name: str,
+    package: str,
+    load_runtime: Callable[[], _Runtime],
+    vocabulary: Vocabulary,
+    texts: Sequence[str],
+    ours: Sequence[list[int]],
+) -> Check:
+    check = Check(name, version(package))
+    try:
+        runtime = load_runtime()
+        check.n_ids = runtime.n_ids
+        theirs = runtime.encode(list(texts))
+        _compare(check, texts, theirs, ours, runtime.decode, vocabulary)
+        for text, id_ in vocabulary.special_tokens.items():
+            check.n_special_different += runtime.special_id(text) != id_
+    except Exception as error:  # noqa: BLE001 - whatever a runtime raises is what it made of the file
+        check.failure = reason_of(error)
+    if check.n_ids != vocabulary.n_ids and not check.failure:
+        check.failure = f"has {check.n_ids:,} ids, not {vocabulary.n_ids:,}"
+    return check
+
+
+def _compare(
+    check: Check,
+    texts: Sequence[str],
+    ids: Sequence[list[int]],
+    expected: Sequence[list[int]],
+    decode: Decode,
+    vocabulary: Vocabulary,
+) -> Check:
+    for text, found, wanted in zip(texts, ids, expected, strict=True):
+        check.n_texts += 1
+        check.n_bytes += len(text.encode())
+        if found != wanted:
+            check.n_different += 1
+            check.first_different = check.first_different or text
+        is_kept = not (vocabulary.pattern.is_sentencepiece and MARK in text)  # there ▁ is a space
+        check.n_not_restored += is_kept and decode(found) != text
+    return check
+
+
+def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], _Runtime]]]:
+    """Those that are installed and find a file of theirs: name, package, and what loads it."""
+    ranks = sorted(directory.glob("*" + ENDING))
+    model, tekken = directory / SENTENCEPIECE, directory / TEKKEN
+    has_json = (directory / "tokenizer.json").is_file()
+    is_pieces = model.is_file() and model.read_bytes()[:1] == b"\n"
+    found = [
+        ("tiktoken", "tiktoken", len(ranks) == 1, lambda: _tiktoken(ranks[0])),
+        ("tokenizers", "tokenizers", has_json, lambda: _tokenizers(directory)),
+        ("AutoTokenizer", "transformers", has_json, lambda: _transformers(directory)),
+        ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
+        ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
+    ]
+    yield from ((name, package, runtime) for name, package, wanted, runtime in found if wanted and has_package(package))
+
+
+def _tiktoken(path: Path) -> _Runtime:
+    """From the file of ranks and the JSON beside it, as the model card says."""
+    import tiktoken
+
+    read = read_tiktoken(path)
+    settings = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    encoding = tiktoken.Encoding(**settings, mergeable_ranks=read.token_ids)
+    return _Runtime(encoding.encode_ordinary_batch, encoding.decode, encoding._special_tokens.get, read.n_ids)
+
+
+def _tokenizers(directory: Path) -> _Runtime:
+    from tokenizers import Tokenizer
+
+    peer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    return _Runtime(
+        lambda texts: [list(found.ids) for found in peer.encode_batch_fast(texts, add_special_tokens=False)],
+        lambda ids: str(peer.decode(ids, skip_special_tokens=False)),
+        peer.token_to_id,
+        peer.get_vocab_size(),
+    )
+
+
+def _transformers(directory: Path) -> _Runtime:
+    peer: Any = import_module("transformers").AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+    return _Runtime(
+        lambda texts: [list(ids) for ids in peer(texts, add_special_tokens=False)["input_ids"]],
+        lambda ids: str(peer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)),
+        peer.get_vocab().get,
+        len(peer),
+    )
+
+
+def _sentencepiece(path: Path) -> _Runtime:
+    import sentencepiece
+
+    peer = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    return _Runtime(peer.encode, peer.decode, peer.piece_to_id, peer.vocab_size())
+
+
+def _mistral(path: Path) -> _Runtime:
+    module: Any = import_module("mistral_common.tokens.tokenizers.tekken")
+    peer: Any = module.Tekkenizer.from_file(path)
+    names = {peer.id_to_piece(k): k for k in range(peer.num_special_tokens)}
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return [list(peer.encode(text, bos=False, eos=False)) for text in texts]
+
+    def decode(ids: list[int]) -> str:
+        return str(peer.decode(ids, special_token_policy=module.SpecialTokenPolicy.IGNORE))
+
+    return _Runtime(encode, decode, names.get, peer.n_words)

@@ -1,0 +1,106 @@
+"""`train_tokenizer`: tokenizers from scratch, to compare pruned ones with and to use."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vocab.corpus.process_memory import peak_resident_bytes
+from vocab.corpus.readers import Reading
+from vocab.environment import processor, versions
+from vocab.errors import TargetError
+from vocab.formats.folder import safe_name, write_files
+from vocab.formats.staging import staged_folder
+from vocab.formats.tokenizer_json import is_token_text
+from vocab.interop.scratch import cl100k_style, llama2_style
+from vocab.interop.scratch.training_text import TrainingText
+from vocab.vocabulary import Source, Vocabulary
+
+Style = Literal["llama2", "cl100k"]
+STYLES: tuple[Style, ...] = get_args(Style)
+
+
+@dataclass(frozen=True)
+class TrainedTokenizer:
+    """A vocabulary trained from scratch, and the report of it."""
+
+    vocabulary: Vocabulary
+    report: dict[str, Any]
+
+    def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
+        """Write the tokenizer files and report.json to a folder, all or nothing; raises OutputError."""
+        directory = Path(directory)
+        with staged_folder(directory, force=force) as staging:
+            names = [p.name for p in write_files(self.vocabulary, staging, safe_name(self.vocabulary.source.name))]
+            text = json.dumps(self.report, indent=2, ensure_ascii=False) + "\n"
+            (staging / "report.json").write_text(text, encoding="utf-8")
+        return [directory / name for name in [*names, "report.json"]]
+
+
+def check_request(style: Style, size: int, special: Sequence[str] | None = None) -> list[str]:
+    """The special tokens to train with, those of the style unless others are named; raises TargetError.
+
+    Cheap, so that a request that cannot be met is refused before text is read.
+    """
+    fixed: tuple[str, ...] = ()
+    if style == "llama2":
+        fixed, least, texts = llama2_style.SPECIAL_TOKENS, llama2_style.LEAST_SIZE, list(special or [])
+    else:
+        least = cl100k_style.N_BYTES
+        texts = list(cl100k_style.SPECIAL_TOKENS if special is None else special)
+    for text in texts:
+        if not text:
+            raise TargetError("a special token cannot be empty")
+        if text in fixed or texts.count(text) > 1:
+            raise TargetError(f"the special token {text!r} is there already")
+    if size < least + len(texts):
+        what = f"{least} bytes and tokens of the style and {len(texts)} special tokens are always there"
+        raise TargetError(f"size {size:,} is too small: {what}, so the least is {least + len(texts)}")
+    return texts
+
+
+def train_tokenizer(
+    style: Style,
+    size: int,
+    places: Sequence[str],
+    *,
+    how: Reading | None = None,
+    special: Sequence[str] | None = None,
+) -> TrainedTokenizer:
+    """Train a tokenizer of exactly `size` ids on corpora, without the documents that `vocab count` holds out.
+
+    llama2 is SentencePiece's BPE with Llama 2's settings, which holds all the text in memory (about 9 times its size);
+    `special` come after its three as control pieces. cl100k is byte-level BPE with cl100k_base's split pattern by
+    Hugging Face tokenizers, which holds the distinct pre-tokens; `special` come last, <|endoftext|> where None are
+    named. The same text gives the same result. Raises TargetError for a size that the text or the special tokens do
+    not allow, CorpusError when the text cannot be read.
+    """
+    texts = check_request(style, size, special)
+    documents = TrainingText(places, how)
+    started = time.perf_counter()
+    train = llama2_style.train if style == "llama2" else cl100k_style.train
+    vocabulary = train(documents, size, texts)
+    seconds = time.perf_counter() - started
+    if taken := [text for text in vocabulary.special_tokens if is_token_text(vocabulary, text)]:
+        raise TargetError(f"the special token {taken[0]!r} reads like an ordinary token in tokenizer.json: rename it")
+    source = Source(f"{style}-style-{size}", None, vocabulary.source.format)
+    report = {
+        "style": style,
+        "size_asked": size,
+        "size": vocabulary.n_ids,
+        "special_tokens": dict(vocabulary.special_tokens),
+        "inference": vocabulary.inference,
+        "split_pattern": vocabulary.pattern.regex,
+        "settings": llama2_style.SETTINGS if style == "llama2" else {"min_frequency": 0},
+        "corpus": documents.facts(),
+        "seconds": round(seconds, 2),
+        "peak_memory_bytes": peak_resident_bytes(),
+        "processor": processor(),
+        "versions": {**versions(), "sentencepiece": importlib.metadata.version("sentencepiece")},
+    }
+    return TrainedTokenizer(replace(vocabulary, source=source), report)

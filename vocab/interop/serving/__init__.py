@@ -1,0 +1,1 @@
+"""Files for inference engines: draft vocabularies and GGUF."""

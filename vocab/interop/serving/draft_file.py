@@ -1,0 +1,152 @@
+"""Draft vocabularies as files: tensors d2t and t2d for EAGLE-3, or the list of hot token ids that SGLang loads.
+
+SGLang reads its list with `torch.load(..., weights_only=True)` and nothing else, so that file is a zip as torch.save
+makes it, whose pickle holds whole numbers only. It is written without torch and never unpickled here: beside the pickle
+the zip has the same as JSON, and the pickle must be byte for byte the one that is written for that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from vocab.corpus.staged import staged_file, writing
+from vocab.errors import OutputError, SourceError
+from vocab.formats import load_lossless
+from vocab.interop.serving.draft import DraftVocabulary, check_draft
+from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
+from vocab.vocabulary import Vocabulary
+
+DraftFormat = Literal["eagle3", "sglang"]
+_FOLDER = "hot_token_ids"
+_FACTS = "vocab.json"
+_MOST_BYTES = 256 << 20
+
+
+def write_draft(
+    draft: DraftVocabulary,
+    path: str | Path,
+    file_format: DraftFormat,
+    *,
+    n_rows: int | None = None,
+    force: bool = False,
+) -> None:
+    """Write a draft vocabulary; `n_rows` are the rows of t2d, the target's vocab_size where that is padded.
+
+    Raises OutputError when there is a file already and not `force`, or the disk refuses; TargetError for too few rows.
+    """
+    path = Path(path)
+    if path.is_dir() or (path.exists() and not force):
+        raise OutputError(f"{path} is there already: name another file with --out, or replace it with --force")
+    raw = _eagle3(draft, n_rows) if file_format == "eagle3" else _sglang(draft)
+    with staged_file(path) as staged, writing(path):
+        staged.write_bytes(raw)
+
+
+def load_draft(path: str | Path, source: Vocabulary | str | Path) -> DraftVocabulary:
+    """A draft vocabulary of the target `source` (a Vocabulary, or what `vocab.load` takes), of either format.
+
+    Raises SourceError when the file is damaged, was not written here, or is of another target, of the same size or not.
+    """
+    path = Path(path)
+    vocabulary = load_lossless(source)
+    try:
+        with path.open("rb") as stream:
+            is_zip = stream.read(2) == b"PK"
+        draft = _read_sglang(path) if is_zip else _read_eagle3(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+    check_draft(draft, vocabulary, str(path))
+    return draft
+
+
+def _facts(draft: DraftVocabulary) -> dict[str, Any]:
+    return {
+        "source": draft.source,
+        "source_sha256": draft.source_sha256,
+        "tokens_sha256": draft.tokens_sha256,
+        "n_target": draft.n_target,
+    }
+
+
+def _draft(target_ids: Any, facts: Any, path: Path) -> DraftVocabulary:
+    try:
+        ids = np.asarray(target_ids, dtype=np.int64)
+        sha256 = facts["source_sha256"]
+        draft = DraftVocabulary(
+            target_ids=ids,
+            n_target=int(facts["n_target"]),
+            source=str(facts["source"]),
+            source_sha256=str(sha256) if sha256 else None,
+            tokens_sha256=str(facts["tokens_sha256"]),
+        )
+        is_right = ids.ndim == 1 and ids.size and (np.diff(ids) > 0).all() and 0 <= ids[0] <= ids[-1] < draft.n_target
+    except (KeyError, TypeError, ValueError, OverflowError):
+        is_right = False
+    if not is_right:
+        raise SourceError(f"{path} is not a draft vocabulary with the digest of its source, or a damaged one")
+    return draft
+
+
+def _eagle3(draft: DraftVocabulary, n_rows: int | None) -> bytes:
+    d2t, t2d = draft.d2t.astype("<i8"), draft.t2d(n_rows)
+    tensors = [
+        Tensor("d2t", "I64", d2t.shape, 0, d2t.nbytes),
+        Tensor("t2d", "BOOL", t2d.shape, d2t.nbytes, d2t.nbytes + t2d.nbytes),
+    ]
+    # Values of this metadata are texts by the format's description.
+    metadata = {"format": "pt"} | {key: "" if value is None else str(value) for key, value in _facts(draft).items()}
+    return header_bytes(tensors, metadata) + d2t.tobytes() + t2d.tobytes()
+
+
+def _read_eagle3(path: Path) -> DraftVocabulary:
+    file = read_header(path)
+    tensors = {tensor.name: tensor for tensor in file.tensors}
+    kinds = {name: (tensor.dtype, len(tensor.shape)) for name, tensor in tensors.items()}
+    if kinds != {"d2t": ("I64", 1), "t2d": ("BOOL", 1)} or path.stat().st_size > _MOST_BYTES:
+        raise SourceError(f"{path} is not a draft vocabulary: it has other tensors than d2t and t2d")
+    raw = path.read_bytes()[file.data_start :]
+    d2t = np.frombuffer(raw[tensors["d2t"].begin : tensors["d2t"].end], dtype="<i8")
+    t2d = np.frombuffer(raw[tensors["t2d"].begin : tensors["t2d"].end], dtype=np.uint8)
+    draft = _draft(d2t + np.arange(d2t.size), file.metadata, path)
+    if not np.array_equal(np.flatnonzero(t2d), draft.target_ids):
+        raise SourceError(f"{path} is damaged: d2t and t2d contradict each other")
+    return draft
+
+
+def _sglang(draft: DraftVocabulary) -> bytes:
+    ids = draft.target_ids.tolist()
+    facts = _facts(draft) | {"ids": ids}
+    records = {
+        "data.pkl": pickle.dumps(ids, protocol=2),
+        "byteorder": b"little",
+        _FACTS: json.dumps(facts).encode(),
+        "version": b"3\n",
+    }
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+        for name, raw in records.items():
+            archive.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}"), raw)  # a fixed time: the same ids, the same file
+    return made.getvalue()
+
+
+def _read_sglang(path: Path) -> DraftVocabulary:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [f"{_FOLDER}/{name}" for name in ("data.pkl", _FACTS)]
+            if any(archive.getinfo(name).file_size > _MOST_BYTES for name in names):
+                raise SourceError(f"{path} is no draft vocabulary: it is too large")
+            pickled, raw = (archive.read(name) for name in names)
+        facts = json.loads(raw)
+    except (KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RecursionError):
+        raise SourceError(f"{path} is not a draft vocabulary with the digest of its source, or a damaged one") from None
+    draft = _draft(facts.get("ids") if isinstance(facts, dict) else None, facts, path)
+    if pickled != pickle.dumps(draft.target_ids.tolist(), protocol=2):
+        raise SourceError(f"{path} is damaged: what torch would load is not what it says beside it")
+    return draft

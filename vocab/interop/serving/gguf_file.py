@@ -1,0 +1,185 @@
+"""GGUF files of a vocabulary alone, as `convert_hf_to_gguf.py --vocab-only` writes them: no weights.
+
+Sources: ggml-org/llama.cpp `conversion/base.py` and `conversion/llama.py` (which keys a tokenizer has, kinds of tokens,
+padding), `gguf-py` (names of keys).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from vocab.corpus.staged import staged_file, writing
+from vocab.errors import MissingExtraError, OutputError, SourceError
+from vocab.formats import load_lossless
+from vocab.formats.id_map import read_json
+from vocab.formats.sentencepiece_json import pieces_of
+from vocab.formats.tokenizer_json import all_merges
+from vocab.interop.serving.llama_cpp import (
+    CHECK_TEXT,
+    SPECIAL_SIZES,
+    check_hash,
+    n_without_merges,
+    patch_lines,
+    pre_tokenizer,
+)
+from vocab.interop.transplants.vocabulary_tensors import old_vocab_size
+from vocab.vocabulary import Vocabulary
+
+ARCHITECTURE = "llama"
+_ROLES = ("bos", "eos", "unk", "sep", "pad", "mask")
+
+
+@dataclass(frozen=True)
+class GgufVocabulary:
+    """What was written: `pre` and `chkhsh` for byte-level BPE, None otherwise; sentences that people should read."""
+
+    model: str  # tokenizer.ggml.model: gpt2 or llama
+    pre: str | None
+    chkhsh: str | None
+    n_rows: int
+    notes: tuple[str, ...]
+
+    @property
+    def patch(self) -> str | None:
+        """The line that llama.cpp's converter needs to know this tokenizer."""
+        return patch_lines(self.chkhsh, self.pre) if self.chkhsh and self.pre else None
+
+
+def write_gguf(
+    directory: str | Path, path: str | Path, *, pre: str | None = None, force: bool = False
+) -> GgufVocabulary:
+    """Write the tokenizer in a folder (of `vocab prune` or `vocab transplant`) as a GGUF file without weights.
+
+    `pre` is llama.cpp's name of the pre-tokenizer, where it cannot be told from the split pattern. With a config.json
+    beside the tokenizer, rows beyond the ids are padding, as in the converter.
+
+    Raises MissingExtraError without the package gguf, SourceError for what llama.cpp does not run, OutputError when
+    there is a file already and not `force`, or the disk refuses.
+    """
+    directory, path = Path(directory), Path(path)
+    library = _library()
+    vocabulary = load_lossless(directory)
+    if not (directory / "tokenizer.json").is_file():
+        raise SourceError(f"{directory} has no tokenizer.json")
+    if vocabulary.inference not in ("merges", "scored-merges"):
+        raise SourceError(f"llama.cpp runs merges, and {directory} was made for {vocabulary.inference}")
+    if path.is_dir() or (path.exists() and not force):
+        raise OutputError(f"{path} is there already: name another file with --out, or replace it with --force")
+    found = _described(vocabulary, directory, pre)
+    with staged_file(path) as staged, writing(path):
+        writer = library.GGUFWriter(staged, ARCHITECTURE)
+        _add_tokenizer(writer, library, vocabulary, directory, found)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+    return found
+
+
+def _library() -> Any:
+    try:
+        return import_module("gguf")
+    except ImportError:
+        raise MissingExtraError("writing GGUF", "gguf", "gguf") from None
+
+
+def _described(vocabulary: Vocabulary, directory: Path, pre: str | None) -> GgufVocabulary:
+    n_rows = max(_n_rows(directory), vocabulary.n_ids)
+    notes = []
+    if n_rows in SPECIAL_SIZES:
+        notes.append(
+            f"llama.cpp's converter takes a Llama model of {n_rows:,} rows for {SPECIAL_SIZES[n_rows]}: choose another "
+            "size"
+        )
+    if vocabulary.byte_fallback:
+        return GgufVocabulary("llama", None, None, n_rows, tuple(notes))
+    pre = pre or pre_tokenizer(vocabulary)
+    if lost := n_without_merges(vocabulary, pre):
+        notes.append(
+            f"{lost:,} tokens are made by look-up of whole words only, which llama.cpp's {pre} has not: it spells them "
+            "with other tokens"
+        )
+    ids = _hugging_face(directory).encode(CHECK_TEXT).ids
+    return GgufVocabulary("gpt2", pre, check_hash(ids), n_rows, tuple(notes))
+
+
+def _n_rows(directory: Path) -> int:
+    path = directory / "config.json"
+    return old_vocab_size(read_json(path)) if path.is_file() else 0
+
+
+def _hugging_face(directory: Path) -> Any:
+    return tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+
+
+def _add_tokenizer(writer: Any, library: Any, vocabulary: Vocabulary, directory: Path, found: GgufVocabulary) -> None:
+    texts, kinds, scores = _rows(vocabulary, library.TokenType, found.n_rows, directory)
+    writer.add_name(directory.resolve().name)
+    for size in ("block_count", "context_length", "embedding_length", "feed_forward_length", "head_count"):
+        getattr(writer, f"add_{size}")(0)  # no model is there, but some loaders ask for its size before its tokenizer
+    writer.add_vocab_size(found.n_rows)
+    writer.add_tokenizer_model(found.model)
+    writer.add_tokenizer_pre(found.pre or "default")
+    writer.add_token_list(texts)
+    writer.add_token_types(kinds)
+    if found.model == "gpt2":
+        writer.add_token_merges([f"{left} {right}" for left, right in all_merges(vocabulary)])
+    else:
+        writer.add_token_scores(scores)
+        writer.add_add_space_prefix(vocabulary.pattern.has_dummy_prefix)
+    _add_roles(writer, vocabulary, directory)
+    if template := _chat_template(directory):
+        writer.add_chat_template(template)
+
+
+def _rows(vocabulary: Vocabulary, kind: Any, n_rows: int, directory: Path) -> tuple[list[str], list[int], list[float]]:
+    """Text, kind and score of each row; those beyond the ids are unused."""
+    if vocabulary.max_id != vocabulary.n_ids - 1:
+        raise SourceError(f"{directory} has holes in its ids")
+    texts = [f"[PAD{k}]" for k in range(n_rows)]
+    kinds, scores = [int(kind.UNUSED)] * n_rows, [0.0] * n_rows
+    for k, piece in enumerate(_pieces(vocabulary)):
+        row = k + vocabulary.first_id
+        texts[row] = piece
+        kinds[row] = int(kind.BYTE if vocabulary.byte_fallback and k < 256 else kind.NORMAL)
+        scores[row] = float(vocabulary.scores[k]) if vocabulary.scores is not None else 0.0
+    for text, row in vocabulary.special_tokens.items():
+        is_text = text in vocabulary.user_defined
+        texts[row] = text
+        kinds[row] = int(kind.USER_DEFINED if is_text else kind.UNKNOWN if text == vocabulary.unknown else kind.CONTROL)
+    return texts, kinds, scores
+
+
+def _pieces(vocabulary: Vocabulary) -> list[str]:
+    from vocab.formats.byte_alphabet import to_characters
+
+    return pieces_of(vocabulary) if vocabulary.byte_fallback else [to_characters(t) for t in vocabulary.tokens()]
+
+
+def _add_roles(writer: Any, vocabulary: Vocabulary, directory: Path) -> None:
+    """Ids of special tokens by role, and whether texts get the first and the last of them."""
+    path = directory / "special_tokens_map.json"
+    named = read_json(path) if path.is_file() else {}
+    ids: dict[str, int] = {}
+    for role in _ROLES:
+        entry = named.get(f"{role}_token")
+        text = entry.get("content") if isinstance(entry, dict) else entry
+        if isinstance(text, str) and text in vocabulary.special_tokens:
+            ids[role] = vocabulary.special_tokens[text]
+            getattr(writer, f"add_{role}_token_id")(ids[role])
+    around = _hugging_face(directory).encode("").ids
+    writer.add_add_bos_token(bool(around) and around[0] == ids.get("bos"))
+    writer.add_add_eos_token(len(around) > 1 and around[-1] == ids.get("eos"))
+
+
+def _chat_template(directory: Path) -> str | None:
+    path = directory / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    path = directory / "tokenizer_config.json"
+    found = read_json(path).get("chat_template") if path.is_file() else None
+    return found if isinstance(found, str) else None

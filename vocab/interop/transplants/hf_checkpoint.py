@@ -1,0 +1,92 @@
+"""A Hugging Face checkpoint folder: config.json and safetensors files, one or several with an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vocab.errors import SourceError
+from vocab.formats.id_map import read_json
+from vocab.interop.transplants.safetensors_file import SafetensorsFile, read_header
+
+CONFIG = "config.json"
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder's settings and the headers of its weights.
+
+    `index_metadata` is that of the index, None for a single file.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    files: tuple[SafetensorsFile, ...]
+    index_metadata: dict[str, Any] | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.n_bytes for file in self.files for tensor in file.tensors)
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Settings and headers of a checkpoint; of several layouts that which transformers takes, the single file first.
+
+    Raises SourceError for what is no checkpoint, for pickled weights, an index that names files outside the folder or
+    tensors that are not there, and headers that lie.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder")
+    if not (folder / CONFIG).is_file():
+        raise SourceError(f"{folder} has no {CONFIG}: name the folder of a Hugging Face model")
+    config = read_json(folder / CONFIG)
+    if (folder / SINGLE).is_file():
+        return Checkpoint(folder, config, (read_header(folder / SINGLE),), None)
+    if not (folder / INDEX).is_file():
+        raise SourceError(_without_weights(folder))
+    index = read_json(folder / INDEX)
+    weight_map = _weight_map(index, folder / INDEX)
+    files = tuple(read_header(folder / name) for name in sorted(set(weight_map.values())))
+    _check_index(weight_map, files, folder / INDEX)
+    metadata = index.get("metadata")
+    return Checkpoint(folder, config, files, metadata if isinstance(metadata, dict) else {})
+
+
+def _without_weights(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    if pickled := [name for name in names if name.endswith(PICKLED)]:
+        return (
+            f"{folder} has pickled weights ({pickled[0]}), which can run code when they are read: save the model again "
+            "as safetensors, with save_pretrained"
+        )
+    return f"{folder} has neither {SINGLE} nor {INDEX}"
+
+
+def _weight_map(index: dict[str, Any], path: Path) -> dict[str, str]:
+    """Tensor name → file name; raises SourceError for a name that is more than a file in the folder."""
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise SourceError(f"{path} has no weight_map")
+    for name in set(map(str, weight_map.values())):
+        if name in (".", "..") or any(c in name for c in "/\\:\0") or not name.endswith(".safetensors"):
+            raise SourceError(f"{path} names the file {name!r}: only safetensors files of the same folder are read")
+        if not (path.parent / name).is_file():
+            raise SourceError(f"{path} names the file {name}, which is not there")
+    return {str(tensor): str(name) for tensor, name in weight_map.items()}
+
+
+def _check_index(weight_map: dict[str, str], files: tuple[SafetensorsFile, ...], path: Path) -> None:
+    places: dict[str, str] = {}
+    for file in files:
+        for tensor in file.tensors:
+            if tensor.name in places:
+                raise SourceError(f"{file.path} has the tensor {tensor.name}, which {places[tensor.name]} has too")
+            places[tensor.name] = file.path.name
+    for name, place in weight_map.items():
+        if places.get(name) != place:
+            raise SourceError(f"{path} says that {place} has the tensor {name}, which it has not")

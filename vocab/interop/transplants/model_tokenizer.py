@@ -1,0 +1,154 @@
+"""The tokenizer files of a model that follows a new vocabulary: tokens of the new, everything else of the old.
+
+From the model come what surrounds the tokens: which special token has which role, how an added token takes the spaces
+beside it, the tokens put before and after a text, the chat template and the longest input.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vocab.errors import SourceError
+from vocab.formats.companions import CONFIG, MORE_TEMPLATES, SPECIAL, TEMPLATE, roles_of
+from vocab.formats.id_map import FILE_NAME as ID_MAP
+from vocab.formats.id_map import IdMap, read_json
+
+TOKENIZER = "tokenizer.json"
+_COPIED = ("tokenizer.model", "tekken.json", ID_MAP)  # of the new vocabulary, beside those made here
+_TEMPLATES = (TEMPLATE, "chat_template.json")
+_OF_MODEL = (
+    "chat_template",
+    "model_input_names",
+    "model_max_length",
+    "padding_side",
+    "truncation_side",
+    "response_schema",
+)
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+
+
+def tokens_by_id(folder: Path) -> dict[int, str] | None:
+    """Tokens of a folder as tokenizer.json writes them, by id; None when it has no tokenizer that can be read."""
+    path = folder / TOKENIZER
+    if path.is_file():
+        return _tokens_of(read_json(path), path)
+    from vocab.formats import load
+    from vocab.formats.byte_alphabet import to_characters
+    from vocab.formats.sentencepiece_json import pieces_of
+
+    try:
+        found = load(folder)
+    except SourceError:
+        return None
+    pieces = pieces_of(found) if found.byte_fallback else [to_characters(token) for token in found.tokens()]
+    return dict(enumerate(pieces, found.first_id)) | {k: text for text, k in found.special_tokens.items()}
+
+
+def _tokens_of(content: Mapping[str, Any], path: Path) -> dict[int, str]:
+    try:
+        pieces = content["model"]["vocab"]
+        if isinstance(pieces, dict):
+            tokens = {k: piece for piece, k in pieces.items()}
+        else:
+            tokens = {k: piece for k, (piece, _) in enumerate(pieces)}
+        return tokens | {token["id"]: token["content"] for token in content.get("added_tokens") or []}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise SourceError(f"{path} is not a tokenizer.json, or a damaged one") from None
+
+
+def check_source(model: Path, vocabulary: Path, ids: IdMap) -> int | None:
+    """How many tokens the model's tokenizer and the new one were compared by; None where the model has none to read.
+
+    Raises SourceError when the id map is of another source than the model's tokenizer, of the same size or not.
+    """
+    new = tokens_by_id(vocabulary)
+    if new is None or not (vocabulary / TOKENIZER).is_file():
+        raise SourceError(f"{vocabulary} has no {TOKENIZER}, so no Hugging Face model can follow it")
+    if sorted(new) != list(range(ids.n_new)):
+        raise SourceError(f"{vocabulary} has a {TOKENIZER} of {len(new):,} ids and an id map of {ids.n_new:,}")
+    old = tokens_by_id(model)
+    if old is None:
+        return None
+    if max(old, default=-1) + 1 != ids.n_old:
+        raise SourceError(
+            f"{vocabulary} was pruned from a source of {ids.n_old:,} ids ({ids.source}), and the tokenizer in {model} "
+            f"has {max(old, default=-1) + 1:,}: prune that one"
+        )
+    for before, after in ids.kept.items():
+        if old.get(before) != new[after]:
+            raise SourceError(
+                f"{vocabulary} was pruned from another vocabulary ({ids.source}) than the one in {model}: id {before} "
+                f"is {new[after]!r} there and {old.get(before)!r} here"
+            )
+    return len(ids.kept)
+
+
+def write_tokenizer_files(model: Path, vocabulary: Path, out: Path) -> None:
+    """Write the tokenizer files of a model beside its weights; raises SourceError where the model's are damaged."""
+    old = {name: read_json(model / name) if (model / name).is_file() else {} for name in (TOKENIZER, CONFIG, SPECIAL)}
+    tokenizer = _tokenizer(old[TOKENIZER], read_json(vocabulary / TOKENIZER))
+    texts = set(_tokens_of(tokenizer, vocabulary / TOKENIZER).values())
+    roles = roles_of(old[CONFIG], old[SPECIAL], texts)
+    config = read_json(vocabulary / CONFIG)
+    config.pop("chat_template", None)  # the model's own, if it has one
+    config |= roles | {k: old[CONFIG][k] for k in _OF_MODEL if k in old[CONFIG]}
+    config["added_tokens_decoder"] = {
+        str(token["id"]): {flag: token[flag] for flag in ("content", *_FLAGS)} for token in tokenizer["added_tokens"]
+    }
+    contents = {TOKENIZER: tokenizer, CONFIG: config, SPECIAL: read_json(vocabulary / SPECIAL) | roles}
+    for name, content in contents.items():
+        write_json(out / name, content)
+    for folder, names in ((vocabulary, _COPIED), (model, _TEMPLATES)):
+        for name in names:
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, out / name)
+    if (more := model / MORE_TEMPLATES).is_dir():
+        shutil.copytree(more, out / more.name)
+    _check_loads(out / TOKENIZER)
+
+
+def _tokenizer(old: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The new tokenizer.json, with the model's flags of added tokens and its post-processor."""
+    flags = {token.get("content"): token for token in old.get("added_tokens") or []}
+    for token in new["added_tokens"]:
+        token |= {flag: flags[token["content"]][flag] for flag in _FLAGS if flag in flags.get(token["content"], {})}
+    processor = old.get("post_processor")
+    if processor:
+        ids = {token["content"]: token["id"] for token in new["added_tokens"]}
+        new["post_processor"] = _processor(processor, ids)
+    return new
+
+
+def _processor(processor: dict[str, Any], ids: Mapping[str, int]) -> dict[str, Any]:
+    """A post-processor with the new ids of the tokens that it puts around a text."""
+    kind = processor.get("type")
+    try:
+        if kind == "Sequence":
+            return processor | {"processors": [_processor(inner, ids) for inner in processor["processors"]]}
+        if kind == "TemplateProcessing":
+            named = processor["special_tokens"]
+            special = {k: v | {"ids": [ids[text] for text in v["tokens"]]} for k, v in named.items()}
+            return processor | {"special_tokens": special}
+        if kind in ("BertProcessing", "RobertaProcessing"):
+            return processor | {side: [processor[side][0], ids[processor[side][0]]] for side in ("sep", "cls")}
+    except (KeyError, TypeError, IndexError, AttributeError):
+        raise SourceError(f"the model's {TOKENIZER} puts a token around texts that the new vocabulary lacks") from None
+    return processor
+
+
+def _check_loads(path: Path) -> None:
+    import tokenizers
+
+    try:
+        tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
+        raise SourceError(f"the model's {TOKENIZER} cannot follow: {str(error).splitlines()[0]}") from None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object as transformers does, indented by two."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

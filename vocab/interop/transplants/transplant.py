@@ -1,0 +1,231 @@
+"""`transplant`: a Hugging Face checkpoint follows its new vocabulary.
+
+Weights are never loaded: headers say where tensors are, tensors without rows of ids are copied as bytes, and embeddings
+and heads are written row by row. Shards stay as they are cut.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vocab.environment import versions
+from vocab.errors import SourceError, TargetError
+from vocab.formats.id_map import IdMap, read_id_map, read_json
+from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
+from vocab.interop.transplants.model_ids import IdChanges, with_new_ids, with_vocab_size
+from vocab.interop.transplants.model_staging import RECORD, check_out, staged_model
+from vocab.interop.transplants.model_tokenizer import check_source, write_json, write_tokenizer_files
+from vocab.interop.transplants.safetensors_file import BITS, SafetensorsFile, Tensor, header_bytes
+from vocab.interop.transplants.tensor_rows import RowPlan, RowWriter, copy_bytes, write_all
+from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, old_vocab_size, vocabulary_tensors
+from vocab.sizes import padded
+
+GENERATION = "generation_config.json"
+# Files beside the weights that stay true; licences must go with them.
+_KEPT_ENDINGS = (".py",)
+_KEPT_NAMES = ("preprocessor_config.json", "processor_config.json")
+_KEPT_BEGINNINGS = ("LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY")
+_MOST_PADDING = 1024  # rows beyond the ids, where no tokenizer says that the id map is the model's
+_SPARE_BYTES = 1 << 20  # for headers and settings
+Hear = Callable[[int, int], None]  # bytes written, bytes in all
+
+
+@dataclass(frozen=True)
+class Transplanted:
+    """What `transplant` did: the folder, and the record that stands there as transplant.json."""
+
+    out: Path
+    record: dict[str, Any]
+
+
+def transplant(
+    model: str | Path,
+    vocabulary_dir: str | Path,
+    out: str | Path,
+    *,
+    pad_to_multiple_of: int = 1,
+    force: bool = False,
+    on_progress: Hear | None = None,
+) -> Transplanted:
+    """Write the checkpoint in the folder `model` for the vocabulary that `vocab prune` wrote to `vocabulary_dir`.
+
+    Rows of kept tokens are copied bit by bit, a token new to the source starts from the mean of the source rows that
+    spell it, and rows up to the multiple, like new special tokens, from the mean of all kept rows. Every token id in
+    config.json and generation_config.json becomes the new one; tokenizer files are those of the new vocabulary with
+    roles, chat template and post-processor of the model's. `model` is only read, and `out` appears when it is whole.
+    `on_progress` hears of bytes written and bytes in all.
+
+    Raises SourceError when the model or the id map cannot be used or do not belong together, TargetError for a multiple
+    below 1, OutputError when `out` may not or cannot be written.
+    """
+    model, vocabulary_dir, out = Path(model), Path(vocabulary_dir), Path(out)
+    started = time.perf_counter()
+    if pad_to_multiple_of < 1:
+        raise TargetError(f"rows are padded to a multiple of 1 or more, not {pad_to_multiple_of}")
+    job = _Job(model, vocabulary_dir, pad_to_multiple_of)
+    check_out(out, [model, vocabulary_dir], force=force)
+    with staged_model(out, job.n_bytes + _SPARE_BYTES) as staging:
+        job.write(staging, on_progress or (lambda done, total: None))
+        record = job.record() | {"seconds": time.perf_counter() - started, "versions": versions()}
+        record["files"] = sorted(p.name for p in staging.iterdir() if not p.name.startswith("."))
+        write_json(staging / RECORD, record)
+    return Transplanted(out, record)
+
+
+class _Job:
+    """One transplant: all is read and checked when it is made, so that nothing is written for what cannot be."""
+
+    def __init__(self, model: Path, vocabulary: Path, multiple_of: int) -> None:
+        self.model, self.vocabulary, self.multiple_of = model, vocabulary, multiple_of
+        self.checkpoint: Checkpoint = open_checkpoint(model)
+        self.ids: IdMap = read_id_map(vocabulary)
+        config = self.checkpoint.config
+        tensors = [tensor for file in self.checkpoint.files for tensor in file.tensors]
+        self.places = {one.tensor.name: one for one in vocabulary_tensors(tensors, config, self.ids.n_old)}
+        self.n_checked = check_source(model, vocabulary, self.ids)
+        self._check_padding()
+        self.old_size, self.new_size = old_vocab_size(config), padded(self.ids.n_new, multiple_of)
+        self.plan = RowPlan([*self.ids.rows(), *[()] * (self.new_size - self.ids.n_new)])
+        self.changes = IdChanges()
+        self.settings = {CONFIG: self._settings(CONFIG)}
+        if (model / GENERATION).is_file():
+            self.settings[GENERATION] = self._settings(GENERATION)
+        self.layouts = [(file, self._layout(file)) for file in self.checkpoint.files]
+
+    def _settings(self, name: str) -> dict[str, Any]:
+        content = with_new_ids(read_json(self.model / name), name, self.ids, self.changes)
+        return with_vocab_size(content, self.old_size, self.new_size)
+
+    def _check_padding(self) -> None:
+        """Many rows more than ids, and no tokenizer beside them: the id map is likely another model's."""
+        n_rows = max(place.n_rows for place in self.places.values())
+        if self.n_checked is None and n_rows - self.ids.n_old >= _MOST_PADDING:
+            raise SourceError(
+                f"the embedding in {self.model} has {n_rows:,} rows and {self.ids.source} only {self.ids.n_old:,} ids: "
+                "put the model's tokenizer.json beside it, so that it can be seen whether they belong together"
+            )
+
+    def _layout(self, file: SafetensorsFile) -> list[Tensor]:
+        """The tensors of a new file: wide elements first, so that each begins where its elements may."""
+        end, found = 0, []
+        for tensor in sorted(file.tensors, key=lambda tensor: -BITS[tensor.dtype]):
+            place, shape, n_bytes = self.places.get(tensor.name), tensor.shape, tensor.n_bytes
+            if place:
+                # A probe without files: it refuses what cannot be written before anything is.
+                writer = RowWriter(place, self.plan, -1, 0, lambda n: None)
+                shape, n_bytes = writer.new_shape, writer.n_bytes
+            found.append(Tensor(tensor.name, tensor.dtype, shape, end, end + n_bytes))
+            end += n_bytes
+        return found
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all new tensors."""
+        return sum(tensor.n_bytes for _, layout in self.layouts for tensor in layout)
+
+    def write(self, staging: Path, hear: Hear) -> None:
+        """Write weights, settings and tokenizer files."""
+        done, total = 0, self.n_bytes
+
+        def more(n_bytes: int) -> None:
+            nonlocal done
+            done += n_bytes
+            hear(done, total)
+
+        for name, content in self.settings.items():
+            write_json(staging / name, content)
+        write_tokenizer_files(self.model, self.vocabulary, staging)
+        for path in sorted(self.model.iterdir()):
+            if path.is_file() and _stays(path.name):
+                shutil.copyfile(path, staging / path.name)
+        for file, layout in self.layouts:
+            _write_file(file, layout, self.places, self.plan, staging / file.path.name, more)
+        if self.checkpoint.index_metadata is not None:
+            write_json(staging / INDEX, self._index())
+
+    def _index(self) -> dict[str, Any]:
+        """The index of shards, with the new total size."""
+        names = sorted((t.name, file.path.name) for file, layout in self.layouts for t in layout)
+        metadata = {**(self.checkpoint.index_metadata or {}), "total_size": self.n_bytes}
+        if "total_parameters" in metadata:
+            metadata["total_parameters"] = sum(
+                t.n_bytes * 8 // BITS[t.dtype] for _, layout in self.layouts for t in layout
+            )
+        return {"metadata": metadata, "weight_map": dict(names)}
+
+    def record(self) -> dict[str, Any]:
+        """What was done, as JSON types."""
+        ids = self.ids
+        return {
+            "model": self.model.resolve().name,
+            "source": ids.source,
+            "tokens_compared_with_the_model": self.n_checked,
+            "vocab_size": {"old": self.old_size, "new": self.new_size},
+            "rows": {
+                "kept": len(ids.kept),
+                "spelt": len(ids.added),
+                "new_special": ids.n_new - len(ids.kept) - len(ids.added),
+                "padding": self.new_size - ids.n_new,
+            },
+            "multiple_of": self.multiple_of,
+            "tensors": [self._touched(t) for _, layout in self.layouts for t in layout if t.name in self.places],
+            "ids": self.changes.changed,
+            "notes": self.changes.notes,
+            "left_out": sorted(p.name for p in self.model.iterdir() if not _is_used(p.name, self.checkpoint)),
+            "n_bytes": {"old": self.checkpoint.n_bytes, "new": self.n_bytes},
+        }
+
+    def _touched(self, tensor: Tensor) -> dict[str, Any]:
+        old = self.places[tensor.name]
+        return {
+            "name": tensor.name,
+            "dtype": tensor.dtype,
+            "axis": old.axis,
+            "old_shape": list(old.tensor.shape),
+            "new_shape": list(tensor.shape),
+        }
+
+
+def _stays(name: str) -> bool:
+    return name.endswith(_KEPT_ENDINGS) or name in _KEPT_NAMES or name.startswith(_KEPT_BEGINNINGS)
+
+
+def _is_used(name: str, checkpoint: Checkpoint) -> bool:
+    """Whether a file of the model is in the result, as it is or anew."""
+    anew = {CONFIG, GENERATION, INDEX, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
+    anew |= {"chat_template.jinja", "chat_template.json", "additional_chat_templates"}
+    return name in anew or _stays(name) or name in {file.path.name for file in checkpoint.files}
+
+
+def _write_file(
+    file: SafetensorsFile,
+    layout: list[Tensor],
+    places: dict[str, VocabularyTensor],
+    plan: RowPlan,
+    path: Path,
+    hear: Callable[[int], None],
+) -> None:
+    """Write one shard: rows of tensors that follow the vocabulary, and runs of the others in one copy each."""
+    old = {tensor.name: tensor for tensor in file.tensors}
+    with file.path.open("rb", buffering=0) as reading, path.open("wb", buffering=0) as writing:
+        source, sink = reading.fileno(), writing.fileno()
+        write_all(sink, header_bytes(layout, file.metadata))
+        begin = end = 0  # of a run of tensors that are copied as they are
+        for tensor in layout:
+            was, place = old[tensor.name], places.get(tensor.name)
+            if place is None and was.begin == end:
+                end = was.end
+                continue
+            copy_bytes(source, sink, file.data_start + begin, end - begin, hear)
+            begin = end = was.begin
+            if place is None:
+                end = was.end
+            else:
+                RowWriter(place, plan, source, file.data_start, hear).write_to(sink)
+                begin = end = was.end
+        copy_bytes(source, sink, file.data_start + begin, end - begin, hear)

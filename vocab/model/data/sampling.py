@@ -1,0 +1,96 @@
+"""Which tokens a step trains on: a pure function of seed, step and rank, so that resuming needs no state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.errors import TrainingError
+from vocab.model.data.shards import TokenStream
+
+_N_ROUNDS = 4
+_U64 = np.uint64
+
+
+def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Splitmix64's finaliser (Steele et al. 2014)."""
+    x = (x ^ (x >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> _U64(27))) * _U64(0x94D049BB133111EB)
+    return x ^ (x >> _U64(31))
+
+
+def permuted(positions: npt.NDArray[np.int64], n: int, seed: int) -> npt.NDArray[np.int64]:
+    """Images of positions 0 … n - 1 under a permutation that the seed names, without a table.
+
+    A Feistel network over the next even number of bits, walked until it comes back below n (Black & Rogaway 2002).
+    """
+    half = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
+    mask = _U64((1 << half) - 1)
+    keys = _mixed(np.arange(1, _N_ROUNDS + 1, dtype=np.uint64) * _U64(0x9E3779B97F4A7C15) + _U64(seed & (2**64 - 1)))
+    found = positions.astype(np.uint64)
+    outside = np.ones(found.shape, dtype=np.bool_)
+    while outside.any():
+        left, right = found[outside] >> _U64(half), found[outside] & mask
+        for key in keys:
+            left, right = right, left ^ (_mixed(right + key) & mask)
+        found[outside] = (left << _U64(half)) | right
+        outside = found >= _U64(n)
+    return found.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences of one micro-batch, int64 (B, T): what goes in, what comes next, and the document of each token."""
+
+    ids: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Sequences of `n_seq` tokens and the one after, cut end to end from a stream and shuffled anew each epoch.
+
+    Raises TrainingError when the stream is shorter than one sequence.
+    """
+
+    stream: TokenStream
+    n_seq: int
+    masked: bool = False  # number the documents, so that attention can stay inside them
+
+    def __post_init__(self) -> None:
+        if self.n_sequences < 1:
+            raise TrainingError(
+                f"the corpus has {len(self.stream):,} tokens, fewer than one sequence of {self.n_seq:,} and the token "
+                "after it: give more text or lower --seq"
+            )
+
+    @property
+    def n_sequences(self) -> int:
+        """Sequences in an epoch."""
+        return (len(self.stream) - 1) // self.n_seq
+
+    def sequence(self, position: int, seed: int) -> int:
+        """The sequence at a position of training, counted over all epochs."""
+        epoch, within = divmod(position, self.n_sequences)
+        return int(permuted(np.array([within]), self.n_sequences, seed + 0x632BE59B * epoch)[0])
+
+    def batch(self, first: int, n: int, seed: int) -> Batch:
+        """The sequences at positions first … first + n - 1."""
+        return self.at([self.sequence(k, seed) * self.n_seq for k in range(first, first + n)])
+
+    def at(self, firsts: list[int]) -> Batch:
+        """The sequences that begin at these tokens."""
+        rows = np.stack([self.stream.read(k, self.n_seq + 1) for k in firsts])
+        numbers = None
+        if self.masked:
+            numbers = np.stack([self.stream.document_numbers(k, self.n_seq) for k in firsts])
+        return Batch(rows[:, :-1], rows[:, 1:], numbers)
+
+
+def rank_positions(first: int, n: int, rank: int, world: int) -> tuple[int, int]:
+    """Position and number of the sequences of one rank among `n` from `first` on; `world` must divide n."""
+    share = n // world
+    return first + rank * share, share

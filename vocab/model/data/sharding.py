@@ -1,0 +1,124 @@
+"""Encode a corpus into token shards, blocks on every core, in the order of the corpus."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.corpus.batch import EncodingErrors
+from vocab.corpus.blocks import Block
+from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
+from vocab.corpus.readers import Reading, list_sources, read_blocks
+from vocab.errors import CorpusError
+from vocab.formats.staging import staged_folder
+from vocab.model.data.shards import ShardFacts, ShardWriter, Side, end_of_text, fingerprint, write_facts
+from vocab.vocabulary import Vocabulary
+
+# llm.c's header counts tokens in an int32; files of this many are also handy to copy.
+SHARD_TOKENS = 100_000_000
+SIDES: tuple[Side, Side] = ("train", "held_out")
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Documents of one block: ids end to end with end-of-text before each, and where and how long each is."""
+
+    ids: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]  # int64[n_documents + 1]
+    n_bytes: npt.NDArray[np.int64]
+    held_out: npt.NDArray[np.bool_]
+    n_skipped: int
+    n_repaired: int
+    n_stored_bytes: int
+
+    def side(self, held_out: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Ids, starts and bytes of the documents of one side, as `ShardWriter.add` takes them."""
+        chosen = self.held_out == held_out
+        sizes = np.diff(self.starts)
+        ids = self.ids[np.repeat(chosen, sizes)]
+        return ids, np.cumsum(sizes[chosen]) - sizes[chosen], self.n_bytes[chosen]
+
+
+def encode_block(block: Block, vocabulary: Vocabulary, errors: EncodingErrors, end: int | None) -> _Encoded:
+    """Documents of a block that are not empty, encoded."""
+    batch = block.batch(errors)
+    sizes = np.diff(batch.starts)
+    kept = sizes > 0
+    starts = np.concatenate([batch.starts[:-1][kept], batch.starts[-1:]])
+    ids, firsts = np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
+    if kept.any():
+        ids, firsts = vocabulary.encode_documents(batch.text, starts)
+    if end is not None:
+        ids = np.insert(ids, firsts[:-1], end).astype(np.int32)
+        firsts = firsts + np.arange(firsts.size)
+    return _Encoded(
+        ids, firsts, sizes[kept], are_held_out(batch)[kept], batch.n_skipped, batch.n_repaired, block.n_stored_bytes
+    )
+
+
+def make_shards(
+    vocabulary: Vocabulary,
+    corpus: Sequence[str],
+    out: Path,
+    *,
+    how: Reading | None = None,
+    n_threads: int = 1,
+    shard_tokens: int = SHARD_TOKENS,
+    force: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> ShardFacts:
+    """Write the shards of a corpus to a folder, all or nothing; a document is held out by the rule of `vocab count`.
+
+    `on_progress` hears the bytes on disk that each block took. Raises CorpusError for a corpus that cannot be read or
+    is empty, OutputError for a folder that may not be written.
+    """
+    how = how or Reading()
+    vocabulary.encoder  # noqa: B018 - built once, before threads need it
+    with staged_folder(out, force=force) as staging:
+        n_ids = vocabulary.max_id + 1
+        writers = {side: ShardWriter(staging, side, n_ids, shard_tokens) for side in SIDES}
+        n_skipped = n_repaired = 0
+        for done in _encoded(vocabulary, corpus, how, n_threads):
+            for side, writer in writers.items():
+                writer.add(*done.side(side == "held_out"))
+            n_skipped, n_repaired = n_skipped + done.n_skipped, n_repaired + done.n_repaired
+            if on_progress:
+                on_progress(done.n_stored_bytes)
+        for writer in writers.values():
+            writer.flush()
+        facts = ShardFacts(
+            vocabulary=vocabulary.source.name,
+            fingerprint=fingerprint(vocabulary),
+            n_ids=n_ids,
+            end_of_text=end_of_text(vocabulary),
+            held_out_rule=HELD_OUT_RULE,
+            corpus=list(corpus),
+            train=tuple(writers["train"].files),
+            held_out=tuple(writers["held_out"].files),
+            n_documents_skipped=n_skipped,
+            n_documents_repaired=n_repaired,
+        )
+        if not facts.train:
+            raise CorpusError(f"corpus {', '.join(corpus)} has no document to train on: give more text")
+        write_facts(staging, facts)
+    return facts
+
+
+def _encoded(vocabulary: Vocabulary, corpus: Sequence[str], how: Reading, n_threads: int) -> Iterator[_Encoded]:
+    """Encoded blocks in the order of the corpus, a few of them under way at a time."""
+    sources = [source for place in corpus for source in list_sources(place)]
+    end = end_of_text(vocabulary)
+    waiting: deque[Future[_Encoded]] = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        for block in read_blocks(sources, how):
+            waiting.append(pool.submit(encode_block, block, vocabulary, how.encoding_errors, end))
+            if len(waiting) > 2 * n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,139 @@
+"""Trained models as folders that Hugging Face transformers (and what reads its files) loads, and back.
+
+RoPE models are `LlamaForCausalLM`; ALiBi models are a small class of ours whose file goes along (`trust_remote_code`).
+Rows of the embedding are those of the vocabulary, unpadded.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vocab.errors import TrainingError
+from vocab.formats.folder import safe_name, write_files
+from vocab.model.data.shards import end_of_text
+from vocab.model.export import alibi_transformers
+from vocab.model.network.config import ModelConfig
+from vocab.model.network.decoder import Decoder
+from vocab.model.training.parallel import whole
+from vocab.vocabulary import Vocabulary
+
+_WEIGHTS, _CONFIG, _OURS = "model.safetensors", "config.json", "vocab_decoder"
+
+
+def llama_names(config: ModelConfig) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+    """Our names, the names in Llama of their parts from the first row on, and the rows of each part."""
+    kv_width = config.n_kv_heads * config.head_dim
+    yield "embedding.weight", ("model.embed_tokens.weight",), (config.n_ids,)
+    for k in range(config.n_layers):
+        ours, theirs = f"blocks.{k}.", f"model.layers.{k}."
+        yield ours + "attention_norm.weight", (theirs + "input_layernorm.weight",), (config.width,)
+        parts = tuple(f"{theirs}self_attn.{name}_proj.weight" for name in "qkv")
+        yield ours + "attention.qkv.weight", parts, (config.width, kv_width, kv_width)
+        yield ours + "attention.out.weight", (theirs + "self_attn.o_proj.weight",), (config.width,)
+        yield ours + "ffn_norm.weight", (theirs + "post_attention_layernorm.weight",), (config.width,)
+        parts = tuple(f"{theirs}mlp.{name}_proj.weight" for name in ("gate", "up"))
+        yield ours + "ffn.gate_up.weight", parts, (config.ffn_width, config.ffn_width)
+        yield ours + "ffn.down.weight", (theirs + "mlp.down_proj.weight",), (config.width,)
+    yield "norm.weight", ("model.norm.weight",), (config.width,)
+    if not config.tied:
+        yield "head.weight", ("lm_head.weight",), (config.n_ids,)
+
+
+def llama_config(config: ModelConfig, end: int | None) -> dict[str, Any]:
+    """The content of config.json; `end` is the id of the token between documents."""
+    content: dict[str, Any] = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": config.n_ids,
+        "hidden_size": config.width,
+        "intermediate_size": config.ffn_width,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "head_dim": config.head_dim,
+        "max_position_embeddings": config.max_seq,
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_base,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": config.tied,
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "torch_dtype": "float32",
+        _OURS: asdict(config),
+    }
+    if config.position == "alibi":
+        module = Path(alibi_transformers.__file__).stem
+        content |= {
+            "architectures": ["AlibiForCausalLM"],
+            "model_type": "vocab_alibi",
+            "auto_map": {
+                "AutoConfig": f"{module}.AlibiConfig",
+                "AutoModelForCausalLM": f"{module}.AlibiForCausalLM",
+            },
+        }
+    return content
+
+
+def export(decoder: Decoder, vocabulary: Vocabulary, directory: Path, *, write: bool = True) -> None:
+    """Write weights, configuration and tokenizer to a folder that exists.
+
+    Every process of a sharded model takes part, and the one with `write` writes. A vocabulary that tokenizer.json
+    cannot hold (holes in its ids, ungreedy) goes along in the files that can.
+    """
+    weights = {name: whole(weight.detach()).cpu() for name, weight in decoder.named_parameters()}
+    if not write:
+        return
+    tensors: dict[str, Tensor] = {}
+    for name, parts, rows in llama_names(decoder.config):
+        pieces = torch.split(weights[name], list(rows))
+        tensors |= {part: piece.contiguous().clone() for part, piece in zip(parts, pieces, strict=True)}
+    save_file(tensors, directory / _WEIGHTS, metadata={"format": "pt"})
+    content = llama_config(decoder.config, end_of_text(vocabulary))
+    (directory / _CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if decoder.config.position == "alibi":
+        shutil.copy(alibi_transformers.__file__, directory)
+    _write_tokenizer(vocabulary, directory)
+
+
+def _write_tokenizer(vocabulary: Vocabulary, directory: Path) -> None:
+    from vocab.formats.tiktoken_file import write_tiktoken
+
+    name = safe_name(vocabulary.source.name)
+    if vocabulary.max_id == vocabulary.n_ids - 1:
+        write_files(vocabulary, directory, name)
+    else:
+        write_tiktoken(vocabulary, directory, name)
+
+
+def load_export(directory: Path) -> Decoder:
+    """The decoder of a folder that `export` wrote; raises TrainingError when it is missing, damaged or of others."""
+    try:
+        content = json.loads((directory / _CONFIG).read_text(encoding="utf-8"))
+        tensors = load_file(directory / _WEIGHTS)
+    except OSError as error:
+        name = getattr(error, "filename", None) or directory
+        raise TrainingError(f"{name} cannot be read: name the folder `model` of a run of `vocab train`") from None
+    except (ValueError, SafetensorError) as error:
+        raise TrainingError(f"{directory} holds a damaged model: {error}") from None
+    if _OURS not in content:
+        raise TrainingError(f"{directory} holds a model that `vocab train` did not write")
+    decoder = Decoder(ModelConfig(**content[_OURS]))
+    weights = dict(decoder.named_parameters())
+    with torch.no_grad():
+        for name, parts, _ in llama_names(decoder.config):
+            if missing := [part for part in parts if part not in tensors]:
+                raise TrainingError(f"{directory / _WEIGHTS} lacks {missing[0]}")
+            weights[name].copy_(torch.cat([tensors[part] for part in parts]))
+    return decoder

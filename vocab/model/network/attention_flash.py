@@ -1,0 +1,74 @@
+"""flash-attn 2 and flash-attn-4, where they are installed."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor
+
+from vocab.model.network.attention import Situation, missing
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def _refusal(situation: Situation, least_capability: tuple[int, int]) -> str | None:
+    """Why no flash kernel fits, None when one does."""
+    if situation["device"].type != "cuda":
+        return "it needs an NVIDIA GPU"
+    if torch.cuda.get_device_capability(situation["device"]) < least_capability:
+        return f"it needs compute capability {least_capability[0]}.{least_capability[1]} or higher"
+    if situation["dtype"] not in _HALF:
+        return f"it needs float16 or bfloat16, not {situation['dtype']}"
+    if situation["documents"]:
+        return "masks of documents are not built for it: use flex"
+    if situation["head_dim"] % 8 or situation["head_dim"] > 256:
+        return f"it needs heads of a multiple of 8 up to 256, not {situation['head_dim']}"
+    return None
+
+
+class FlashAttention2:
+    """The package flash-attn (Dao 2023, arXiv 2307.08691); ALiBi by its own slopes."""
+
+    name = "flash-attn-2"
+
+    def supports(self, **situation: Unpack[Situation]) -> str | None:
+        absent = missing("flash_attn.flash_attn_interface", "pip install flash-attn (needs nvcc)")
+        return absent or _refusal(situation, (8, 0))
+
+    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+        return slopes
+
+    def __call__(
+        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
+    ) -> Tensor:
+        from flash_attn.flash_attn_interface import flash_attn_func
+
+        inputs = (x.transpose(1, 2) for x in (q, k, v))  # (B, T, H, D)
+        mixed: Tensor = flash_attn_func(*inputs, causal=causal, alibi_slopes=state)
+        return mixed.transpose(1, 2)
+
+
+class FlashAttention4:
+    """The package flash-attn-4, whose kernels are written in CuTe's Python."""
+
+    name = "flash-attn-4"
+
+    def supports(self, **situation: Unpack[Situation]) -> str | None:
+        if absent := missing("flash_attn.cute", "pip install --pre flash-attn-4"):
+            return absent
+        if situation["position"] == "alibi":
+            return "ALiBi is not built for it: use sdpa-alibi or flex"
+        return _refusal(situation, (9, 0))
+
+    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+        return None
+
+    def __call__(
+        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
+    ) -> Tensor:
+        from flash_attn.cute import flash_attn_func
+
+        mixed = flash_attn_func(*(x.transpose(1, 2) for x in (q, k, v)), causal=causal)
+        first: Tensor = mixed[0] if isinstance(mixed, tuple) else mixed
+        return first.transpose(1, 2)

@@ -1,0 +1,53 @@
+"""What a benchmark writes: one JSON object a row, each with its hardware, versions and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vocab.errors import OutputError
+from vocab.model.network.config import ModelConfig
+from vocab.model.timing.bench import BenchSettings, Timing
+from vocab.model.timing.machine import hardware, training_versions
+from vocab.model.timing.throughput import MFU_FORMULA, Peak
+
+
+def json_row(
+    timing: Timing,
+    config: ModelConfig,
+    settings: BenchSettings,
+    top: Peak,
+    bytes_per_token: Mapping[int, float],
+    device: torch.device,
+) -> dict[str, Any]:
+    """A row: the timing, what follows from it, and all that it depends on.
+
+    `bytes_per_token` of a size, where it is known, gives bytes a second.
+    """
+    rate = settings.n_tokens / timing.seconds
+    of_text = bytes_per_token.get(timing.n_ids)
+    return {
+        **asdict(timing),
+        "tokens_per_second": rate,
+        "bytes_per_second": None if of_text is None else rate * of_text,
+        "share_of_peak": timing.flops / timing.seconds / top.flops,
+        "peak": asdict(top),
+        "flops_formula": MFU_FORMULA if settings.part == "step" else "6 × ids × width × tokens",
+        "model": asdict(config.with_fields({"n_ids": timing.n_ids})),
+        "settings": {**asdict(settings), "dtype": str(settings.dtype)},
+        "hardware": hardware(device),
+        "versions": training_versions(),
+    }
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as JSON lines; raises OutputError when the file cannot be written."""
+    try:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,146 @@
+"""Checkpoints: written beside and renamed when whole, verified by digest when read, never unpickled.
+
+A checkpoint is a folder `step-00000100` of safetensors written through torch.distributed.checkpoint, `state.json`, and
+`whole.json` with the sha256 of each. Tensors are the weights and AdamW's two moments by parameter name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from vocab.errors import OutputError, TrainingError
+from vocab.model.network.head import LanguageModel
+from vocab.model.training.parallel import Workers
+
+_WHOLE, _STATE = "whole.json", "state.json"
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_KEEP = 2  # whole checkpoints that are kept
+# torch tells every run of one process that it is one.
+warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
+
+
+def training_tensors(model: LanguageModel, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights and moments by name; moments that do not exist yet are made, as zeros."""
+    found: dict[str, Tensor] = {}
+    for name, weight in model.named_parameters():
+        found[f"weight.{name}"] = weight.detach()
+        state = optimiser.state[weight]
+        if not state:
+            state["step"] = torch.tensor(0.0, device=weight.device if weight.is_cuda else None)
+            state |= {moment: torch.zeros_like(weight, requires_grad=False) for moment in _MOMENTS}
+        for moment in _MOMENTS:
+            found[f"{moment}.{name}"] = state[moment]
+    return found
+
+
+class Checkpoints:
+    """The checkpoints of a run, in one folder; one process writes in the background while training goes on."""
+
+    def __init__(self, directory: Path, workers: Workers) -> None:
+        self.directory = directory
+        self._workers = workers
+        self._writing: threading.Thread | None = None
+        self._failure: Exception | None = None
+
+    def save(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Write a checkpoint after `step` steps; raises OutputError when an earlier one could not be written."""
+        self.finish()
+        if self._workers.group is not None:
+            self._write(step, tensors, state)
+            return
+        copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+        self._writing = threading.Thread(target=self._write_guarded, args=(step, copies, state), daemon=False)
+        self._writing.start()
+
+    def wait(self) -> None:
+        """Wait until what was begun is written, or has failed: nothing is written after this."""
+        if self._writing is not None:
+            self._writing.join()
+            self._writing = None
+
+    def finish(self) -> None:
+        """Wait until what was begun is written; raises OutputError when it could not be."""
+        self.wait()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise OutputError(f"{self.directory} cannot be written: {failure}") from failure
+
+    def _write_guarded(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        try:
+            self._write(step, tensors, state)
+        except Exception as error:  # noqa: BLE001 - of another thread: told by `finish`
+            self._failure = error
+
+    def _write(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        part = self.directory / f".part-{step:08d}"
+        if self._workers.is_first:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+        self._workers.wait()
+        writer = HuggingFaceStorageWriter(str(part), save_distributed=True)
+        save(tensors, storage_writer=writer, no_dist=self._workers.group is None)
+        self._workers.wait()
+        if self._workers.is_first:
+            (part / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+            digests = {path.name: _sha256(path) for path in sorted(part.iterdir())}
+            (part / _WHOLE).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+            target = self.directory / f"step-{step:08d}"
+            shutil.rmtree(target, ignore_errors=True)
+            part.rename(target)
+            for old in self._folders()[_KEEP:]:
+                shutil.rmtree(old, ignore_errors=True)
+        self._workers.wait()
+
+    def _folders(self) -> list[Path]:
+        """Folders of checkpoints, newest first."""
+        return sorted(self.directory.glob("step-*"), reverse=True)
+
+    def newest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The newest whole checkpoint and its state, or None; damaged ones are skipped with a warning."""
+        self.finish()
+        for folder in self._folders():
+            if damage := damage_of(folder):
+                warnings.warn(f"checkpoint {folder} is skipped: {damage}", stacklevel=2)
+                continue
+            state: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+            return folder, state
+        return None
+
+    def load(self, folder: Path, tensors: dict[str, Tensor]) -> None:
+        """Copy a checkpoint into tensors of the same names and shapes; raises TrainingError when they differ."""
+        try:
+            reader = HuggingFaceStorageReader(str(folder))
+            load(tensors, storage_reader=reader, no_dist=self._workers.group is None)
+        except (CheckpointException, RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise TrainingError(f"checkpoint {folder} does not fit the model: {reason}") from None
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, None when it is whole."""
+    try:
+        digests = json.loads((folder / _WHOLE).read_text(encoding="utf-8"))
+        if _STATE not in digests:
+            return "whole.json names no state"
+        wrong = next((name for name, digest in digests.items() if _sha256(folder / name) != digest), None)
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{getattr(error, 'filename', None) or _WHOLE} cannot be read"
+    return f"{wrong} is damaged" if wrong else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

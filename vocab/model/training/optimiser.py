@@ -1,0 +1,24 @@
+"""AdamW in one kernel; matrices decay, norms do not."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from vocab.model.training.settings import TrainSettings
+
+
+def adamw(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
+    """Fused AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over all parameters of a model."""
+    weights = list(model.parameters())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), fused=True)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Use this learning rate from now on."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate

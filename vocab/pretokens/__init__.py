@@ -1,0 +1,1 @@
+"""Pre-tokens with counts, the form in which every text is priced: tables, counts, sorted rows."""

@@ -1,0 +1,188 @@
+"""The objective of pruning as a lattice with counts, and the lower bound that prices of its edges prove.
+
+Choosing K tokens so that the corpus needs the fewest is an integer programme: one path a segment through its lattice,
+each edge open only if its token is kept, at most K kept. Give each edge a price λ ≥ 0, to be paid by whoever uses the
+edge and refunded for kept tokens. However the prices are chosen, no K tokens need fewer than
+
+    Σ shortest path of each segment at (count + λ) an edge  −  the K largest sums of a token's prices
+
+tokens (Lagrangian relaxation; Geoffrion 1974). Tokens that are always kept have no prices and do not count. Since no
+inference method needs fewer tokens than the shortest paths, the bound holds for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.arrays import frozen
+from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.pretokens.counts import PretokenCounts
+from vocab.pretokens.table import PretokenTable
+from vocab.prune.bound import dual_kernels
+from vocab.threads import shard_bounds
+
+# Prices are whole multiples of 1 / unit token; the unit is made smaller only where sums would not fit into 63 bits.
+_FINEST_UNIT = 1024
+_MOST = 2**61
+# Fixed, so that sums of floats do not depend on the number of threads.
+_N_SHARDS = 16
+
+T = TypeVar("T")
+Alive = npt.NDArray[np.bool_]
+Shards = list[tuple[int, int]]
+
+
+class Crew:
+    """Threads that stay for many short passes over fixed shards."""
+
+    def __init__(self, n_threads: int) -> None:
+        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+
+    def run(self, work: Callable[[int, int], T], shards: Sequence[tuple[int, int]]) -> list[T]:
+        """`work(first, last)` of each shard; results in shard order."""
+        if self._pool is None:
+            return [work(a, b) for a, b in shards]
+        return list(self._pool.map(work, *zip(*shards, strict=True))) if shards else []
+
+    @staticmethod
+    def shards(starts: npt.NDArray[np.int64]) -> Shards:
+        """Runs of about equal weight of things whose weights end at starts[1:]."""
+        return shard_bounds(starts, _N_SHARDS)
+
+
+@dataclass(frozen=True)
+class EdgePrices:
+    """Prices above 0 of a lattice's edges: edge numbers (int64, rising) and multiples of 1 / unit token (int64)."""
+
+    edges: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
+    unit: int
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A proven lower bound: numerator / unit tokens, and the prices that prove it."""
+
+    numerator: int
+    prices: EdgePrices
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that any choice needs at least: the bound rounded up, as tokens are whole."""
+        return -(-self.numerator // self.prices.unit)
+
+    def gap(self, tokens: int) -> float:
+        """Tokens above the bound as a share of it."""
+        return tokens / self.tokens - 1 if self.tokens > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is to be minimised: tokens of `counts` under least-tokens, over choices of `n_select` candidates.
+
+    Memory: 4 bytes an edge and 8 a byte of the lattice of distinct segments; `bound` takes 9 bytes an edge more.
+
+    Attributes:
+        blob: distinct segments end to end, uint8.
+        lattice: the places of tokens in them; pre-tokens are cut only where no token crosses, so sums are exact.
+        counts: occurrences of each segment, int64.
+        is_free: tokens that are always kept, single bytes among them, bool[n_tokens].
+        n_select: how many of the other tokens may be kept.
+        crew: threads to work on it; no result depends on how many.
+    """
+
+    blob: npt.NDArray[np.uint8]
+    lattice: Lattice
+    counts: npt.NDArray[np.int64]
+    is_free: Alive
+    n_select: int
+    crew: Crew
+
+    @classmethod
+    def build(
+        cls, trie: TokenTrie, counts: PretokenCounts, protected: Alive, n_keep: int, n_threads: int = 1
+    ) -> Objective:
+        """The objective of keeping `n_keep` of the trie's tokens, the protected ones (bool[n_tokens]) among them."""
+        cut = Segments.build(trie, counts.blob, counts.starts, counts.counts, n_threads=n_threads)
+        table = PretokenTable()  # a segment may be a whole pre-token and a part of others
+        table.add(cut.blob, cut.starts[1:], cut.counts.astype(np.uint64))
+        lattice = Lattice.build(trie, table.blob, table.starts, n_threads)
+        n_free = int(np.count_nonzero(protected))
+        return cls(
+            table.blob,
+            lattice,
+            frozen(table.counts.astype(np.int64)),
+            frozen(protected),
+            n_keep - n_free,
+            Crew(n_threads),
+        )
+
+    @property
+    def shards(self) -> Shards:
+        """Runs of segments."""
+        return Crew.shards(self.lattice.starts)
+
+    @property
+    def unit(self) -> int:
+        """Parts of a token that prices are multiples of."""
+        most = int((self.counts * np.diff(self.lattice.starts)).sum()) + 1
+        return max(1, min(_FINEST_UNIT, 1 << max(0, (_MOST // most).bit_length() - 1)))
+
+    def tokens(self, alive: Alive) -> int:
+        """Tokens under least-tokens when only the tokens in `alive` (single bytes among them) exist."""
+        parts = self.crew.run(
+            lambda a, b: dual_kernels.least_tokens_alone(self.lattice, self.counts, frozen(alive), a, b), self.shards
+        )
+        return int(sum(parts))
+
+    def bound(self, prices: EdgePrices) -> tuple[Bound, npt.NDArray[np.bool_]]:
+        """The lower bound that the prices prove, in whole numbers, and edges on shortest paths, bool[n_edges].
+
+        Raises ValueError for a price below 0 or on an edge of a token that is always kept.
+        """
+        tokens = self.lattice.edge_tokens[prices.edges]
+        if prices.values.size and (prices.values.min() < 0 or self.is_free[tokens].any()):
+            raise ValueError("a price is below 0 or stands on a token that is always kept")
+        costs = np.zeros(self.lattice.n_edges, dtype=np.int64)
+        costs[prices.edges] = prices.values
+        used = np.zeros(self.lattice.n_edges, dtype=np.bool_)
+        parts = self.crew.run(
+            lambda a, b: dual_kernels.shortest_paths(self.lattice, self.counts, prices.unit, frozen(costs), a, b, used),
+            self.shards,
+        )
+        sums = np.zeros(self.is_free.size, dtype=np.int64)
+        np.add.at(sums, tokens, prices.values)
+        largest = np.sort(sums)[::-1][: self.n_select]
+        return Bound(int(sum(parts)) - int(largest.sum()), prices), used
+
+    def spread(self, prices: EdgePrices, factor: Fraction = Fraction(1)) -> npt.NDArray[np.int64]:
+        """The bounds that prices times a factor prove for each number of candidates kept, in 1 / `prices.unit` token.
+
+        int64[n_candidates + 1], at [k] for k candidates besides those always kept. The same prices bound every choice,
+        however many it keeps; they are first lowered where a shortest path does not need them, so the entry at
+        `n_select` is at least what `bound` proves. Where sums might not fit into 63 bits the prices count as 0.
+        """
+        costs = np.zeros(self.lattice.n_edges, dtype=np.int64)
+        costs[prices.edges] = prices.values * factor.numerator // factor.denominator
+        total = self._tightened(costs, prices.unit)
+        if float(costs.sum(dtype=np.float64)) >= _MOST:
+            costs[:] = 0
+            total = self._tightened(costs, prices.unit)
+        sums = np.zeros(self.is_free.size, dtype=np.int64)
+        np.add.at(sums, self.lattice.edge_tokens, costs)
+        largest = np.sort(sums[~self.is_free])[::-1]
+        return np.asarray(total - np.concatenate([[0], np.cumsum(largest)]))
+
+    def _tightened(self, costs: npt.NDArray[np.int64], unit: int) -> int:
+        """Lower prices of all edges (int64, changed) to what shortest paths need; returns the sum of those paths."""
+        parts = self.crew.run(
+            lambda a, b: dual_kernels.tighten_prices(self.lattice, self.counts, unit, costs, a, b), self.shards
+        )
+        return int(sum(parts))

@@ -1,0 +1,1 @@
+"""Tokens of a corpus at every vocabulary size."""

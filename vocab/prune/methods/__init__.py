@@ -1,0 +1,1 @@
+"""Methods that choose tokens, and the prices they go by."""

@@ -1,0 +1,142 @@
+"""Exact prices of tokens, kept up to date while tokens are dropped and revived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.arrays import frozen
+from vocab.encoding import inference
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
+from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.pretokens.counts import PretokenCounts
+from vocab.threads import run_shards, shard_bounds
+
+# Longer segments are priced in pieces of this many bytes: pricing one is quadratic in its length.
+MAX_PRICED_BYTES = 128
+
+T = TypeVar("T")
+
+
+class PriceBook:
+    """What each token is worth under an inference method, given which tokens are alive.
+
+    The price of a live token is how many more tokens the corpus needs when it alone is dropped; the gain of a
+    dropped one, how many fewer when it alone is revived. Both are exact, may be negative under merges, and after a
+    change only the pre-tokens that the change can touch are encoded again.
+
+    Arrays are in the order of ranks, which is that of the trie until `reorder`; `tokens` says which token of the trie
+    has each rank.
+
+    Memory: 4 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
+    a token a thread.
+    """
+
+    def __init__(self, trie: TokenTrie, counts: PretokenCounts, method: InferenceMethod, n_threads: int = 1) -> None:
+        table = (counts.blob, counts.starts, counts.counts)
+        cut = Segments.build(trie, *table, MAX_PRICED_BYTES, n_threads, keep_whole=method in LOOKS_AHEAD)
+        n_tokens = trie.lengths.size
+        self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
+        self.counts = cut.counts
+        self.tokens = np.arange(n_tokens, dtype=np.int64)
+        self.alive = np.ones(n_tokens, dtype=np.bool_)
+        self.prices = np.zeros(n_tokens, dtype=np.int64)
+        self.total_tokens = 0
+        self._method = METHOD_CODES[method]
+        self._shards = shard_bounds(cut.starts, n_threads)
+        self._pending = np.ones(cut.counts.size, dtype=np.bool_)
+        self._ledger = inference.new_ledger(self._method, cut.starts)
+        self._price_pending()
+
+    @property
+    def n_alive(self) -> int:
+        """Live tokens."""
+        return int(np.count_nonzero(self.alive))
+
+    def change(self, *, drop: npt.NDArray[np.int64] | None = None, revive: npt.NDArray[np.int64] | None = None) -> None:
+        """Drop live tokens and revive dropped ones, given by id, and bring all prices up to date."""
+        dropped, revived = np.zeros_like(self.alive), np.zeros_like(self.alive)
+        if drop is not None:
+            dropped[drop] = True
+        if revive is not None:
+            revived[revive] = True
+        self.alive[dropped] = False
+        self.alive[revived] = True
+        run_shards(
+            lambda a, b: inference.mark_affected(
+                self.lattice, dropped, revived, self._ledger.signatures, a, b, self._pending
+            ),
+            self._shards,
+        )
+        self._price_pending()
+
+    def reorder(self, order: npt.NDArray[np.int64]) -> None:
+        """Give the tokens new ranks: the one that had rank order[k] gets rank k (a permutation, int64[n_tokens]).
+
+        Raises ValueError unless the method is merges, the only one that asks for ranks.
+        """
+        if self._method != inference.MERGES:
+            raise ValueError("only merges go by rank")
+        ranks = np.empty(order.size, dtype=np.int32)
+        ranks[order] = np.arange(order.size, dtype=np.int32)
+        self.lattice = self.lattice._replace(
+            edge_tokens=frozen(ranks[self.lattice.edge_tokens]), lengths=frozen(self.lattice.lengths[order])
+        )
+        self.tokens, self.alive = self.tokens[order], self.alive[order]
+        self.prices = np.zeros_like(self.prices)
+        self._ledger = inference.new_ledger(self._method, self.lattice.starts)
+        self._pending[:] = True
+        self.total_tokens = 0
+        self._price_pending()
+
+    def run_runs(self, work: Callable[[int, int], T], run_bytes: int | None = None) -> list[T]:
+        """`work(first, last)` on runs of pre-tokens, a thread each or of about `run_bytes`; results in their order."""
+        n_bytes = int(self.lattice.starts[-1])
+        runs = shard_bounds(self.lattice.starts, n_bytes // run_bytes + 1) if run_bytes else self._shards
+        with ThreadPoolExecutor(len(self._shards)) as pool:
+            return list(pool.map(work, *zip(*runs, strict=True)))
+
+    def gains(self, candidates: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Tokens saved by reviving each candidate alone, int64[n_tokens]; live tokens have none."""
+        wanted = candidates & ~self.alive
+
+        def work(a: int, b: int) -> npt.NDArray[np.int64]:
+            gains = np.zeros(self.alive.size, dtype=np.int64)
+            inference.revival_gains(
+                self._method,
+                self.lattice,
+                self.alive.copy(),
+                self.counts,
+                self._ledger.sizes,
+                wanted,
+                a,
+                b,
+                gains,
+            )
+            return gains
+
+        return sum(run_shards(work, self._shards), np.zeros(self.alive.size, dtype=np.int64))
+
+    def _price_pending(self) -> None:
+        def work(a: int, b: int) -> tuple[int, npt.NDArray[np.int64]]:
+            prices = np.zeros(self.alive.size, dtype=np.int64)
+            change = inference.price_pretokens(
+                self._method,
+                self.lattice,
+                self.alive.copy(),
+                self.counts,
+                self._pending,
+                a,
+                b,
+                self._ledger,
+                prices,
+            )
+            return change, prices
+
+        for change, prices in run_shards(work, self._shards):
+            self.total_tokens += int(change)
+            self.prices += prices
