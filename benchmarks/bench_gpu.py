@@ -39,7 +39,7 @@ HEAD_SIZES = [32_000, 32_768, 32_769, 32_776, 32_832, 31_999, 33_792, 33_920]
 MINUTES = 9.0
 
 
-def bench_attention(n_heads: int, head_dim: int, n_seq: int, batch: int, repeats: int) -> list[dict[str, Any]]:
+def bench_attention(n_heads: int, head_dim: int, seq_len: int, batch: int, repeats: int) -> list[dict[str, Any]]:
     """Rows of every back end that can, forward and both passes, and of the others with the reason why not."""
     rows: list[dict[str, Any]] = []
     for position in ("rope", "alibi"):
@@ -54,12 +54,12 @@ def bench_attention(n_heads: int, head_dim: int, n_seq: int, batch: int, repeats
             if reason:
                 rows.append({"kind": "attention", "name": name, "position": position, "reason": reason} | row_facts())
                 continue
-            state = backend.prepare(heads=n_heads, max_seq=n_seq, slopes=slopes, device=DEVICE)
+            state = backend.prepare(heads=n_heads, max_seq=seq_len, slopes=slopes, device=DEVICE)
             for both in (False, True):
-                shape = (batch, n_heads, n_seq, head_dim)
+                shape = (batch, n_heads, seq_len, head_dim)
                 q, k, v = (torch.randn(shape, device=DEVICE, dtype=DTYPE, requires_grad=both) for _ in range(3))
                 calls[f"{name}, {'both passes' if both else 'forward'}"] = attend(backend, q, k, v, state, both=both)
-        rows += _attention_rows(calls, position, [batch, n_heads, n_seq, head_dim], repeats)
+        rows += _attention_rows(calls, position, [batch, n_heads, seq_len, head_dim], repeats)
     return rows
 
 
@@ -114,10 +114,10 @@ def show_attention(rows: list[dict[str, Any]]) -> None:
     show("Attention", ["", "ms", ""], cells, machine("torch"))
 
 
-def bench_head(sizes: list[int], batch: int, n_seq: int, cycles: int, name: str, head: str) -> list[dict[str, Any]]:
+def bench_head(sizes: list[int], batch: int, seq_len: int, cycles: int, name: str, head: str) -> list[dict[str, Any]]:
     """Rows of the head alone over sizes."""
-    settings = BenchSettings(batch=batch, n_seq=n_seq, head=head, dtype=DTYPE, cycles=cycles)
-    config, top = preset(name, max_seq=n_seq), peak(DEVICE)
+    settings = BenchSettings(batch=batch, seq_len=seq_len, head=head, dtype=DTYPE, cycles=cycles)
+    config, top = preset(name, max_seq=seq_len), peak(DEVICE)
     timings = bench_sizes(config, sizes, sizes[0], settings, DEVICE)
     return [{"kind": "head"} | json_row(one, config, settings, top, {}, DEVICE) for one in timings]
 

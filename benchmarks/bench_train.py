@@ -157,7 +157,7 @@ def _bench_steps(
             "preset": name,
             "n_parameters": config.n_parameters,
             "sequences": batch,
-            "n_seq": config.max_seq,
+            "seq_len": config.max_seq,
             "compiled": compiled,
             "head": head if peer == "vocab" else "plain",
             "dtype": str(DTYPE),
@@ -190,7 +190,7 @@ def show_steps(rows: list[dict[str, Any]]) -> None:
         cells.append(
             [
                 f"{row['preset']}, {row['name']}",
-                f"{row['sequences']} × {row['n_seq']}",
+                f"{row['sequences']} × {row['seq_len']}",
                 f"{row['tokens_per_second']:,.0f}",
                 f"{middle:.3f} ({low:.3f} to {high:.3f})",
                 f"{row['speed_against_transformers_by_cpu_seconds'][0]:.3f}",

@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 from statistics import fmean
 
+from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts, count_documents
 from vocab.corpus.documents import read_documents
-from vocab.encoding.encoder import InferenceMethod
 from vocab.formats import load
 from vocab.pretokens.counts import merge
 from vocab.prune import prune

@@ -11,7 +11,7 @@ from vocab.cli.app import app
 from vocab.prune import prune
 from vocab.prune.frontier.neighbours import along_sizes
 from vocab.sizes import SizeFacts, padded, parameter_bytes, size_facts, sizes_near
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 
 @given(st.integers(1, 2**70))
@@ -95,7 +95,7 @@ def test_memory_of_embedding_and_head():
 @pytest.fixture(scope="module")
 def source(cl100k):
     tokens = list(cl100k.tokens())[:3000]
-    return Vocabulary.from_tokens(tokens, cl100k.pattern, {"<end>": 3000}, source=Source("first-3000"))
+    return Vocabulary.from_tokens(tokens, cl100k.pattern, {"<end>": 3000}, provenance=Provenance("first-3000"))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vocab.errors import SourceError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 PATTERN = SplitPattern(CL100K_REGEX)
 TOKENS = [*SINGLE_BYTES, b"he", b"ll", b" w", b"ld"]
@@ -57,7 +57,7 @@ def test_it_is_frozen():
 def test_equality_is_by_content():
     special = {"<|end|>": 260}
     held = vocabulary(special_tokens=special)
-    assert held == vocabulary(special_tokens=dict(special), source=Source("elsewhere", "abc"))
+    assert held == vocabulary(special_tokens=dict(special), provenance=Provenance("elsewhere", "abc"))
     assert held == vocabulary(special_tokens=special, pattern=SplitPattern(PATTERN.portable))
     assert held != vocabulary()
     assert held != vocabulary(special_tokens={"<|end|>": 261})

@@ -12,8 +12,9 @@ Nothing heavy is imported until a name is used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts, count
@@ -51,7 +52,7 @@ __all__ = [
     "load",
 ]
 
-_HOMES = {
+_HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error")), "vocab.errors") | {
     "CorpusCounts": "vocab.corpus.counting",
     "count": "vocab.corpus.counting",
     "PretokenCounts": "vocab.pretokens.counts",
@@ -59,13 +60,4 @@ _HOMES = {
     "SplitPattern": "vocab.splitting",
     "Vocabulary": "vocab.vocabulary",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'vocab' has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "vocab.errors")), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     import tiktoken
     import tokenizers
 
-    from vocab.encoding.encoder import Encoder, InferenceMethod
+    from vocab.choices import InferenceMethod
+    from vocab.encoding.encoder import Encoder
     from vocab.encoding.unigram import Scores
 
 
 @dataclass(frozen=True)
-class Source:
+class Provenance:
     """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read.
 
     `format` names the kind of file ("tekken" …), so that the same kind can be written again, and `extras` holds what
@@ -69,7 +70,7 @@ class Vocabulary:
     special_tokens: Mapping[str, int]
     pattern: SplitPattern
     inference: InferenceMethod = "merges"
-    source: Source = field(default=Source("unnamed"))
+    provenance: Provenance = field(default=Provenance("unnamed"))
     first_id: int = 0
     scores: npt.NDArray[np.floating[Any]] | None = None
     byte_fallback: bool = False
@@ -97,15 +98,15 @@ class Vocabulary:
         pattern: SplitPattern,
         special_tokens: Mapping[str, int] | None = None,
         inference: InferenceMethod = "merges",
-        source: Source = Source("unnamed"),
+        provenance: Provenance = Provenance("unnamed"),
         first_id: int = 0,
     ) -> Vocabulary:
         """A vocabulary from its tokens in rank order."""
         blob, starts = end_to_end(list(tokens))
-        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, source, first_id)
+        return cls(blob, starts, dict(special_tokens or {}), pattern, inference, provenance, first_id)
 
     def subset(
-        self, kept: npt.NDArray[np.int64], special: Sequence[str], inference: InferenceMethod, source: Source
+        self, kept: npt.NDArray[np.int64], special: Sequence[str], inference: InferenceMethod, provenance: Provenance
     ) -> Vocabulary:
         """The tokens of these ranks (int64[n_kept], in the order wanted) and special tokens of these texts, no holes.
 
@@ -124,10 +125,15 @@ class Vocabulary:
             starts=starts,
             special_tokens=ids,
             inference=inference,
-            source=source,
+            provenance=provenance,
             first_id=len(below),
             scores=None if self.scores is None else self.scores[kept],
         )
+
+    @property
+    def name(self) -> str:
+        """The name or path that it was loaded by."""
+        return self.provenance.name
 
     @property
     def n_tokens(self) -> int:
@@ -198,7 +204,7 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<Vocabulary {self.source.name}: {self.n_ids:,} ids, inference {self.inference}>"
+        return f"<Vocabulary {self.name}: {self.n_ids:,} ids, inference {self.inference}>"
 
     @property
     def preparation(self) -> str:
@@ -209,7 +215,7 @@ class Vocabulary:
         """Raise SourceError where tokens do not give text back, so that nothing can be made of the vocabulary."""
         if self.preparation:
             raise SourceError(
-                f"{self.source.name} is WordPiece, whose ids do not give text back: it is only measured, inspected and "
+                f"{self.name} is WordPiece, whose ids do not give text back: it is only measured, inspected and "
                 "compared (vocab eval, vocab inspect, vocab diff)"
             )
 
@@ -226,7 +232,7 @@ class Vocabulary:
             settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
             return Encoder(self.blob, self.starts, *settings)
         except ValueError as error:
-            raise SourceError(f"{self.source.name} cannot encode every text: {error}") from None
+            raise SourceError(f"{self.name} cannot encode every text: {error}") from None
 
     @property
     def _unigram_scores(self) -> Scores | None:
@@ -241,7 +247,7 @@ class Vocabulary:
     @property
     def _finds_user_defined(self) -> bool:
         """Whether user-defined pieces are looked for among the tokens, as under sentencepiece's Unigram."""
-        return self.inference == "unigram" and self.source.format == "sentencepiece"
+        return self.inference == "unigram" and self.provenance.format == "sentencepiece"
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.

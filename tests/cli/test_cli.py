@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 import vocab
 from vocab.cli import app
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / ("vocab.exe" if os.name == "nt" else "vocab")
 COMMAND = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-c", "from vocab.cli.app import main; main()"]
@@ -58,7 +58,9 @@ def work(tmp_path_factory, cl100k, real_text) -> Path:
     """A folder with a small source (quick to load), a corpus, and a result."""
     folder = tmp_path_factory.mktemp("cli")
     special = {"<|endoftext|>": 3000}
-    small = Vocabulary.from_tokens(list(cl100k.tokens())[:3000], cl100k.pattern, special, source=Source("small"))
+    small = Vocabulary.from_tokens(
+        list(cl100k.tokens())[:3000], cl100k.pattern, special, provenance=Provenance("small")
+    )
     small.save(folder / "small")
     (folder / "corpus.txt").write_text(real_text[:400_000], encoding="utf-8")
     parts = [real_text[k : k + 4000] for k in range(0, 400_000, 4000)]

@@ -8,14 +8,14 @@ import pytest
 
 from vocab.cli import app
 from vocab.cli.corpora import place_and_weight
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, cl100k, real_text) -> Path:
     """A small source and two corpora: code, and sentences in many scripts."""
     made = tmp_path_factory.mktemp("counts")
-    small = Vocabulary.from_tokens(list(cl100k.tokens())[:2000], cl100k.pattern, source=Source("small"))
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:2000], cl100k.pattern, provenance=Provenance("small"))
     small.save(made / "small")
     for name, text in (("code", real_text[:200_000]), ("other", real_text[-100_000:])):
         lines = [json.dumps({"text": text[k : k + 3000]}) for k in range(0, len(text), 3000)]

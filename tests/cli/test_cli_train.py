@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from vocab.cli.app import app
 from vocab.errors import OutputError, TrainingError, VocabError
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 SHAPE = ["width=16", "n_layers=1", "n_heads=2", "n_kv_heads=1", "ffn_width=16", "max_seq=32"]
 SHAPE = [part for field in SHAPE for part in ("--model", field)]
@@ -29,7 +29,7 @@ def vocab(*arguments):
 def work(tmp_path_factory, cl100k, real_text):
     folder = tmp_path_factory.mktemp("train")
     special = {"<|endoftext|>": 500}
-    small = Vocabulary.from_tokens(list(cl100k.tokens())[:500], cl100k.pattern, special, source=Source("small"))
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:500], cl100k.pattern, special, provenance=Provenance("small"))
     small.save(folder / "small")
     documents = [real_text[k : k + 800] for k in range(0, 60_000, 800)]
     (folder / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))

@@ -15,7 +15,7 @@ from vocab.model.timing import bench
 from vocab.model.network.config import preset
 
 {setting}
-settings = bench.BenchSettings(batch=2, n_seq=256, part="step")
+settings = bench.BenchSettings(batch=2, seq_len=256, part="step")
 call = bench.calls_for_sizes(preset("micro"), [16384], settings, torch.device("cpu"))["16384"]
 for _ in range(5):
     call()

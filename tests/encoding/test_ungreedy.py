@@ -28,7 +28,7 @@ from vocab.formats.tokenmonster_yaml import WHOLE_TEXT_REGEX, read_tokenmonster_
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune import prune
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 WHOLE_TEXT = SplitPattern(WHOLE_TEXT_REGEX)
 TARGET = 2000
@@ -193,7 +193,7 @@ def test_a_cut_corpus_is_refused(cl100k, tmp_path):
 
 def test_all_of_cl100k_comes_back(cl100k, tmp_path):
     special = dict(cl100k.special_tokens)
-    whole = ungreedy(cl100k.tokens(), cl100k.pattern, special_tokens=special, source=Source("cl100k"))
+    whole = ungreedy(cl100k.tokens(), cl100k.pattern, special_tokens=special, provenance=Provenance("cl100k"))
     (path,) = whole.save(tmp_path / "out")
     assert vocab.load(path) == vocab.load(tmp_path / "out") == whole
     assert vocab.load(path).source.name == "cl100k"

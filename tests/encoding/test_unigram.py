@@ -23,7 +23,7 @@ from vocab.encoding.unigram import TextEncoder
 from vocab.errors import SourceError
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 USER_DEFINED = ["<user>", "[INST]", "[[INST]"]
 NESTED = ["x<user>y", "<user> y", "[INST][INST]<user", "[[INST] [[[INST]", "a [INST]", "<user>"]
@@ -168,8 +168,8 @@ def models(draw, steps: int = 8) -> Vocabulary:
 def vocabulary_of(texts: list[str], scores: list[float], pattern: SplitPattern) -> Vocabulary:
     tokens = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
     special = {"<unk>": 0, "<s>": 1, "</s>": 2}
-    source = Source("random", format="sentencepiece")
-    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "unigram", source, 3)
+    provenance = Provenance("random", format="sentencepiece")
+    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "unigram", provenance, 3)
     return replace(vocabulary, scores=np.array([0.0] * 256 + scores, np.float32), byte_fallback=True, unknown="<unk>")
 
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 import vocab
 from vocab.errors import SourceError
 from vocab.prune import prune
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 # Name of the file in the folder, and the others that it needs beside it.
 FILES = {
@@ -34,7 +34,7 @@ def originals(tmp_path_factory, cl100k) -> dict[str, dict[str, bytes]]:
     """A small file of each format, with what it needs beside it, by name."""
     place = tmp_path_factory.mktemp("originals")
     special = {"<|endoftext|>": 300}
-    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special, source=Source("small"))
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special, provenance=Provenance("small"))
     small.save(place / "a")
     replace(small, inference="ungreedy").save(place / "b")
     replace(small, inference="least-tokens").save(place / "least")

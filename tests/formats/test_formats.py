@@ -23,10 +23,10 @@ import vocab
 from vocab.errors import OutputError, SourceError
 from vocab.formats import named
 from vocab.formats.byte_alphabet import BYTE_TO_CHARACTER, to_bytes, to_characters
-from vocab.formats.staging import staged_folder
 from vocab.prune.card import _LOADING
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import staged_folder
 
 METHODS = [method for method in ALL_METHODS if method != "ungreedy"]  # no tokenizer.json: test_ungreedy.py
 N_TOKENS = 31_995
@@ -44,7 +44,7 @@ class Written:
 
     @property
     def name(self) -> str:
-        return self.vocabulary.source.name
+        return self.vocabulary.name
 
     def peer_ids(self, text: str) -> list[int]:
         return self.peer.encode(as_tiktoken_reads(text), add_special_tokens=False).ids
@@ -64,7 +64,7 @@ def smaller(source: Vocabulary, inference: str) -> Vocabulary:
     kept = sorted([*singles, *first, *rng.sample(others, N_TOKENS - len(singles) - len(first))])
     special = {text: N_TOKENS + k for k, text in enumerate(SPECIAL)}
     tokens = [source[k] for k in kept]
-    return Vocabulary.from_tokens(tokens, source.pattern, special, inference, Source("half-32000"))
+    return Vocabulary.from_tokens(tokens, source.pattern, special, inference, Provenance("half-32000"))
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -264,7 +264,7 @@ def test_no_id_is_missing_or_twice(written):
 
 def test_without_special_tokens(cl100k, tmp_path):
     tokens = list(cl100k.tokens())[:1000]
-    plain = Vocabulary.from_tokens(tokens, cl100k.pattern, source=Source("plain"))
+    plain = Vocabulary.from_tokens(tokens, cl100k.pattern, provenance=Provenance("plain"))
     plain.save(tmp_path / "plain")
     assert vocab.load(tmp_path / "plain") == plain
     assert vocab.load(tmp_path / "plain/plain.tiktoken") == plain
@@ -284,7 +284,7 @@ def test_small_vocabularies_have_the_same_ids(method, small):
 
 
 def test_a_name_that_is_no_file_name_is_made_one(tmp_path):
-    odd = Vocabulary.from_tokens(SINGLE_BYTES, SplitPattern(GPT2_REGEX), source=Source("../a b/c:d"))
+    odd = Vocabulary.from_tokens(SINGLE_BYTES, SplitPattern(GPT2_REGEX), provenance=Provenance("../a b/c:d"))
     names = [path.name for path in odd.save(tmp_path / "out")]
     assert names[-2:] == ["c-d.tiktoken", "c-d.json"]
 
@@ -313,7 +313,7 @@ def test_the_byte_alphabet_is_gpt2s():
 def test_cl100k_base_needs_no_network(no_network, cl100k):
     loaded = vocab.load("cl100k_base")
     assert loaded == cl100k
-    assert loaded.source == Source("cl100k_base", named.CL100K_SHA256)
+    assert loaded.source == Provenance("cl100k_base", named.CL100K_SHA256)
     assert loaded.pattern.regex == CL100K_REGEX
 
 
@@ -396,7 +396,9 @@ def test_the_packages_file_is_checked_against_its_digest(change, monkeypatch, tm
 def pair(tmp_path) -> Path:
     """A good pair of files, to be damaged."""
     tokens = [*SINGLE_BYTES, b"ab", b"abc", b" a"]
-    Vocabulary.from_tokens(tokens, SplitPattern(GPT2_REGEX), {"<|end|>": 259}, source=Source("t")).save(tmp_path / "t")
+    Vocabulary.from_tokens(tokens, SplitPattern(GPT2_REGEX), {"<|end|>": 259}, provenance=Provenance("t")).save(
+        tmp_path / "t"
+    )
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         (tmp_path / "t" / name).unlink()
     return tmp_path / "t/t.tiktoken"
@@ -405,7 +407,7 @@ def pair(tmp_path) -> Path:
 def test_a_pair_of_files_is_read_from_path_or_folder(pair):
     loaded = vocab.load(pair)
     assert loaded == vocab.load(pair.parent) == vocab.load(str(pair))
-    assert loaded.source == Source("t", hashlib.sha256(pair.read_bytes()).hexdigest(), "tiktoken")
+    assert loaded.source == Provenance("t", hashlib.sha256(pair.read_bytes()).hexdigest(), "tiktoken")
     assert loaded.encode("abc<|end|>", allow_special=True) == [257, 259]
 
 
@@ -550,7 +552,7 @@ def test_a_trained_byte_level_bpe_has_the_same_ids(pattern, tmp_path, real_text,
     loaded = vocab.load(stored(peer, tmp_path / "own"))
     assert loaded.n_ids == peer.get_vocab_size()
     assert dict(loaded.special_tokens) == {"<|endoftext|>": loaded.n_tokens, "<|pad|>": loaded.n_tokens + 1}
-    assert loaded.source.name == "own"
+    assert loaded.name == "own"
     as_tiktoken = loaded.to_tiktoken()
     for text in [real_text[:300_000], *nasty]:
         ids = loaded.encode(text, allow_special=True)
@@ -745,7 +747,7 @@ def test_missing_bytes_are_named_when_used(tmp_path):
 # All or nothing
 
 
-TINY = Vocabulary.from_tokens(SINGLE_BYTES, SplitPattern(GPT2_REGEX), source=Source("tiny"))
+TINY = Vocabulary.from_tokens(SINGLE_BYTES, SplitPattern(GPT2_REGEX), provenance=Provenance("tiny"))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -895,10 +897,10 @@ def test_versions_of_peers_are_those_of_the_rules():
 def test_what_stands_beside_tokens_is_carried(tmp_path, cl100k):
     """Templates with names in a list, one in a file before it, one with CRLF; roles whose token is gone are not."""
     special = {"<|end|>": 300, "<|start|>": 301}
-    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special, source=Source("small"))
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special, provenance=Provenance("small"))
     folder = tmp_path / "a"
     small.save(folder)
-    assert vocab.load(folder).source.extras["hugging_face"]["model_max_length"] == 10**18
+    assert vocab.load(folder).provenance.extras["hugging_face"]["model_max_length"] == 10**18
     named = [{"name": "default", "template": "{{ 1 }}"}, {"name": "rag", "template": "{{ 2 }}"}]
     config = json.loads((folder / "tokenizer_config.json").read_text())
     config |= {
@@ -946,13 +948,13 @@ def test_damaged_files_beside_a_tokenizer(name, content, tmp_path, cl100k):
 def test_a_template_is_not_put_into_tekken_json(tmp_path):
     tokens = [bytes([b]) for b in range(256)] + [b"ab"]
     beside = {"hugging_face": {"chat_template": "{{ 1 }}", "in_file": True, "roles": {"bos_token": "<s>"}}}
-    source = Source("small", None, "tekken", beside | {"version": "v7", "image": {"x": 1}})
+    provenance = Provenance("small", None, "tekken", beside | {"version": "v7", "image": {"x": 1}})
     special = {"<unk>": 0, "<s>": 1}
-    small = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=source, first_id=2)
+    small = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, provenance=provenance, first_id=2)
     small.save(tmp_path / "a")
     written = json.loads((tmp_path / "a/tekken.json").read_text())
     assert ("hugging_face" in written, written["image"], written["config"]["version"]) == (False, {"x": 1}, "v7")
     assert (tmp_path / "a/chat_template.jinja").read_text() == "{{ 1 }}"
     assert json.loads((tmp_path / "a/tokenizer_config.json").read_text())["bos_token"] == "<s>"
     (tmp_path / "a/tekken.json").write_text(json.dumps(written | {"hugging_face": 5}))
-    assert "hugging_face" not in vocab.load(tmp_path / "a/tekken.json").source.extras
+    assert "hugging_face" not in vocab.load(tmp_path / "a/tekken.json").provenance.extras

@@ -53,7 +53,7 @@ def test_llama_ranks_are_known_by_their_digest(name, real_text, nasty):
     """llama-models builds the same encoding, special tokens included."""
     tokenizer = importlib.import_module(f"llama_models.{name}.tokenizer").Tokenizer(llama_file(name))
     loaded = vocab.load(llama_file(name))
-    assert (loaded.source.name, loaded.n_ids, loaded.max_id) == (name, LLAMAS[name], LLAMAS[name] - 1)
+    assert (loaded.name, loaded.n_ids, loaded.max_id) == (name, LLAMAS[name], LLAMAS[name] - 1)
     assert dict(loaded.special_tokens) == tokenizer.special_tokens
     assert loaded.pattern.has_kernel
     for text in texts_for(loaded, real_text, nasty):
@@ -209,7 +209,7 @@ def test_a_repository_is_read_from_the_cache(tmp_path, monkeypatch, smaller_tekk
     monkeypatch.setattr(hub, "_CACHE", str(tmp_path))
     loaded = vocab.load("org/small-tekken")
     assert loaded == smaller_tekken[0].vocabulary
-    assert loaded.source.name == "small-tekken"
+    assert loaded.name == "small-tekken"
     with pytest.raises(SourceError, match="nor a Hugging Face repository that is cached"):
         vocab.load("org/unknown")
 

@@ -23,7 +23,7 @@ from vocab.errors import SourceError, TargetError
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.prune import prune
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 V1 = "tokenizer.model.v1"
 V3 = "mistral_instruct_tokenizer_240323.model.v3"
@@ -65,7 +65,7 @@ def some_texts(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list
 
 
 def test_sentencepiece_has_the_same_ids(mistral, real_text, nasty):
-    peer = sentencepiece.SentencePieceProcessor(model_file=str(mistral_file(mistral.source.name)))
+    peer = sentencepiece.SentencePieceProcessor(model_file=str(mistral_file(mistral.name)))
     assert mistral.n_ids == peer.vocab_size() == mistral.max_id + 1
     for text in [*some_texts(mistral, real_text, nasty), *mistral.special_tokens]:
         assert mistral.encode(text) == peer.encode(text), text
@@ -83,7 +83,7 @@ def test_a_written_model_is_read_back_the_same(mistral, tmp_path):
     mistral.save(tmp_path / "out")
     assert vocab.load(tmp_path / "out/tokenizer.model") == mistral
     assert to_proto(vocab.load(tmp_path / "out/tokenizer.model")) == (tmp_path / "out/tokenizer.model").read_bytes()
-    peer = sentencepiece.SentencePieceProcessor(model_file=str(mistral_file(mistral.source.name)))
+    peer = sentencepiece.SentencePieceProcessor(model_file=str(mistral_file(mistral.name)))
     ours = mistral.to_sentencepiece()
     assert [ours.id_to_piece(k) for k in range(mistral.n_ids)] == [peer.id_to_piece(k) for k in range(mistral.n_ids)]
     assert [ours.get_score(k) for k in range(771, 32_000)] == [peer.get_score(k) for k in range(771, 32_000)]
@@ -120,7 +120,7 @@ def models(draw) -> Vocabulary:
     scores = draw(st.lists(st.integers(-6, 0), min_size=len(texts), max_size=len(texts)))
     tokens = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
     special = {"<unk>": 0, "<s>": 1, "</s>": 2}
-    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "scored-merges", Source("random"), 3)
+    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "scored-merges", Provenance("random"), 3)
     return replace(vocabulary, scores=np.array([0.0] * 256 + scores, np.float32), byte_fallback=True, unknown="<unk>")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from vocab.encoding.encoder import InferenceMethod
+from vocab.choices import InferenceMethod
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.methods.pricing import PriceBook
 from vocab.vocabulary import Vocabulary

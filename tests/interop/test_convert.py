@@ -20,7 +20,7 @@ from vocab.interop.conversion.reshape import as_byte_level, as_scored_pieces, nu
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 SOURCES = ["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "tekken"]
 EXACT = {
@@ -51,7 +51,9 @@ def offline(monkeypatch):
 def sources(cl100k) -> dict[str, Vocabulary]:
     """A vocabulary of about 2,000 ids for each inference method, and one with its special tokens first."""
     special = {"<|endoftext|>": 1800}
-    small = Vocabulary.from_tokens(list(cl100k.tokens())[:1800], cl100k.pattern, special, source=Source("small"))
+    small = Vocabulary.from_tokens(
+        list(cl100k.tokens())[:1800], cl100k.pattern, special, provenance=Provenance("small")
+    )
     found = {method: replace(small, inference=method) for method in SOURCES[:4]}
     mistral, tekken = vocab.load(mistral_file("tokenizer.model.v1")), vocab.load(mistral_file("tekken_240718.json"))
     found["scored-merges"] = prune(mistral, 2200, method="rank").vocabulary
@@ -112,7 +114,9 @@ def test_the_map_of_ids_goes_to_tokens_of_the_same_bytes(sources, tmp_path):
 
 def test_holes_get_names_and_every_id_stays(cl100k, tmp_path):
     special = {"<|a|>": 1001, "<|b|>": 1004}
-    source = Vocabulary.from_tokens(list(cl100k.tokens())[:1000], cl100k.pattern, special, source=Source("holes"))
+    source = Vocabulary.from_tokens(
+        list(cl100k.tokens())[:1000], cl100k.pattern, special, provenance=Provenance("holes")
+    )
     result = convert(source, "tokenizer.json", tmp_path / "out")
     assert result.named_holes == 3
     assert result.vocabulary.special_tokens == special | {f"<|unused_{k}|>": k for k in (1000, 1002, 1003)}

@@ -18,7 +18,7 @@ from vocab.errors import OutputError, SourceError, TargetError
 from vocab.interop.serving.draft import draft_of_most_used, draft_of_result
 from vocab.interop.serving.draft_file import load_draft, write_draft
 from vocab.prune import Candidates, prune
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 SPECIAL = {"<|endoftext|>": 3000, "<|end|>": 3005}  # ids may have holes
 FORMATS = ["eagle3", "sglang"]
@@ -27,7 +27,7 @@ FORMATS = ["eagle3", "sglang"]
 @pytest.fixture(scope="module")
 def target(cl100k):
     tokens = list(cl100k.tokens())[:3000]
-    return Vocabulary.from_tokens(tokens, cl100k.pattern, SPECIAL, source=Source("target", "ab" * 32))
+    return Vocabulary.from_tokens(tokens, cl100k.pattern, SPECIAL, provenance=Provenance("target", "ab" * 32))
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ def test_what_is_written_is_read_and_another_target_refused(file_format, folder,
     tokens = list(target.tokens())
     first, second = [k for k in draft.target_ids.tolist() if 260 < k < 3000][:2]
     tokens[first], tokens[second] = tokens[second], tokens[first]
-    other = Vocabulary.from_tokens(tokens, target.pattern, SPECIAL, source=Source("other"))
+    other = Vocabulary.from_tokens(tokens, target.pattern, SPECIAL, provenance=Provenance("other"))
     with pytest.raises(SourceError, match=r"of another target \(target, 3,006 ids\) than other \(3,006 ids\)"):
         load_draft(path, other)
-    smaller = Vocabulary.from_tokens(list(target.tokens())[:2000], target.pattern, source=Source("smaller"))
+    smaller = Vocabulary.from_tokens(list(target.tokens())[:2000], target.pattern, provenance=Provenance("smaller"))
     with pytest.raises(SourceError, match="of another target"):
         load_draft(path, smaller)
     before = path.read_bytes()

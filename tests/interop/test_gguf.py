@@ -19,7 +19,7 @@ from vocab.interop.serving.llama_cpp import CHECK_TEXT, check_hash, n_without_me
 from vocab.prune import prune
 from vocab.splitting import SplitPattern
 from vocab.splitting.patterns import GPT2_REGEX, O200K_REGEX, QWEN2_REGEX
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 gguf = pytest.importorskip("gguf")
 
@@ -112,7 +112,7 @@ def test_padding_of_a_model_and_its_chat_template(folder, tmp_path):
 def test_names_of_pre_tokenizers_and_tokens_that_need_whole_words(regex, pre, cl100k, tmp_path):
     """abc is there, and neither ab nor bc: only the look-up of whole words makes it."""
     tokens = [bytes([k]) for k in range(256)] + [b"th", b"the", b"xyz"]
-    small = Vocabulary.from_tokens(tokens, SplitPattern(regex), {"<|endoftext|>": 259}, source=Source("small"))
+    small = Vocabulary.from_tokens(tokens, SplitPattern(regex), {"<|endoftext|>": 259}, provenance=Provenance("small"))
     small.save(tmp_path / "small")
     made = write_gguf(tmp_path / "small", tmp_path / "x.gguf")
     assert (made.pre, read(tmp_path / "x.gguf")["tokenizer.ggml.pre"]) == (pre, pre)
@@ -126,7 +126,7 @@ def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkey
     with pytest.raises(SourceError, match="was made for least-tokens"):
         write_gguf(tmp_path / "least", tmp_path / "x.gguf")
     tokens = [bytes([k]) for k in range(256)]
-    Vocabulary.from_tokens(tokens, SplitPattern(r"\s+|\S+"), source=Source("odd")).save(tmp_path / "odd")
+    Vocabulary.from_tokens(tokens, SplitPattern(r"\s+|\S+"), provenance=Provenance("odd")).save(tmp_path / "odd")
     with pytest.raises(SourceError, match="name its pre-tokenizer with --pre"):
         write_gguf(tmp_path / "odd", tmp_path / "x.gguf")
     assert write_gguf(tmp_path / "odd", tmp_path / "odd.gguf", pre="whitespace").pre == "whitespace"

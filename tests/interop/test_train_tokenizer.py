@@ -41,7 +41,7 @@ def test_the_size_and_the_facts_are_those_asked_for(trained, corpus):
     assert report["corpus"]["n_bytes"] == counted.train.n_bytes
     assert report["corpus"]["n_documents_held_out"] == counted.tally.n_documents_held_out > 0
     assert report["seconds"] > 0
-    assert small.source.name == f"{report['style']}-style-{SIZE}"
+    assert small.name == f"{report['style']}-style-{SIZE}"
 
 
 def test_every_runtime_agrees_on_the_folder(trained, tmp_path):

@@ -11,7 +11,7 @@ from vocab.interop.transplants.float_rows import decode, encode
 from vocab.interop.transplants.safetensors_file import read_header
 from vocab.interop.transplants.transplant import transplant
 from vocab.prune import Candidates, prune
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -43,7 +43,7 @@ def offline(monkeypatch):
 @pytest.fixture(scope="module")
 def source(cl100k):
     tokens = list(cl100k.tokens())[:3000]
-    return Vocabulary.from_tokens(tokens, cl100k.pattern, SPECIAL, source=Source("small"))
+    return Vocabulary.from_tokens(tokens, cl100k.pattern, SPECIAL, provenance=Provenance("small"))
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_rounding_to_bfloat16_is_that_of_torch():
 
 def test_a_width_equal_to_the_vocabulary_is_told_apart_by_name(cl100k, tmp_path):
     """vocab_size = hidden_size = rows of MLP: only names can tell."""
-    source = Vocabulary.from_tokens(list(cl100k.tokens())[:500], cl100k.pattern, source=Source("tiny"))
+    source = Vocabulary.from_tokens(list(cl100k.tokens())[:500], cl100k.pattern, provenance=Provenance("tiny"))
     result = prune(source, 400, method="rank")
     result.save(tmp_path / "small")
     sizes = {"hidden_size": 500, "intermediate_size": 500, "num_attention_heads": 2, "head_dim": 8}

@@ -27,7 +27,7 @@ from vocab.interop.transplants.transplant import transplant
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor
 from vocab.prune import prune
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 N_OLD, N_NEW = 702, 500
 CONFIG = {"model_type": "llama", "vocab_size": N_OLD, "hidden_size": 8, "bos_token_id": None, "eos_token_id": 700}
@@ -39,7 +39,7 @@ def work(tmp_path_factory, cl100k) -> Path:
     folder = tmp_path_factory.mktemp("transplant")
     tokens = list(cl100k.tokens())[:700]
     special = {"<|endoftext|>": 700, "<|end|>": 701}
-    source = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("tiny"))
+    source = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, provenance=Provenance("tiny"))
     prune(source, N_NEW, method="frequency").save(folder / "small")
     source.save(folder / "model")
     (folder / "model/config.json").write_text(json.dumps(CONFIG))

@@ -11,7 +11,7 @@ from vocab.interop.conversion.hard_texts import HARD_TEXTS, texts_for
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 SOURCES = {"cl100k": None, "mistral": "tokenizer.model.v1", "tekken": "tekken_240718.json"}
 RUNTIMES = {
@@ -51,9 +51,9 @@ def test_a_tokenizer_json_that_differs_is_seen(tmp_path, cl100k):
     """The folder's ranks are those of another vocabulary with two tokens exchanged."""
     tokens = list(cl100k.tokens())[:2000]
     special = {"<|endoftext|>": 2000}
-    small = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("small"))
+    small = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, provenance=Provenance("small"))
     tokens[1000], tokens[1001] = tokens[1001], tokens[1000]
-    other = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("small"))
+    other = Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, provenance=Provenance("small"))
     small.save(tmp_path / "out")
     other.save(tmp_path / "other")
     (tmp_path / "out/small.tiktoken").write_bytes((tmp_path / "other/small.tiktoken").read_bytes())
@@ -110,7 +110,7 @@ def chatty(tmp_path, cl100k):
     """A folder with a template, written here, with the roles that its settings give it."""
     special = {"<|im_start|>": 2000, "<|im_end|>": 2001, "<|endoftext|>": 2002}
     tokens = list(cl100k.tokens())[:2000]
-    Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, source=Source("chatty")).save(
+    Vocabulary.from_tokens(tokens, SplitPattern(CL100K_REGEX), special, provenance=Provenance("chatty")).save(
         tmp_path / "chatty"
     )
     settings = json.loads((tmp_path / "chatty/tokenizer_config.json").read_text())

@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("part", ["head", "step"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_more_ids_take_longer_and_the_reference_as_long_as_itself(part, tied):
-    settings = BenchSettings(batch=4, n_seq=32, part=part, cycles=5)
+    settings = BenchSettings(batch=4, seq_len=32, part=part, cycles=5)
     rows = bench_sizes(CONFIG.with_fields({"tied": tied}), [256, 16384], 256, settings, CPU)
     assert [row.name for row in rows] == ["256", "16384", AA]
     assert rows[0].ratio == 1.0
@@ -55,21 +55,21 @@ def test_one_compiled_trunk_serves_all_sizes(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))  # traced all the same
     counters.clear()
-    settings = BenchSettings(batch=1, n_seq=8, part="step", compile=True, cycles=2)
+    settings = BenchSettings(batch=1, seq_len=8, part="step", compile=True, cycles=2)
     bench_sizes(CONFIG, [32, 48, 64], 32, settings, CPU)
     assert counters["stats"]["unique_graphs"] == 1
 
 
 def test_too_little_to_time_is_refused():
     with pytest.raises(TrainingError, match="two cycles"):
-        bench_sizes(CONFIG, [], 256, BenchSettings(batch=1, n_seq=8), CPU)
+        bench_sizes(CONFIG, [], 256, BenchSettings(batch=1, seq_len=8), CPU)
 
 
 def test_parts_of_a_step_are_all_there_and_the_step_is_taken():
     model = LanguageModel(Decoder(CONFIG))
     model.decoder.initialise(0)
     model.decoder.prepare(torch.float32)
-    optimiser = adamw(model, TrainSettings(n_tokens=10_000, n_seq=16, batch=2, micro_batch=2))
+    optimiser = adamw(model, TrainSettings(n_tokens=10_000, seq_len=16, batch=2, micro_batch=2))
     before = model.decoder.embedding.weight.clone()
     parts = time_by_part(model, optimiser, torch.randint(0, 64, (2, 17)), CPU, torch.float32)
     assert list(parts) == [

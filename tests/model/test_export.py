@@ -10,7 +10,7 @@ from vocab.model.export.transformers_folder import export, load_export
 from vocab.model.network.cache import KeyValueCache
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 CONFIG = ModelConfig(n_ids=1001, n_layers=2, n_heads=6, n_kv_heads=2, width=48, ffn_width=64, max_seq=32)
 IDS = torch.randint(0, 1001, (2, 32), generator=torch.Generator().manual_seed(0))
@@ -19,7 +19,7 @@ IDS = torch.randint(0, 1001, (2, 32), generator=torch.Generator().manual_seed(0)
 @pytest.fixture(scope="module")
 def small_vocabulary(cl100k):
     special = {"<|endoftext|>": 1000}
-    return Vocabulary.from_tokens(list(cl100k.tokens())[:1000], cl100k.pattern, special, source=Source("small"))
+    return Vocabulary.from_tokens(list(cl100k.tokens())[:1000], cl100k.pattern, special, provenance=Provenance("small"))
 
 
 def exported(tmp_path, vocabulary, **fields) -> Decoder:

@@ -21,7 +21,7 @@ from vocab.model.data.shards import (
     read_facts,
     token_bytes,
 )
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 TEXTS = ["", "Žluťoučký kůň", "one\n", "two words", "漢字 and 👩‍👩‍👧", "<|endoftext|> is text here"]
 
@@ -29,7 +29,7 @@ TEXTS = ["", "Žluťoučký kůň", "one\n", "two words", "漢字 and 👩‍�
 @pytest.fixture(scope="module")
 def small_vocabulary(cl100k):
     special = {"<|endoftext|>": 1000}
-    return Vocabulary.from_tokens(list(cl100k.tokens())[:1000], cl100k.pattern, special, source=Source("small"))
+    return Vocabulary.from_tokens(list(cl100k.tokens())[:1000], cl100k.pattern, special, provenance=Provenance("small"))
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from vocab.model.training.trainer import Cadence, Data, Stopped, Trainer
 
 CONFIG = ModelConfig(n_ids=64, n_layers=2, n_heads=2, n_kv_heads=1, width=16, ffn_width=24, max_seq=16, tied=True)
 SETTINGS = TrainSettings(
-    n_tokens=16 * 8 * 12, n_seq=16, batch=8, micro_batch=4, learning_rate=1e-2, batch_warmup=0.3, spike_window=5
+    n_tokens=16 * 8 * 12, seq_len=16, batch=8, micro_batch=4, learning_rate=1e-2, batch_warmup=0.3, spike_window=5
 )
 END = 63
 TOKEN_BYTES = np.where(np.arange(64) == END, 0, np.arange(64) % 5 + 1).astype(np.int32)
@@ -290,7 +290,7 @@ def test_marks_score_whole_documents_of_so_many_bytes():
 
 
 def test_the_batch_warms_up_and_the_learning_rate_rises_and_falls():
-    settings = TrainSettings(n_tokens=100_000, n_seq=10, batch=64, micro_batch=8, batch_warmup=0.1, warmup=0.05)
+    settings = TrainSettings(n_tokens=100_000, seq_len=10, batch=64, micro_batch=8, batch_warmup=0.1, warmup=0.05)
     sizes = np.diff(settings.plan.firsts)
     assert sizes[0] == 8
     assert (np.diff(sizes) >= 0).all()

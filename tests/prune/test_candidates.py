@@ -20,7 +20,7 @@ from vocab.prune import Candidates, Limits, PruneResult, best_possible, check_ce
 from vocab.prune.candidates.mining import mine
 from vocab.prune.candidates.pool import Pool, default_min_count
 from vocab.prune.candidates.prior import default_prior
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 TARGET = 1200
 SPECIAL = ["<|endoftext|>"]
@@ -44,14 +44,14 @@ def rank_file(path: Path, tokens: list[bytes]) -> Path:
 @pytest.fixture(scope="module")
 def source(cl100k) -> Vocabulary:
     tokens = list(cl100k.tokens())[:2000]
-    return Vocabulary.from_tokens(tokens, cl100k.pattern, {SPECIAL[0]: 2000}, source=Source("small"))
+    return Vocabulary.from_tokens(tokens, cl100k.pattern, {SPECIAL[0]: 2000}, provenance=Provenance("small"))
 
 
 @pytest.fixture(scope="module")
 def other(cl100k) -> Vocabulary:
     """Another tokenizer, half of which is the source's."""
     tokens = [bytes([b]) for b in range(256)] + list(cl100k.tokens())[1500:2500]
-    return Vocabulary.from_tokens(dict.fromkeys(tokens), cl100k.pattern, source=Source("other"))
+    return Vocabulary.from_tokens(dict.fromkeys(tokens), cl100k.pattern, provenance=Provenance("other"))
 
 
 @pytest.fixture(scope="module")

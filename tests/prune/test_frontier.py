@@ -32,7 +32,7 @@ from vocab.prune.frontier.trace import DEFAULT_FIRST, DEFAULT_POINTS, FRONTIER_M
 from vocab.prune.methods.baselines import by_leaf, leaf_order
 from vocab.sizes import round_sizes, sizes_between
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 # The bound at every size
 
@@ -221,7 +221,9 @@ def test_savings_by_hand():
 @pytest.fixture(scope="module")
 def source(cl100k):
     tokens = list(cl100k.tokens())[:3000]
-    return Vocabulary.from_tokens(tokens, cl100k.pattern, {"<end>": 3000}, source=Source("first-3000", "ab" * 32))
+    return Vocabulary.from_tokens(
+        tokens, cl100k.pattern, {"<end>": 3000}, provenance=Provenance("first-3000", "ab" * 32)
+    )
 
 
 @pytest.fixture(scope="module")

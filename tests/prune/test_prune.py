@@ -148,7 +148,7 @@ def test_inference_and_pattern_are_those_asked_for(results, source):
         assert result.vocabulary.inference == result.report.inference == inference
         assert result.report.method == result.report.result.name == method
         assert result.vocabulary.pattern == source.pattern
-        assert result.vocabulary.source.name == "cl100k_base-4000"
+        assert result.vocabulary.name == "cl100k_base-4000"
 
 
 def test_rank_keeps_the_first_ranks(results, source):
@@ -593,5 +593,5 @@ def test_a_source_path_is_loaded(corpus, source, tmp_path):
     small = Vocabulary.from_tokens(list(source.tokens())[:3000], source.pattern)
     small.save(tmp_path / "small")
     result = prune(str(tmp_path / "small"), 1000, corpus=corpus, method="leaf")
-    assert result.vocabulary.source.name == "small-1000"
+    assert result.vocabulary.name == "small-1000"
     assert isinstance(result.vocabulary.to_tiktoken(), tiktoken.Encoding)

@@ -100,7 +100,7 @@ def id_map(before: Vocabulary, after: Vocabulary) -> dict[str, Any]:
     known = set(kept.values()) | set(special.values())
     added = {k: token for k, token in enumerate(after.tokens(), after.first_id) if k not in known}
     return {
-        "source": before.source.name,
+        "source": before.name,
         "n_old": before.max_id + 1,
         "n_new": after.n_ids,
         "kept": {str(old): new for old, new in sorted((kept | special).items())},

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.encoding import inference
-from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.table import PretokenTable

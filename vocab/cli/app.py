@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -84,7 +85,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except VocabError as error:
-        _fail(str(error), 2)
+        _fail(with_options(str(error)), 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("stopped; nothing was written", INTERRUPTED)
     except BrokenPipeError:
@@ -100,6 +101,28 @@ def main() -> None:
         _fail("stopped; nothing was written", INTERRUPTED)
     if isinstance(code, int) and code:
         sys.exit(code)
+
+
+# Parameters of the library whose options have another name.
+_OPTION_OF_PARAMETER = {"n_threads": "--threads", "memory_bytes": "--memory", "seq_len": "--seq", "directory": "--out"}
+
+
+def with_options(message: str) -> str:
+    """An error of the library for who types commands: `pad_to_multiple_of` becomes --pad-to-multiple-of."""
+    options = _OPTION_OF_PARAMETER | _options_by_parameter(typer.main.get_command(app))
+    return re.sub(r"`([a-z_]+)`", lambda found: options.get(found[1], found[1]), message)
+
+
+def _options_by_parameter(command: Any) -> dict[str, str]:
+    """The longest option of each parameter of a command and of those below it."""
+    options = {
+        parameter.name: max(parameter.opts, key=len)
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+    }
+    for below in getattr(command, "commands", {}).values():
+        options |= _options_by_parameter(below)
+    return options
 
 
 def _fail(message: str, code: int) -> None:

@@ -38,7 +38,7 @@ def bench(
         typer.Option("--reference", min=2, help="Size that the others are compared with. [default: the first]"),
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences.")] = 4,
-    n_seq: Annotated[int, typer.Option("--seq", min=1, help="Tokens of a sequence.")] = 256,
+    seq_len: Annotated[int, typer.Option("--seq", min=1, help="Tokens of a sequence.")] = 256,
     cycles: Annotated[int, typer.Option("--cycles", min=2, help="Cycles; each times every size twice.")] = 20,
     head: Annotated[
         str, typer.Option("--head", help="Head: chunked, plain, compiled, torch, liger or cce.")
@@ -72,10 +72,10 @@ def bench(
 
     bytes_per_token = _sizes(sizes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = shape_of(preset.value, max_seq=n_seq)
+    config = shape_of(preset.value, max_seq=seq_len)
     settings = BenchSettings(
         batch=batch,
-        n_seq=n_seq,
+        seq_len=seq_len,
         part=part.value,
         head=head,
         compile=compiled,

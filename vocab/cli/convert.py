@@ -47,11 +47,11 @@ def convert(
     """Write a vocabulary in another format: with the same ids for every text, or not at all without --approximate."""
     from vocab.formats import load_lossless
     from vocab.formats.folder import safe_name
-    from vocab.formats.staging import check_target
     from vocab.interop.conversion.convert import convert as run
+    from vocab.writing import check_target
 
     whole = load_lossless(source)
-    directory = out or Path(f"{safe_name(whole.source.name)}-{to.value}")
+    directory = out or Path(f"{safe_name(whole.name)}-{to.value}")
     check_target(directory, force=force)
     with progress() as bar:
         bar.add_task("convert and compare", total=None, rate="")

@@ -20,7 +20,7 @@ def diff(
 
     a, b = load(first), load(second)
     found, screen = difference(a, b), console()
-    shown = table(f"{a.source.name} and {b.source.name}", ["", a.source.name, b.source.name])
+    shown = table(f"{a.name} and {b.name}", ["", a.name, b.name])
     shown.add_row("ids", f"{a.n_ids:,}", f"{b.n_ids:,}")
     shown.add_row("shared tokens", f"{found.n_shared:,}", f"{found.n_shared:,}")
     shown.add_row("tokens only here", f"{len(found.only_first):,}", f"{len(found.only_second):,}")
@@ -29,7 +29,7 @@ def diff(
     screen.print(shown)
     screen.print(f"{found.n_moved:,} of the shared tokens have another id.")
     screen.print("The split patterns are the same." if found.same_pattern else "The split patterns differ.")
-    for name, tokens in ((a.source.name, found.only_first), (b.source.name, found.only_second)):
+    for name, tokens in ((a.name, found.only_first), (b.name, found.only_second)):
         if tokens and examples:
             listed = " ".join(_shown(token) for token in tokens[:examples])
             screen.print(f"Only in {name}, first of {len(tokens):,}: {listed}", markup=False)

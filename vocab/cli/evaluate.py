@@ -67,7 +67,7 @@ def evaluate(
     shown = table(", ".join([*(corpus or []), *(counts or [])]) or "Built-in profile", columns, n_text=2)
     for m in measured:
         cells = [
-            m.vocabulary.source.name,
+            m.vocabulary.name,
             m.vocabulary.inference,
             f"{m.vocabulary.n_ids:,}",
             f"{m.train.n_tokens:,}",
@@ -76,7 +76,7 @@ def evaluate(
         cells += ratio_cells(m.held_out, change(m.held_out, first.held_out))
         shown.add_row(*cells)
     screen.print(shown)
-    screen.print(f"Change: tokens against {first.vocabulary.source.name}. Held out: a tenth of the documents, by hash.")
+    screen.print(f"Change: tokens against {first.vocabulary.name}. Held out: a tenth of the documents, by hash.")
     for m in measured:
         if m.vocabulary.preparation:
             screen.print(_what_is_lost(m, whole_words=bool(corpus or counts)), markup=False)
@@ -86,7 +86,7 @@ def _what_is_lost(measured: Measured, *, whole_words: bool) -> str:
     """What to bear in mind with the figures of a vocabulary whose tokens do not give the text back."""
     train, vocabulary = measured.train, measured.vocabulary
     note = (
-        f"{vocabulary.source.name} does not give text back: it drops white space, may normalize, and "
+        f"{vocabulary.name} does not give text back: it drops white space, may normalize, and "
         f"{train.n_unknown / max(train.n_tokens, 1):.2%} of its tokens are {vocabulary.unknown}, each for a word. "
         "Bytes are those of the text itself."
     )

@@ -28,7 +28,8 @@ from vocab.cli.prune import InferenceName
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
-    from vocab.prune.frontier.trace import Curve, Frontier, FrontierMethod
+    from vocab.choices import FrontierMethod
+    from vocab.prune.frontier.trace import Curve, Frontier
 
 
 class OrderName(StrEnum):
@@ -152,7 +153,7 @@ def _json(found: Frontier) -> bytes:
 
 def _write(contents: dict[Path, bytes]) -> None:
     """Write all files beside their names before any takes its name."""
-    from vocab.corpus.staged import staged_file, writing
+    from vocab.writing import staged_file, writing
 
     with ExitStack() as names:
         for path, content in contents.items():

@@ -27,7 +27,7 @@ def inspect(
     loaded = load(vocabulary)
     facts, screen = makeup(loaded), console()
     n = loaded.n_tokens
-    screen.print(f"{loaded.source.name}: {facts.size.n_tokens:,} ids, {n:,} ordinary and {facts.n_special} special")
+    screen.print(f"{loaded.name}: {facts.size.n_tokens:,} ids, {n:,} ordinary and {facts.n_special} special")
     if loaded.max_id != loaded.n_ids - 1:
         screen.print(f"Ids have holes: the highest is {loaded.max_id:,}.")
     how = loaded.preparation or f"split pattern {loaded.pattern.regex}"

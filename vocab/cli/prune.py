@@ -170,13 +170,13 @@ def prune(
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.formats import load_lossless
     from vocab.formats.folder import safe_name
-    from vocab.formats.staging import check_target
     from vocab.prune import Limits, check_request
     from vocab.prune import prune as run
     from vocab.threads import n_cores
+    from vocab.writing import check_target
 
     whole = load_lossless(source)
-    directory = out or Path(f"{safe_name(whole.source.name)}-{target}")
+    directory = out or Path(f"{safe_name(whole.name)}-{target}")
     check_target(directory, force=force)
     tokens = tokens_to_keep(keep) if keep else []
     chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)

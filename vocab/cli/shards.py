@@ -43,7 +43,7 @@ def shards(
 ) -> None:
     """Encode a corpus once into memory-mapped token shards (llm.c's .bin), a tenth of the documents held out."""
     from vocab.formats import load_lossless
-    from vocab.formats.staging import check_target
+    from vocab.writing import check_target
 
     whole = load_lossless(vocabulary)
     check_target(out, force=force)

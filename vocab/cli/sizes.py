@@ -92,19 +92,19 @@ def sizes(
     _show(rows, near, width, dtype_bytes)
     if vocabulary:
         console().print(
-            f"Tokens of {vocabulary.source.name} distilled for {inference.value}, one pruning order for all sizes: "
+            f"Tokens of {vocabulary.name} distilled for {inference.value}, one pruning order for all sizes: "
             f"change against {near:,} ids."
         )
     if json_file:
         content = {"near": near, "width": width, "dtype_bytes": dtype_bytes, "inference": inference.value}
-        _write(json_file, {**content, "source": vocabulary.source.name if vocabulary else None, "sizes": rows})
+        _write(json_file, {**content, "source": vocabulary.name if vocabulary else None, "sizes": rows})
 
 
 def _check_sizes(vocabulary: Vocabulary, near: int) -> None:
     from vocab.errors import TargetError
 
     if near > vocabulary.n_ids:
-        raise TargetError(f"{near} is above the {vocabulary.n_ids} ids of {vocabulary.source.name}: nothing to compare")
+        raise TargetError(f"{near} is above the {vocabulary.n_ids} ids of {vocabulary.name}: nothing to compare")
 
 
 def _row(size: int, near: int, measured: dict[int, SizeOnCorpus], width: int, dtype_bytes: int) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def train(
         int | None, typer.Option("--tokens", min=1, help="Tokens to train on. [default: --epochs]")
     ] = None,
     epochs: Annotated[float, typer.Option("--epochs", min=0.0, help="Times to see the corpus.")] = 1.0,
-    n_seq: Annotated[
+    seq_len: Annotated[
         int | None, typer.Option("--seq", min=1, help="Tokens of a sequence. [default: the longest of the preset]")
     ] = None,
     batch: Annotated[
@@ -156,11 +156,11 @@ def train(
             encode_corpus(whole, corpus or [], shards, how, threads, force=False)
     facts = read_facts(shards)
     usual = RECIPES[preset.value]
-    n_seq = n_seq or config.max_seq
+    seq_len = seq_len or config.max_seq
     batch = batch or usual.batch
     settings = TrainSettings(
         n_tokens=n_tokens or int(epochs * facts.n_tokens("train")),
-        n_seq=n_seq,
+        seq_len=seq_len,
         batch=batch,
         micro_batch=micro_batch or min(usual.micro_batch, batch),
         learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
@@ -246,7 +246,7 @@ def _precision(wanted: PrecisionName, device: str) -> Any:
 def _announce(config: ModelConfig, settings: TrainSettings, name: str, n_bytes: int) -> None:
     console().print(
         f"{name}: {config.n_parameters:,} parameters, {config.n_parameters_without_embeddings:,} without embeddings; "
-        f"{settings.plan.n_steps:,} steps of {settings.batch * settings.n_seq:,} tokens; {n_bytes / 1e6:,.1f} MB."
+        f"{settings.plan.n_steps:,} steps of {settings.batch * settings.seq_len:,} tokens; {n_bytes / 1e6:,.1f} MB."
     )
 
 
@@ -257,7 +257,7 @@ def _listener(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callabl
     from vocab.model.timing.throughput import peak
 
     task = bar.add_task("train", total=settings.plan.n_steps, rate="")
-    flops = config.flops_per_token(settings.n_seq)
+    flops = config.flops_per_token(settings.seq_len)
     top = peak(torch.device("cuda" if torch.cuda.is_available() else "cpu")).flops
 
     def hear(kind: str, row: dict[str, Any]) -> None:

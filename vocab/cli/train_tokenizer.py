@@ -66,9 +66,9 @@ def train_tokenizer(
     encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
 ) -> None:
     """Train a tokenizer from scratch, to compare a pruned one with or to use."""
-    from vocab.formats.staging import check_target
     from vocab.interop.scratch.train_tokenizer import check_request
     from vocab.interop.scratch.train_tokenizer import train_tokenizer as run
+    from vocab.writing import check_target
 
     directory = out or Path(f"{style.value}-style-{size}")
     check_target(directory, force=force)

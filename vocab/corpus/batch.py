@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from vocab.arrays import end_to_end
+from vocab.choices import EncodingErrors
 from vocab.corpus.arrow import blob_and_starts
 from vocab.errors import CorpusError
 
-EncodingErrors = Literal["replace", "skip", "refuse"]
 ENCODING_ERRORS: tuple[EncodingErrors, ...] = get_args(EncodingErrors)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pj
 
-from vocab.corpus.batch import Batch, EncodingErrors, decoded
+from vocab.choices import EncodingErrors
+from vocab.corpus.batch import Batch, decoded
 from vocab.errors import CorpusError
 
 

@@ -34,11 +34,11 @@ from vocab.corpus.counting import CountingPool, Progress
 from vocab.corpus.merging import write_sum
 from vocab.corpus.process_memory import give_back_unused, peak_resident_bytes, resident_bytes
 from vocab.corpus.readers import BLOCK_BYTES, Reading, list_sources, read_blocks
-from vocab.corpus.staged import staged_file, write_text, writing
 from vocab.environment import processor, versions
 from vocab.errors import CorpusError, OutputError, TargetError
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
+from vocab.writing import staged_file, write_text, writing
 
 T = TypeVar("T")
 

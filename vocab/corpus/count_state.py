@@ -9,8 +9,8 @@ from typing import Any
 
 from vocab.corpus.blocks import Position
 from vocab.corpus.counting import Tally
-from vocab.corpus.staged import write_text
 from vocab.errors import CorpusError
+from vocab.writing import write_text
 
 
 @dataclass

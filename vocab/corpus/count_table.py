@@ -26,12 +26,12 @@ from vocab.corpus.arrow import blob_and_starts
 from vocab.corpus.count_facts import CountFacts, LeftOut
 from vocab.corpus.counting import CorpusPart
 from vocab.corpus.files import reading
-from vocab.corpus.staged import writing
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.sorted_rows import Rows, end_to_end
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
+from vocab.writing import writing
 
 VALUE_COLUMNS = ("count", "documents", "held_out_count", "held_out_documents")
 _SCHEMA = pa.schema([("pretoken", pa.binary()), *((name, pa.uint64()) for name in VALUE_COLUMNS)])

@@ -27,9 +27,9 @@ from vocab.corpus.count_table import stored_rows
 from vocab.corpus.counting import CountingPool
 from vocab.corpus.merging import merge_count_tables, write_sum
 from vocab.corpus.readers import BLOCK_BYTES, Reading
-from vocab.corpus.staged import staged_file, writing
 from vocab.errors import CorpusError, MissingExtraError, TargetError
 from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.writing import staged_file, writing
 
 if TYPE_CHECKING:
 

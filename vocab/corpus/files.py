@@ -16,6 +16,7 @@ from typing import IO, cast
 import pyarrow as pa
 
 from vocab.errors import CorpusError
+from vocab.writing import first_line
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 _PROBE_BYTES = 64 << 10
@@ -84,11 +85,6 @@ def reading(path: Path | str, at: str = "") -> Iterator[None]:
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
         raise CorpusError(f"{path} cannot be read{at}: {reason}") from None
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, or its name when it says nothing."""
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 class UnpackedFile:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vocab.corpus.count_facts import CountFacts, LeftOut, merged_facts
 from vocab.corpus.count_table import CountTable, CountTableWriter, drop_rare, stored_rows
-from vocab.corpus.staged import staged_file
 from vocab.pretokens.sorted_rows import Rows, sum_rows
+from vocab.writing import staged_file
 
 # Tables read side by side; more are added up in groups first.
 MAX_SIDE_BY_SIDE = 32

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, get_args
+from typing import IO, Any, Protocol, get_args
 
 import pyarrow as pa
 
-from vocab.corpus.batch import EncodingErrors
+from vocab.choices import DocumentUnit, EncodingErrors
 from vocab.corpus.blocks import Block, ColumnBlock, LinesBlock, Position, TextBlock, text_of_row
-from vocab.corpus.files import CorpusFile, UnpackedFile, corpus_files, first_line, reading
+from vocab.corpus.files import CorpusFile, UnpackedFile, corpus_files, reading
 from vocab.errors import CorpusError, MissingExtraError
+from vocab.writing import first_line
 
-DocumentUnit = Literal["block", "file", "blank-line"]
 DOCUMENT_UNITS: tuple[DocumentUnit, ...] = get_args(DocumentUnit)
 
 # A document of a text file is this long or a little more and ends after a line, unless asked for otherwise.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vocab.choices import InferenceMethod
 from vocab.encoding import inference
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.encoding.unigram import Scores, TextEncoder
@@ -15,9 +15,6 @@ from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
 from vocab.threads import run_shards, shard_bounds
 
-InferenceMethod = Literal[
-    "merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram", "wordpiece"
-]
 # Those of SentencePiece, which go from characters; all others go from single bytes.
 CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
 METHOD_CODES: dict[InferenceMethod, int] = {

@@ -5,8 +5,9 @@ spec ─> runs ─> rows (append-only JSON lines) ─> analysis ─> report, pag
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from vocab.experiments.report.study_report import write_report
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from vocab.experiments.spec import load_spec
     from vocab.experiments.study_run import run_study
 
-_HOMES = {"load_spec": "spec", "read_rows": "rows", "run_study": "run", "write_report": "report"}
 __all__ = ["load_spec", "read_rows", "run_study", "write_report"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"vocab.experiments.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_HOMES = {
+    "load_spec": "vocab.experiments.spec",
+    "read_rows": "vocab.experiments.rows",
+    "run_study": "vocab.experiments.study_run",
+    "write_report": "vocab.experiments.report.study_report",
+}
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

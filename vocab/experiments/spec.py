@@ -12,13 +12,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_type_hints
 
+from vocab.choices import TimedPart
 from vocab.errors import StudyError
 
-Part = Literal["head", "step"]
 Mode = Literal["eager", "compiled", "compiled-unpadded"]
 Head = Literal["plain", "compiled", "chunked"]
 Build = Literal["prune", "scratch", "whole"]
-PARTS: tuple[Part, ...] = get_args(Part)
+PARTS: tuple[TimedPart, ...] = get_args(TimedPart)
 MODES: tuple[Mode, ...] = get_args(Mode)
 BUILDS: tuple[Build, ...] = get_args(Build)
 # The head of models that a study trains.
@@ -42,7 +42,7 @@ class Timing:
         head: of `vocab.model.network.head`; all logits at once where none is given, compiled in a compiled mode.
     """
 
-    part: Part
+    part: TimedPart
     mode: Mode
     preset: str
     n_tokens: int
@@ -125,7 +125,7 @@ class LossSpec:
         marks: evaluations, at equal steps of bytes.
         held_out_megabytes: MB of held-out text scored at each mark, or all that there is.
         batch: sequences of a step.
-        n_seq: tokens of a sequence.
+        seq_len: tokens of a sequence.
         learning_rate: constant after a warm-up, so that every point of a curve is the end of a run of that length.
         micro_batch: sequences held at a time, 0 for the whole batch.
         mode: "eager", or "compiled" for blocks that torch.compile has been through.
@@ -141,7 +141,7 @@ class LossSpec:
     marks: int
     held_out_megabytes: float
     batch: int
-    n_seq: int
+    seq_len: int
     learning_rate: float
     micro_batch: int = 0
     mode: Literal["eager", "compiled"] = "eager"
@@ -154,7 +154,7 @@ class LossSpec:
             part="step",
             mode=self.mode,
             preset=self.preset,
-            n_tokens=self.batch * self.n_seq,
+            n_tokens=self.batch * self.seq_len,
             cycles=self.cycles,
             head=RUN_HEAD,
         )
@@ -313,7 +313,7 @@ def _checked_loss(spec: LossSpec, where: str) -> LossSpec:
             raise StudyError(f"{where}: {key} must be above 0")
     if spec.megabytes > spec.choosing_megabytes:
         raise StudyError(f"{where}: megabytes is a part of choosing_megabytes, so it cannot be more")
-    for key in ("marks", "batch", "n_seq"):
+    for key in ("marks", "batch", "seq_len"):
         if getattr(spec, key) < 1:
             raise StudyError(f"{where}: {key} must be at least 1")
     if spec.cycles < 2:

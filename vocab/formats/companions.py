@@ -27,8 +27,8 @@ _MAX_BYTES = 1 << 26
 def with_companions(vocabulary: Vocabulary, directory: Path) -> Vocabulary:
     """The vocabulary with what the files beside it say; raises SourceError when one is damaged."""
     found = read_companions(directory)
-    extras = {k: v for k, v in vocabulary.source.extras.items() if k != KEY} | ({KEY: found} if found else {})
-    return replace(vocabulary, source=replace(vocabulary.source, extras=extras))
+    extras = {k: v for k, v in vocabulary.provenance.extras.items() if k != KEY} | ({KEY: found} if found else {})
+    return replace(vocabulary, provenance=replace(vocabulary.provenance, extras=extras))
 
 
 def read_companions(directory: Path) -> dict[str, Any]:
@@ -66,14 +66,14 @@ def roles_of(
 
 def chat_template(vocabulary: Vocabulary) -> str | list[dict[str, str]] | None:
     """The chat template that a vocabulary carries, or a list of named ones (`name`, `template`); None without."""
-    template: str | list[dict[str, str]] | None = vocabulary.source.extras.get(KEY, {}).get("chat_template")
+    template: str | list[dict[str, str]] | None = vocabulary.provenance.extras.get(KEY, {}).get("chat_template")
     return template
 
 
 def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
     """Write chat_template.jinja for what came from one; the file, or none."""
     template = chat_template(vocabulary)
-    if not (isinstance(template, str) and vocabulary.source.extras[KEY]["in_file"]):
+    if not (isinstance(template, str) and vocabulary.provenance.extras[KEY]["in_file"]):
         return []
     (directory / TEMPLATE).write_bytes(template.encode())
     return [directory / TEMPLATE]
@@ -81,7 +81,7 @@ def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
 
 def settings_of(vocabulary: Vocabulary) -> dict[str, Any]:
     """Entries of tokenizer_config.json that are carried: model_max_length, and templates that have no file."""
-    carried = vocabulary.source.extras.get(KEY, {})
+    carried = vocabulary.provenance.extras.get(KEY, {})
     keys = ["model_max_length"] + ([] if carried.get("in_file") else ["chat_template"])
     return {key: carried[key] for key in keys if key in carried}
 

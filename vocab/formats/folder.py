@@ -14,13 +14,13 @@ from vocab.errors import SourceError
 from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
-from vocab.formats.staging import OUR_NAMES, staged_folder
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tekken import can_hold, write_tekken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.vocabulary import Vocabulary
+from vocab.writing import OUR_NAMES, staged_folder
 
 # Texts that the field uses for the beginning and the end of a document, best known first.
 _BEGIN_OF_TEXT = ("<|begin_of_text|>", "<s>")
@@ -33,7 +33,7 @@ _READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + 
 def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = False) -> list[Path]:
     """Write all files of a vocabulary to a new folder; raises OutputError when the folder may not be written."""
     with staged_folder(directory, force=force) as staging:
-        names = [path.name for path in write_files(vocabulary, staging, safe_name(vocabulary.source.name))]
+        names = [path.name for path in write_files(vocabulary, staging, safe_name(vocabulary.name))]
     return [directory / name for name in names]
 
 
@@ -59,7 +59,7 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
     if vocabulary.inference in CHARACTER_METHODS:
         paths.append(directory / SENTENCEPIECE)
         write_sentencepiece(vocabulary, paths[-1])
-    if vocabulary.source.format == "tekken" and can_hold(vocabulary):
+    if vocabulary.provenance.format == "tekken" and can_hold(vocabulary):
         paths.append(directory / TEKKEN)
         write_tekken(vocabulary, paths[-1])
     return paths
@@ -87,7 +87,7 @@ def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
     Where it names none, the end of text begins one, and pads, where nothing else does.
     """
     special = vocabulary.special_tokens
-    carried = vocabulary.source.extras.get(KEY, {}).get("roles", {})
+    carried = vocabulary.provenance.extras.get(KEY, {}).get("roles", {})
     end = next((text for text in _END_OF_TEXT if text in special), None)
     padding = next((text for text in _PADDING if text in special), end)
     begin = next((text for text in _BEGIN_OF_TEXT if text in special), end)

@@ -32,4 +32,4 @@ def load_from_hub(name: str) -> Vocabulary:
             f"fetched ({type(error).__name__})"
         ) from None
     vocabulary = read_folder(Path(folder))
-    return replace(vocabulary, source=replace(vocabulary.source, name=name.rsplit("/", 1)[-1]))
+    return replace(vocabulary, provenance=replace(vocabulary.provenance, name=name.rsplit("/", 1)[-1]))

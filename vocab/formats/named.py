@@ -10,7 +10,7 @@ from vocab.errors import SourceError
 from vocab.formats.known_ranks import LLAMA_RANKS
 from vocab.formats.tiktoken_file import parse_tiktoken
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 CL100K_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 CL100K_SPECIAL_TOKENS = {
@@ -65,7 +65,7 @@ def _load_offline(path: Path) -> Vocabulary:
         parse_tiktoken(raw, str(path))[0],
         SplitPattern(CL100K_REGEX),
         CL100K_SPECIAL_TOKENS,
-        source=Source("cl100k_base", sha256),
+        provenance=Provenance("cl100k_base", sha256),
     )
 
 
@@ -89,5 +89,5 @@ def _load_from_tiktoken(name: str) -> Vocabulary:
         raise SourceError(f"{name} has holes in its ranks, which pruning cannot renumber")
     digest = hashlib.sha256(b"".join(b"%d:%s" % (len(t), t) for t in tokens)).hexdigest()
     return Vocabulary.from_tokens(
-        tokens, SplitPattern(settings["pat_str"]), settings["special_tokens"], source=Source(name, digest)
+        tokens, SplitPattern(settings["pat_str"]), settings["special_tokens"], provenance=Provenance(name, digest)
     )

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, processors
 
-from vocab.encoding.encoder import InferenceMethod
+from vocab.choices import InferenceMethod
 from vocab.encoding.unigram import byte_score
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 _BEGIN = "<s>"
 _BUT_FOR, _ONLY = r"\A(?!(?:", r"\z)"  # the beginning of a text, unless it is one of some texts
@@ -44,9 +44,9 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     Only a text that is one user-defined piece and nothing else gets no ▁ before it, which sentencepiece puts there.
     """
     if vocabulary.max_id != vocabulary.n_ids - 1:
-        raise SourceError(f"{vocabulary.source.name} has holes in its ids, which tokenizer.json cannot hold")
+        raise SourceError(f"{vocabulary.name} has holes in its ids, which tokenizer.json cannot hold")
     pieces = pieces_of(vocabulary)
-    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.source.name)
+    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.name)
     ids = dict(vocabulary.special_tokens) | {piece: k for k, piece in enumerate(pieces, vocabulary.first_id)}
     tokenizer = Tokenizer(_model(vocabulary, pieces, dict(sorted(ids.items(), key=lambda item: item[1]))))
     has_prefix = vocabulary.pattern.has_dummy_prefix
@@ -72,7 +72,7 @@ def _model(vocabulary: Vocabulary, pieces: list[str], ids: dict[str, int]) -> mo
         return models.BPE(ids, merges, unk_token=vocabulary.unknown, fuse_unk=True, byte_fallback=True)
     listed = _scores(vocabulary)
     scores = dict(zip(pieces, listed.tolist(), strict=True))
-    if vocabulary.source.format == "sentencepiece":
+    if vocabulary.provenance.format == "sentencepiece":
         scores |= dict.fromkeys(pieces[:256], byte_score(listed))
     in_order = [(piece, scores.get(piece, 0.0)) for piece in ids]
     return models.Unigram(in_order, unk_id=ids[vocabulary.unknown or ""], byte_fallback=True)
@@ -80,7 +80,7 @@ def _model(vocabulary: Vocabulary, pieces: list[str], ids: dict[str, int]) -> mo
 
 def _scores(vocabulary: Vocabulary) -> npt.NDArray[np.floating[Any]]:
     if vocabulary.scores is None:
-        raise SourceError(f"{vocabulary.source.name} has no scores, which unigram goes by")
+        raise SourceError(f"{vocabulary.name} has no scores, which unigram goes by")
     return vocabulary.scores
 
 
@@ -118,7 +118,7 @@ def is_of_sentencepiece(settings: Mapping[str, Any]) -> bool:
     return bool(model.get("byte_fallback")) and is_model and (before or {}).get("type") in (None, "Metaspace")
 
 
-def read(settings: Mapping[str, Any], source: Source, path: Path) -> Vocabulary:
+def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> Vocabulary:
     """A vocabulary from such a tokenizer.json; raises SourceError where SentencePiece would encode differently."""
     model = settings["model"]
     is_unigram = "merges" not in model
@@ -140,7 +140,7 @@ def read(settings: Mapping[str, Any], source: Source, path: Path) -> Vocabulary:
     tokens = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
     pattern = SplitPattern.of_sentencepiece(texts, dummy_prefix=_has_prefix(settings, path))
     method: InferenceMethod = "unigram" if is_unigram else "scored-merges"
-    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, method, source, first)
+    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, method, provenance, first)
     return replace(
         vocabulary,
         scores=_listed_scores(model, ordinary, path) if is_unigram else _scores_of(model["merges"], pieces, path),

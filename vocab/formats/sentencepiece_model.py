@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vocab.arrays import end_to_end
-from vocab.encoding.encoder import InferenceMethod
+from vocab.choices import InferenceMethod
 from vocab.errors import SourceError
 from vocab.formats.sentencepiece_json import check_characters, pieces_of
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -57,7 +57,7 @@ def read_sentencepiece(path: Path) -> Vocabulary:
         special_tokens=special,
         pattern=SplitPattern.of_sentencepiece(texts, dummy_prefix=model.normalizer_spec.add_dummy_prefix),
         inference=_INFERENCES[model.trainer_spec.model_type],
-        source=Source(name, hashlib.sha256(raw).hexdigest(), "sentencepiece"),
+        provenance=Provenance(name, hashlib.sha256(raw).hexdigest(), "sentencepiece"),
         first_id=first,
         scores=np.array([0.0] * 256 + [piece.score for piece in ordinary[256:]], dtype=np.float32),
         byte_fallback=True,
@@ -134,14 +134,14 @@ def to_proto(vocabulary: Vocabulary) -> bytes:
     """The bytes of a `.model`; the same for the same vocabulary."""
     if vocabulary.scores is None or vocabulary.unknown is None or not vocabulary.byte_fallback:
         raise SourceError(
-            f"{vocabulary.source.name} does not come from SentencePiece, which has neither a split pattern nor tokens "
+            f"{vocabulary.name} does not come from SentencePiece, which has neither a split pattern nor tokens "
             "that are parts of characters"
         )
     model = _new_model()
     rows = [(id_, text, 0.0, _special_kind(vocabulary, text)) for text, id_ in vocabulary.special_tokens.items()]
     scores = vocabulary.scores.tolist()
     pieces = pieces_of(vocabulary)
-    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.source.name)
+    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.name)
     for rank, piece in enumerate(pieces):
         score, kind = (0.0, BYTE) if rank < 256 else (scores[rank], NORMAL)
         rows.append((rank + vocabulary.first_id, piece, score, kind))

@@ -16,7 +16,7 @@ from typing import Any
 from vocab.errors import SourceError
 from vocab.formats.companions import KEY
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 FILE_NAME = "tekken.json"
 _OURS = ("vocab", "special_tokens", "config", KEY)  # read by themselves; the other entries are carried
@@ -71,9 +71,9 @@ def read_tekken(path: Path) -> Vocabulary:
     extras["version"] = config.get("version", "v3")
     extras["not_control"] = [t["token_str"] for t in settings.get("special_tokens") or [] if not t.get("is_control")]
     name = path.parent.resolve().name if path.name == FILE_NAME else path.stem
-    source = Source(name, hashlib.sha256(raw).hexdigest(), "tekken", extras)
+    provenance = Provenance(name, hashlib.sha256(raw).hexdigest(), "tekken", extras)
     ids = {text: k for k, text in enumerate(special)}
-    return Vocabulary.from_tokens(tokens, SplitPattern(pattern), ids, source=source, first_id=n_special)
+    return Vocabulary.from_tokens(tokens, SplitPattern(pattern), ids, provenance=provenance, first_id=n_special)
 
 
 def _special_texts(settings: dict[str, Any], n_special: int, path: Path) -> list[str]:
@@ -117,7 +117,7 @@ def write_tekken(vocabulary: Vocabulary, path: Path) -> None:
         raise SourceError(
             "tekken.json holds merges with special tokens first and then the bytes, which this one has not"
         )
-    extras = dict(vocabulary.source.extras) if vocabulary.source.format == "tekken" else {}
+    extras = dict(vocabulary.provenance.extras) if vocabulary.provenance.format == "tekken" else {}
     extras.pop(KEY, None)  # has files of its own
     version, not_control = extras.pop("version", "v3"), set(extras.pop("not_control", []))
     special = sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__)

@@ -16,7 +16,7 @@ import tiktoken
 
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 ENDING = ".tiktoken"
 
@@ -61,8 +61,10 @@ def read_tiktoken(path: Path) -> Vocabulary:
         sidecar = path.with_suffix(".json") if path.suffix == ENDING else path.with_name(path.name + ".json")
         name = path.stem
         pattern, special_tokens = _read_sidecar(sidecar, path, len(tokens), first_id)
-    source = Source(name, sha256, "tiktoken")
-    return Vocabulary.from_tokens(tokens, SplitPattern(pattern), special_tokens, source=source, first_id=first_id)
+    provenance = Provenance(name, sha256, "tiktoken")
+    return Vocabulary.from_tokens(
+        tokens, SplitPattern(pattern), special_tokens, provenance=provenance, first_id=first_id
+    )
 
 
 def _read_sidecar(sidecar: Path, path: Path, n_tokens: int, first_id: int) -> tuple[str, dict[str, int]]:
@@ -117,7 +119,7 @@ def write_tiktoken(vocabulary: Vocabulary, directory: Path, name: str) -> list[P
 def to_tiktoken(vocabulary: Vocabulary) -> tiktoken.Encoding:
     """A `tiktoken.Encoding` with the same ids; raises SourceError unless the inference method is merges."""
     _require_merges(vocabulary)
-    settings = encoding_settings(vocabulary, vocabulary.source.name)
+    settings = encoding_settings(vocabulary, vocabulary.name)
     return tiktoken.Encoding(**settings, mergeable_ranks=vocabulary.token_ids)
 
 

@@ -16,12 +16,13 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
+from vocab.choices import InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS, merge_parents
 from vocab.errors import SourceError
 from vocab.formats import sentencepiece_json, wordpiece
 from vocab.formats.byte_alphabet import to_bytes, to_characters
 from vocab.splitting import GPT2_REGEX, SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 _OTHER_KINDS_OF_BPE = ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix", "dropout")
 _SCORE = -1.0  # of every Unigram piece; sums of equal scores are exact, so ties are real ties
@@ -40,7 +41,7 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
         return sentencepiece_json.to_tokenizers(vocabulary)
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(
-            f"{vocabulary.source.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "
+            f"{vocabulary.name} has holes in its ids ({vocabulary.n_ids} ids, the highest "
             f"{vocabulary.max_id}), which tokenizer.json cannot hold"
         )
     if taken := [text for text in vocabulary.special_tokens if is_token_text(vocabulary, text)]:
@@ -119,11 +120,11 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
         raise
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
         raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
-    source = Source(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
+    provenance = Provenance(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
     if sentencepiece_json.is_of_sentencepiece(settings):
-        return sentencepiece_json.read(settings, source, path)
+        return sentencepiece_json.read(settings, provenance, path)
     if wordpiece.is_wordpiece(settings):
-        return wordpiece.read(settings, source, path)
+        return wordpiece.read(settings, provenance, path)
     if settings.get("normalizer"):
         raise SourceError(f"{path} changes text before it splits it (a normalizer), which pruning cannot keep exact")
     model = settings["model"]
@@ -132,7 +133,7 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
     tokens, first_id = _ordinary_tokens(pieces, special, path)
     if method == "merges":
         _check_merge_order(model, tokens, path)
-    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, source, first_id)
+    vocabulary = Vocabulary.from_tokens(tokens, _pattern(settings, path), special, method, provenance, first_id)
     if method == "merges":
         _check_merges_complete(model, vocabulary, path)
     return vocabulary

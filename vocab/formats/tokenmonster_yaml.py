@@ -18,7 +18,7 @@ import yaml
 
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 ENDING = ".tokenmonster.yaml"
 WHOLE_TEXT_REGEX = r"[\s\S]+"
@@ -92,8 +92,8 @@ def read_tokenmonster_yaml(path: Path) -> Vocabulary:
     special = {_special_text(item, path): item.id_ for item in _items(settings, "special", path)}
     pattern = SplitPattern(str(settings.get("split-pattern", WHOLE_TEXT_REGEX)))
     pattern.ends(b"a")  # a pattern that cannot be compiled is refused here
-    source = Source(path.name.removesuffix(ENDING).removesuffix(path.suffix), hashlib.sha256(raw).hexdigest())
-    return Vocabulary.from_tokens(_in_order(items, path), pattern, special, "ungreedy", source)
+    provenance = Provenance(path.name.removesuffix(ENDING).removesuffix(path.suffix), hashlib.sha256(raw).hexdigest())
+    return Vocabulary.from_tokens(_in_order(items, path), pattern, special, "ungreedy", provenance)
 
 
 def _check_settings(settings: dict[str, Any], path: Path) -> None:

@@ -22,7 +22,7 @@ from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.patterns import SPACED_WORDS
-from vocab.vocabulary import Source, Vocabulary, utf8
+from vocab.vocabulary import Provenance, Vocabulary, utf8
 
 # All of these work between spaces, tabs and line feeds, whatever stands on the other side, so that a text has the
 # tokens of its words. tokenizers lower-cases character by character, and no normal form joins anything to a space.
@@ -129,7 +129,7 @@ def is_wordpiece(settings: Mapping[str, Any]) -> bool:
     return bool(model.get("type") == "WordPiece" and model.get("continuing_subword_prefix") != "")
 
 
-def read(settings: Mapping[str, Any], source: Source, path: Path) -> WordPieceVocabulary:
+def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> WordPieceVocabulary:
     """A vocabulary from a tokenizer.json that tokenizers itself can read.
 
     Raises SourceError for holes in its ids, ids that two tokens have, a missing unknown token, tokens added that are
@@ -152,7 +152,7 @@ def read(settings: Mapping[str, Any], source: Source, path: Path) -> WordPieceVo
         special_tokens=special,
         pattern=SplitPattern(SPACED_WORDS[0]),
         inference="wordpiece",
-        source=source,
+        provenance=provenance,
         unknown=unknown,
         ids=np.array([k for k, _ in ordinary], dtype=np.int64),
         runtime=runtime,

@@ -8,11 +8,11 @@ Configurations, shards and schedules are plain Python and numpy; torch is import
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vocab.errors import MissingExtraError
+from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from vocab.model.data.sharding import make_shards
@@ -47,14 +47,9 @@ def require_torch(what: str) -> None:
         raise MissingExtraError(what, "torch", "train")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'vocab.model' has no attribute {name!r}")
-    home = _HOMES[name]
+def _check(name: str, home: str) -> None:
     if home not in _WITHOUT_TORCH:
         require_torch(f"vocab.model.{name}")
-    return getattr(import_module(home), name)
 
 
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES, _check)

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from vocab.analysis.evaluation import Evaluation, Evaluator
 from vocab.analysis.reachable import spellable, unreachable
+from vocab.choices import InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_facts
 from vocab.corpus.profile import builtin_profile
-from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import TargetError
 from vocab.prune.bound.certificate import Certificate
@@ -24,9 +25,9 @@ from vocab.prune.bound.objective import Objective
 from vocab.prune.bound.optimal import Found, Limits, polish, search, set_alive
 from vocab.prune.candidates.pool import Candidates, Pool
 from vocab.prune.candidates.prior import Evidence, default_prior, with_prior
-from vocab.prune.methods.baselines import BASELINES, Method, baselines, by_frequency, by_leaf, by_rank, by_score
+from vocab.prune.methods.baselines import BASELINES, baselines, by_frequency, by_leaf, by_rank, by_score
 from vocab.prune.methods.distill import distill
-from vocab.prune.methods.merge_ranks import Ranks, distill_in_order, kept_tokens, recombine
+from vocab.prune.methods.merge_ranks import distill_in_order, kept_tokens, recombine
 from vocab.prune.methods.pricing import PriceBook
 from vocab.prune.methods.refit import refit, rounded
 from vocab.prune.methods.tokenmonster import Scorer, by_tokenmonster
@@ -281,7 +282,7 @@ class Job:
                 vocabulary, figures, n_unused, n_unreachable = self._fitted(kept, vocabulary)
             above_least = self._above_least_tokens(kept, figures)
         old_ranks = self.pool.old_ranks[kept]
-        rows = [self._row(self.source.source.name, self.whole, self.source, _n_unused(self.whole))]
+        rows = [self._row(self.source.name, self.whole, self.source, _n_unused(self.whole))]
         rows.append(self._row(method, figures, vocabulary, n_unused))
         with self._stage("evaluate the baselines"):
             for baseline in baselines(self.inference):
@@ -292,8 +293,8 @@ class Job:
         certificate = self.certificate(kept, vocabulary) if certify else None
         report = Report(
             source={
-                "name": self.source.source.name,
-                "sha256": self.source.source.sha256,
+                "name": self.source.name,
+                "sha256": self.source.provenance.sha256,
                 "n_ids": self.source.n_ids,
                 "max_id": self.source.max_id,
                 "split_pattern": self.source.pattern.regex,
@@ -326,9 +327,9 @@ class Job:
         return {"train": change(figures.train, least.train), "held_out": change(figures.held_out, least.held_out)}
 
     def _smaller(self, kept: Tokens) -> Vocabulary:
-        name = f"{self.source.source.name}-{self.target}"
-        source = replace(self.source.source, name=name, sha256=None)
-        return self.pool.vocabulary.subset(kept, self.special, self.inference, source)
+        name = f"{self.source.name}-{self.target}"
+        provenance = replace(self.source.provenance, name=name, sha256=None)
+        return self.pool.vocabulary.subset(kept, self.special, self.inference, provenance)
 
     def _row(self, name: str, figures: Evaluation, of: Vocabulary, n_unused: int) -> Row:
         return make_row(name, of.inference, of.n_ids, figures, self.whole, n_unused)

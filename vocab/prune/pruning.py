@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vocab.choices import InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import InferenceMethod
 from vocab.errors import TargetError
 from vocab.formats import load_lossless
 from vocab.prune.bound.certificate import Certificate
 from vocab.prune.bound.optimal import Limits
 from vocab.prune.candidates.pool import Candidates
 from vocab.prune.job import Job, Progress
-from vocab.prune.methods.baselines import METHODS, Method
-from vocab.prune.methods.merge_ranks import RANKS, Ranks
+from vocab.prune.methods.baselines import METHODS
+from vocab.prune.methods.merge_ranks import RANKS
 from vocab.prune.request import check_has_bound, check_refit, inference_for
 from vocab.prune.result import PruneResult
 from vocab.vocabulary import Vocabulary

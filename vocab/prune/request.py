@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from vocab.choices import InferenceMethod, Method
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.candidates.pool import Candidates, Pool
-from vocab.prune.methods.baselines import Method
 from vocab.vocabulary import Vocabulary
 
 Alive = npt.NDArray[np.bool_]
@@ -32,7 +32,7 @@ def check_request(
     """
     if source.inference in CHARACTER_METHODS and candidates is not None and not candidates.are_only_own:
         raise TargetError(
-            f"{source.source.name} comes from SentencePiece, where other candidates have no scores and documents of a "
+            f"{source.name} comes from SentencePiece, where other candidates have no scores and documents of a "
             "token are not counted: leave out --candidates and --min-documents"
         )
     all_special = _all_special(source, special)
@@ -45,14 +45,14 @@ def inference_for(source: Vocabulary, wanted: InferenceMethod | None, method: Me
     """The method that the result is run with; raises TargetError for one that the source's format cannot have."""
     if source.inference not in CHARACTER_METHODS:
         if wanted in CHARACTER_METHODS:
-            raise TargetError(f"{wanted} needs a source from SentencePiece, which {source.source.name} is not")
+            raise TargetError(f"{wanted} needs a source from SentencePiece, which {source.name} is not")
         return wanted or "merges"
     if wanted not in (None, source.inference):
-        raise TargetError(f"{source.source.name} comes from SentencePiece, which runs {source.inference}, not {wanted}")
+        raise TargetError(f"{source.name} comes from SentencePiece, which runs {source.inference}, not {wanted}")
     if method in ("optimal", "tokenmonster"):
         raise TargetError(f"the method {method} is not for a source from SentencePiece: choose another with --method")
     if method == "leaf" and source.inference == "unigram":
-        raise TargetError(f"the method leaf goes by merges, which {source.source.name} has none of: choose another")
+        raise TargetError(f"the method leaf goes by merges, which {source.name} has none of: choose another")
     return source.inference
 
 
@@ -65,14 +65,14 @@ def check_refit(refit: bool, inference: InferenceMethod) -> None:
 def check_has_bound(source: Vocabulary) -> None:
     """Raise TargetError for a source whose tokens may not be cut from any text in any way."""
     if source.inference in CHARACTER_METHODS:
-        raise TargetError(f"no bound is known for {source.source.name}, which comes from SentencePiece")
+        raise TargetError(f"no bound is known for {source.name}, which comes from SentencePiece")
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:
     """Raise CorpusError unless the corpus was counted with the split pattern of the source."""
     if corpus.parts[0].train.pattern_sha256 != source.pattern.sha256:
         raise CorpusError(
-            f"the corpus was counted with another split pattern than that of {source.source.name}: count it again"
+            f"the corpus was counted with another split pattern than that of {source.name}: count it again"
         )
 
 
@@ -103,7 +103,7 @@ def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
     protected: Alive = source.lengths == 1
     for token in keep:
         if token not in source.token_ids:
-            raise TargetError(f"the token to keep {token!r} is not in {source.source.name}")
+            raise TargetError(f"the token to keep {token!r} is not in {source.name}")
         protected[source.token_ids[token] - source.first_id] = True
         if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
             protected[[source.token_ids[c.encode()] - source.first_id for c in token.decode()]] = True
@@ -120,9 +120,9 @@ def _checked_target(source: Vocabulary, target: int, n_special: int, protected: 
         )
     largest = source.n_tokens + n_special
     if target == largest and not may_add:
-        raise TargetError(f"target {target} is the size of {source.source.name} itself: there is nothing to prune")
+        raise TargetError(f"target {target} is the size of {source.name} itself: there is nothing to prune")
     if target > largest and not may_add:
         raise TargetError(
-            f"target {target} is above the {largest} ids of {source.source.name}: pruning adds none but --candidates"
+            f"target {target} is above the {largest} ids of {source.name}: pruning adds none but --candidates"
         )
     return target - n_special

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from vocab.analysis.spelling import spellings
 from vocab.formats.folder import safe_name, write_files
-from vocab.formats.staging import staged_folder
 from vocab.prune.bound.certificate import FILE_NAME, Certificate
 from vocab.prune.card import model_card
 from vocab.prune.report import Report
 from vocab.vocabulary import Vocabulary
+from vocab.writing import staged_folder
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class PruneResult:
         """
         dropped, added = self.dropped_ids.tolist(), self.new_ids.tolist()
         return {
-            "source": self.source.source.name,
+            "source": self.source.name,
             "n_old": self.source.max_id + 1,
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
@@ -80,7 +80,7 @@ class PruneResult:
         Raises OutputError when the folder holds something else, or an earlier result and not `force`.
         """
         directory = Path(directory)
-        name = safe_name(self.vocabulary.source.name)
+        name = safe_name(self.vocabulary.name)
         with staged_folder(directory, force=force) as staging:
             names = [path.name for path in write_files(self.vocabulary, staging, name)]
             texts = {

@@ -98,7 +98,7 @@ class LossStudy:
             raise StudyError(f"none of the {text.n_documents} documents of the text is held out: raise megabytes")
         out = self._work / "runs" / f"{made.wanted.name}-seed-{seed}"
         check_run_folder(out, force=(out / "report.json").exists())
-        config = preset(self._loss.preset, n_ids=made.vocabulary.max_id + 1, max_seq=self._loss.n_seq)
+        config = preset(self._loss.preset, n_ids=made.vocabulary.max_id + 1, max_seq=self._loss.seq_len)
         settings = self._settings(facts.n_tokens("train"), seed)
         cadence = Cadence(
             checkpoint_steps=500,
@@ -113,11 +113,11 @@ class LossStudy:
 
     def _settings(self, n_tokens: int, seed: int) -> TrainSettings:
         loss = self._loss
-        if n_tokens < loss.batch * loss.n_seq:
+        if n_tokens < loss.batch * loss.seq_len:
             raise StudyError(f"{n_tokens:,} tokens of text are fewer than one batch: raise megabytes")
         return TrainSettings(
             n_tokens=n_tokens,
-            n_seq=loss.n_seq,
+            seq_len=loss.seq_len,
             batch=loss.batch,
             micro_batch=min(loss.batch, loss.micro_batch or loss.batch),
             learning_rate=loss.learning_rate,
@@ -150,8 +150,8 @@ def _result(
         "bytes_per_token": facts.n_bytes("train") / facts.n_tokens("train"),
         "n_parameters": config.n_parameters,
         "n_parameters_without_embeddings": config.n_parameters_without_embeddings,
-        "flops_per_token": config.flops_per_token(settings.n_seq),
-        "tokens_per_step": settings.batch * settings.n_seq,
+        "flops_per_token": config.flops_per_token(settings.seq_len),
+        "tokens_per_step": settings.batch * settings.seq_len,
         "n_steps": report["n_steps"],
         "points": points,
         "vocabulary_sha256": facts.fingerprint,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocab.corpus.documents import read_documents
-from vocab.corpus.staged import staged_file
 from vocab.errors import CorpusError
+from vocab.writing import staged_file
 
 _SALT = b"vocab study"
 

@@ -83,7 +83,8 @@ def _times(spec: Spec, rows: Sequence[Row]) -> str:
     ]
     head = ["ids", "ms a step", "ms for embedding, head and loss", "of the step"]
     about = (
-        f"Time of a step of `{spec.loss.preset}` ({spec.loss.batch * spec.loss.n_seq:,} tokens) where it was measured; "
+        f"Time of a step of `{spec.loss.preset}` ({spec.loss.batch * spec.loss.seq_len:,} tokens) where it was "
+        "measured; "
         f"the rest of the model takes {1e3 * rest:,.1f} ms, where a straight line through the times meets 0 ids:"
     )
     return f"{about}\n\n{table(head, shown)}"

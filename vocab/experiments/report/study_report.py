@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocab.corpus.staged import staged_file, write_text
 from vocab.errors import OutputError, StudyError
 from vocab.experiments.loss.loss_section import loss_section
 from vocab.experiments.report.page import write_page
@@ -16,6 +15,7 @@ from vocab.experiments.report.section import Section
 from vocab.experiments.rows import read_rows
 from vocab.experiments.spec import Spec, load_spec
 from vocab.experiments.speed.speed_section import speed_section
+from vocab.writing import staged_file, write_text
 
 REPORT, PAGE = "study.md", "study.html"
 

@@ -77,10 +77,10 @@ def shape(timing: Timing) -> ModelConfig:
 def bench_settings(timing: Timing, seed: int) -> BenchSettings:
     """How `vocab bench` would be told to time this."""
     config, compiled = shape(timing), timing.mode != "eager"
-    n_seq = min(config.max_seq, timing.n_tokens)
+    seq_len = min(config.max_seq, timing.n_tokens)
     return BenchSettings(
-        batch=max(1, timing.n_tokens // n_seq),
-        n_seq=n_seq,
+        batch=max(1, timing.n_tokens // seq_len),
+        seq_len=seq_len,
         part=timing.part,
         head=timing.head or ("compiled" if compiled else "plain"),
         compile=compiled,

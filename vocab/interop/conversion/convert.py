@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from vocab.analysis.differences import Differences, differences, id_map
+from vocab.choices import VocabularyFormat
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.environment import versions
 from vocab.errors import SourceError
@@ -20,7 +21,6 @@ from vocab.formats import load
 from vocab.formats.folder import safe_name, write_hugging_face
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
-from vocab.formats.staging import staged_folder
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tekken import can_hold, write_tekken
 from vocab.formats.tiktoken_file import write_tiktoken
@@ -37,12 +37,12 @@ from vocab.interop.conversion.reshape import (
 )
 from vocab.interop.conversion.verify import Verification, verify
 from vocab.vocabulary import Vocabulary, is_utf8
+from vocab.writing import staged_folder
 
-Format = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS: tuple[VocabularyFormat, ...] = get_args(VocabularyFormat)
 
 _VERIFIED_BYTES = 200_000  # of the profile's words, beside hard texts and every token
-_WRITERS: dict[Format, Callable[[Vocabulary, Path, str], object]] = {
+_WRITERS: dict[VocabularyFormat, Callable[[Vocabulary, Path, str], object]] = {
     "tiktoken": write_tiktoken,
     "tokenizer.json": lambda vocabulary, folder, name: write_hugging_face(vocabulary, folder),
     "sentencepiece": lambda vocabulary, folder, name: write_sentencepiece(vocabulary, folder / SENTENCEPIECE),
@@ -65,7 +65,7 @@ class Conversion:
 
     source: Vocabulary
     vocabulary: Vocabulary
-    format: Format
+    format: VocabularyFormat
     obstacle: str | None
     measured: Differences | None
     verification: Verification
@@ -78,7 +78,7 @@ class Conversion:
         return len(unused_ids(self.source)) if self.obstacle is None and self.format == "tokenizer.json" else 0
 
 
-def obstacle(vocabulary: Vocabulary, target: Format) -> str | None:
+def obstacle(vocabulary: Vocabulary, target: VocabularyFormat) -> str | None:
     """Why a format cannot hold a vocabulary exactly, as the end of a sentence; None where it can."""
     method, merges_only = vocabulary.inference, target in ("tiktoken", "tekken")
     if merges_only and method != "merges":
@@ -103,7 +103,7 @@ def _obstacle_to_tokenmonster(vocabulary: Vocabulary) -> str | None:
     return "there ordinary tokens have the first ids" if vocabulary.first_id or unused_ids(vocabulary) else None
 
 
-def fitted(vocabulary: Vocabulary, target: Format) -> Vocabulary:
+def fitted(vocabulary: Vocabulary, target: VocabularyFormat) -> Vocabulary:
     """The vocabulary as the format can hold it; the same where that is exact."""
     if obstacle(vocabulary, target) is None:
         return with_holes_named(vocabulary) if target == "tokenizer.json" else vocabulary
@@ -120,7 +120,7 @@ def fitted(vocabulary: Vocabulary, target: Format) -> Vocabulary:
 
 def convert(
     source: Vocabulary,
-    target: Format,
+    target: VocabularyFormat,
     directory: Path,
     *,
     approximate: bool = False,
@@ -138,7 +138,7 @@ def convert(
     reason = obstacle(source, target)
     _check(source, target, reason, approximate=approximate)
     made = fitted(source, target)
-    name = safe_name(source.source.name)
+    name = safe_name(source.name)
     with staged_folder(directory, force=force) as staging:
         _WRITERS[target](made, staging, name)
         read = load(staging)
@@ -154,14 +154,14 @@ def convert(
     return result
 
 
-def _check(source: Vocabulary, target: Format, reason: str | None, *, approximate: bool) -> None:
+def _check(source: Vocabulary, target: VocabularyFormat, reason: str | None, *, approximate: bool) -> None:
     if reason and not approximate:
         raise SourceError(
-            f"{target} cannot hold {source.source.name} exactly: {reason}; pass --approximate to convert it all the "
+            f"{target} cannot hold {source.name} exactly: {reason}; pass --approximate to convert it all the "
             "same and have the differences measured"
         )
     if not source.special_tokens and target == "tekken":
-        raise SourceError(f"tekken.json needs special tokens, and {source.source.name} has none")
+        raise SourceError(f"tekken.json needs special tokens, and {source.name} has none")
     clash = (text for text in source.special_tokens if target == "tokenizer.json" and is_token_text(source, text))
     if taken := next(clash, None):
         raise SourceError(
@@ -170,7 +170,7 @@ def _check(source: Vocabulary, target: Format, reason: str | None, *, approximat
 
 
 def _verified(
-    made: Vocabulary, read: Vocabulary, folder: Path, target: Format, exact: Vocabulary | None
+    made: Vocabulary, read: Vocabulary, folder: Path, target: VocabularyFormat, exact: Vocabulary | None
 ) -> Verification:
     """Every runtime compared with what was read back, and that with what was meant: the source, where it is exact."""
     texts = texts_for(read, _VERIFIED_BYTES)
@@ -189,19 +189,19 @@ def _check_same(source: Vocabulary, read: Vocabulary, texts: Sequence[str]) -> N
         source.tokens()
     )
     if not same:
-        raise SourceError(f"{read.source.name} would not have the tokens that were meant: please report this")
+        raise SourceError(f"{read.name} would not have the tokens that were meant: please report this")
     moved = [text for text, id_ in source.special_tokens.items() if read.special_tokens.get(text) != id_]
     encoded = zip(texts, source.encode_batch(texts), read.encode_batch(texts), strict=True)
     differing = [*moved, *(text for text, ours, theirs in encoded if ours != theirs)]
     if differing:
-        raise SourceError(f"{read.source.name} would have other ids than were meant for {differing[0][:80]!r}")
+        raise SourceError(f"{read.name} would have other ids than were meant for {differing[0][:80]!r}")
 
 
 def report_of(result: Conversion) -> dict[str, Any]:
     """What report.json holds."""
     measured, ids = result.measured, result.map_of_ids
     facts: dict[str, Any] = {
-        "source": {"name": result.source.source.name, "sha256": result.source.source.sha256},
+        "source": {"name": result.source.name, "sha256": result.source.provenance.sha256},
         "format": result.format,
         "is_exact": result.obstacle is None,
         "obstacle": result.obstacle,

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from vocab.arrays import end_to_end
-from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod
+from vocab.choices import InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary

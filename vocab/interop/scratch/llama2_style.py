@@ -79,7 +79,7 @@ def _read(raw: bytes) -> Vocabulary:
             vocabulary = read_sentencepiece(path)
         except SourceError as error:
             raise TargetError(f"what SentencePiece made of this text cannot be used: {error}") from None
-    return replace(vocabulary, source=replace(vocabulary.source, sha256=None))
+    return replace(vocabulary, provenance=replace(vocabulary.provenance, sha256=None))
 
 
 def _explained(reason: str, size: int) -> str:

@@ -8,20 +8,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from vocab.choices import Style
 from vocab.corpus.process_memory import peak_resident_bytes
 from vocab.corpus.readers import Reading
 from vocab.environment import processor, versions
 from vocab.errors import TargetError
 from vocab.formats.folder import safe_name, write_files
-from vocab.formats.staging import staged_folder
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.interop.scratch import cl100k_style, llama2_style
 from vocab.interop.scratch.training_text import TrainingText
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import staged_folder
 
-Style = Literal["llama2", "cl100k"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 
@@ -36,7 +36,7 @@ class TrainedTokenizer:
         """Write the tokenizer files and report.json to a folder, all or nothing; raises OutputError."""
         directory = Path(directory)
         with staged_folder(directory, force=force) as staging:
-            names = [p.name for p in write_files(self.vocabulary, staging, safe_name(self.vocabulary.source.name))]
+            names = [p.name for p in write_files(self.vocabulary, staging, safe_name(self.vocabulary.name))]
             text = json.dumps(self.report, indent=2, ensure_ascii=False) + "\n"
             (staging / "report.json").write_text(text, encoding="utf-8")
         return [directory / name for name in [*names, "report.json"]]
@@ -88,7 +88,7 @@ def train_tokenizer(
     seconds = time.perf_counter() - started
     if taken := [text for text in vocabulary.special_tokens if is_token_text(vocabulary, text)]:
         raise TargetError(f"the special token {taken[0]!r} reads like an ordinary token in tokenizer.json: rename it")
-    source = Source(f"{style}-style-{size}", None, vocabulary.source.format)
+    provenance = Provenance(f"{style}-style-{size}", None, vocabulary.provenance.format)
     report = {
         "style": style,
         "size_asked": size,
@@ -103,4 +103,4 @@ def train_tokenizer(
         "processor": processor(),
         "versions": {**versions(), "sentencepiece": importlib.metadata.version("sentencepiece")},
     }
-    return TrainedTokenizer(replace(vocabulary, source=source), report)
+    return TrainedTokenizer(replace(vocabulary, provenance=provenance), report)

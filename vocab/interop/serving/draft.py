@@ -107,7 +107,7 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
     n_ordinary = size - len(special)
     if not 0 < n_ordinary <= source.n_tokens:
         raise TargetError(
-            f"a draft vocabulary of {source.source.name} has from {len(special) + 1:,} to {source.n_ids:,} ids, "
+            f"a draft vocabulary of {source.name} has from {len(special) + 1:,} to {source.n_ids:,} ids, "
             f"special tokens included, not {size:,}"
         )
     most = np.argsort(-_uses(source, counts), kind="stable")[:n_ordinary] + source.first_id
@@ -116,8 +116,8 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
     return DraftVocabulary(
         target_ids=target_ids,
         n_target=source.max_id + 1,
-        source=source.source.name,
-        source_sha256=source.source.sha256,
+        source=source.name,
+        source_sha256=source.provenance.sha256,
         tokens_sha256=digest((k, tokens[k]) for k in target_ids.tolist()),
     )
 
@@ -125,7 +125,7 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
 def _uses(source: Vocabulary, counts: PretokenCounts) -> npt.NDArray[np.int64]:
     """How often each ordinary token is used, int64[n_tokens]."""
     if counts.pattern_sha256 != source.pattern.sha256:
-        raise SourceError(f"the corpus was counted with another split pattern than that of {source.source.name}")
+        raise SourceError(f"the corpus was counted with another split pattern than that of {source.name}")
     ids, sizes = source.encoder.encode_pretokens(counts.blob, counts.starts)
     firsts = np.repeat(counts.starts[:-1] - (np.cumsum(sizes) - sizes), sizes)
     used = ids[firsts + np.arange(firsts.size)]
@@ -142,5 +142,5 @@ def check_draft(draft: DraftVocabulary, source: Vocabulary, name: str) -> None:
     if not is_of_size or digest((k, tokens[k]) for k in ids) != draft.tokens_sha256:
         raise SourceError(
             f"{name} is a draft vocabulary of another target ({draft.source}, {draft.n_target:,} ids) than "
-            f"{source.source.name} ({source.max_id + 1:,} ids)"
+            f"{source.name} ({source.max_id + 1:,} ids)"
         )

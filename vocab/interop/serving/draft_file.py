@@ -12,18 +12,18 @@ import json
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from vocab.corpus.staged import staged_file, writing
+from vocab.choices import DraftFormat
 from vocab.errors import OutputError, SourceError
 from vocab.formats import load_lossless
 from vocab.interop.serving.draft import DraftVocabulary, check_draft
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
 from vocab.vocabulary import Vocabulary
+from vocab.writing import staged_file, writing
 
-DraftFormat = Literal["eagle3", "sglang"]
 _FOLDER = "hot_token_ids"
 _FACTS = "vocab.json"
 _MOST_BYTES = 256 << 20

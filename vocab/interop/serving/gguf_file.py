@@ -13,7 +13,6 @@ from typing import Any
 
 import tokenizers
 
-from vocab.corpus.staged import staged_file, writing
 from vocab.errors import MissingExtraError, OutputError, SourceError
 from vocab.formats import load_lossless
 from vocab.formats.id_map import read_json
@@ -29,6 +28,7 @@ from vocab.interop.serving.llama_cpp import (
 )
 from vocab.interop.transplants.vocabulary_tensors import old_vocab_size
 from vocab.vocabulary import Vocabulary
+from vocab.writing import staged_file, writing
 
 ARCHITECTURE = "llama"
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "mask")

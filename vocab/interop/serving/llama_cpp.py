@@ -54,7 +54,7 @@ def pre_tokenizer(vocabulary: Vocabulary) -> str:
     name = _PORTABLE.get(vocabulary.pattern.portable)
     if name is None:
         raise SourceError(
-            f"the split pattern of {vocabulary.source.name} is none that llama.cpp is known to have: name its "
+            f"the split pattern of {vocabulary.name} is none that llama.cpp is known to have: name its "
             "pre-tokenizer with --pre, if it has one"
         )
     return name

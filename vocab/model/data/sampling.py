@@ -51,26 +51,26 @@ class Batch:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Sequences of `n_seq` tokens and the one after, cut end to end from a stream and shuffled anew each epoch.
+    """Sequences of `seq_len` tokens and the one after, cut end to end from a stream and shuffled anew each epoch.
 
     Raises TrainingError when the stream is shorter than one sequence.
     """
 
     stream: TokenStream
-    n_seq: int
+    seq_len: int
     masked: bool = False  # number the documents, so that attention can stay inside them
 
     def __post_init__(self) -> None:
         if self.n_sequences < 1:
             raise TrainingError(
-                f"the corpus has {len(self.stream):,} tokens, fewer than one sequence of {self.n_seq:,} and the token "
-                "after it: give more text or lower --seq"
+                f"the corpus has {len(self.stream):,} tokens, fewer than one sequence of {self.seq_len:,} and the "
+                "token after it: give more text or lower --seq"
             )
 
     @property
     def n_sequences(self) -> int:
         """Sequences in an epoch."""
-        return (len(self.stream) - 1) // self.n_seq
+        return (len(self.stream) - 1) // self.seq_len
 
     def sequence(self, position: int, seed: int) -> int:
         """The sequence at a position of training, counted over all epochs."""
@@ -79,14 +79,14 @@ class Sampler:
 
     def batch(self, first: int, n: int, seed: int) -> Batch:
         """The sequences at positions first … first + n - 1."""
-        return self.at([self.sequence(k, seed) * self.n_seq for k in range(first, first + n)])
+        return self.at([self.sequence(k, seed) * self.seq_len for k in range(first, first + n)])
 
     def at(self, firsts: list[int]) -> Batch:
         """The sequences that begin at these tokens."""
-        rows = np.stack([self.stream.read(k, self.n_seq + 1) for k in firsts])
+        rows = np.stack([self.stream.read(k, self.seq_len + 1) for k in firsts])
         numbers = None
         if self.masked:
-            numbers = np.stack([self.stream.document_numbers(k, self.n_seq) for k in firsts])
+            numbers = np.stack([self.stream.document_numbers(k, self.seq_len) for k in firsts])
         return Batch(rows[:, :-1], rows[:, 1:], numbers)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vocab.corpus.batch import EncodingErrors
+from vocab.choices import EncodingErrors, Side
 from vocab.corpus.blocks import Block
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
 from vocab.corpus.readers import Reading, list_sources, read_blocks
 from vocab.errors import CorpusError
-from vocab.formats.staging import staged_folder
-from vocab.model.data.shards import ShardFacts, ShardWriter, Side, end_of_text, fingerprint, write_facts
+from vocab.model.data.shards import ShardFacts, ShardWriter, end_of_text, fingerprint, write_facts
 from vocab.vocabulary import Vocabulary
+from vocab.writing import staged_folder
 
 # llm.c's header counts tokens in an int32; files of this many are also handy to copy.
 SHARD_TOKENS = 100_000_000
@@ -93,7 +93,7 @@ def make_shards(
         for writer in writers.values():
             writer.flush()
         facts = ShardFacts(
-            vocabulary=vocabulary.source.name,
+            vocabulary=vocabulary.name,
             fingerprint=fingerprint(vocabulary),
             n_ids=n_ids,
             end_of_text=end_of_text(vocabulary),

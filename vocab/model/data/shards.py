@@ -13,15 +13,15 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vocab.choices import Side
 from vocab.errors import TrainingError
 from vocab.vocabulary import Vocabulary
 
-Side = Literal["train", "held_out"]
 FACTS = "shards.json"
 HEADER_INTS = 256
 # Magic and version by the bytes of an id, as in llm.c's dev/data/data_common.py.
@@ -239,7 +239,7 @@ def check_vocabulary(facts: ShardFacts, vocabulary: Vocabulary) -> None:
     if facts.fingerprint != fingerprint(vocabulary):
         raise TrainingError(
             f"the shards were made with another vocabulary ({facts.vocabulary}, {facts.n_ids:,} ids) than "
-            f"{vocabulary.source.name} ({vocabulary.max_id + 1:,} ids): make them again with `vocab shards`"
+            f"{vocabulary.name} ({vocabulary.max_id + 1:,} ids): make them again with `vocab shards`"
         )
 
 

@@ -62,14 +62,14 @@ class _Attention(nn.Module):
         self.o_proj = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        n_batch, n_seq, _ = x.shape
+        n_batch, seq_len, _ = x.shape
         q, k, v = (
-            projection(x).view(n_batch, n_seq, -1, self.head_dim).transpose(1, 2)
+            projection(x).view(n_batch, seq_len, -1, self.head_dim).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
         k, v = (y.repeat_interleave(self.shared, dim=1) for y in (k, v))
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        projected: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(n_batch, n_seq, -1))
+        projected: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(n_batch, seq_len, -1))
         return projected
 
 
@@ -131,8 +131,8 @@ class AlibiForCausalLM(PreTrainedModel, GenerationMixin):
         self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None, **more: Any
     ) -> CausalLMOutputWithPast:
         """Logits (B, T, vocab_size), and the mean loss where `labels` are given."""
-        n_seq, device = input_ids.shape[1], input_ids.device
-        at = torch.arange(n_seq, device=device)
+        seq_len, device = input_ids.shape[1], input_ids.device
+        at = torch.arange(seq_len, device=device)
         slopes = torch.tensor(_slopes(self.config.num_attention_heads), device=device)
         bias = slopes[:, None, None] * (at[None, :] - at[:, None])
         hidden_keys = at[None, :] > at[:, None]

@@ -110,7 +110,7 @@ def export(decoder: Decoder, vocabulary: Vocabulary, directory: Path, *, write: 
 def _write_tokenizer(vocabulary: Vocabulary, directory: Path) -> None:
     from vocab.formats.tiktoken_file import write_tiktoken
 
-    name = safe_name(vocabulary.source.name)
+    name = safe_name(vocabulary.name)
     if vocabulary.max_id == vocabulary.n_ids - 1:
         write_files(vocabulary, directory, name)
     else:

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from vocab.choices import Position
 from vocab.errors import TrainingError
-from vocab.model.network.config import Position
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -51,9 +51,9 @@ class AttentionBackend(Protocol):
         ...
 
 
-def visible(n_seq: int, documents: Tensor | None, device: torch.device, *, causal: bool) -> Tensor:
+def visible(seq_len: int, documents: Tensor | None, device: torch.device, *, causal: bool) -> Tensor:
     """Which key (last axis) each query (second last) sees, bool, (T, T), or (B, 1, T, T) with documents."""
-    seen = torch.ones(n_seq, n_seq, dtype=torch.bool, device=device)
+    seen = torch.ones(seq_len, seq_len, dtype=torch.bool, device=device)
     if causal:
         seen = seen.tril()
     if documents is None:
@@ -77,13 +77,13 @@ class Reference:
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
     ) -> Tensor:
-        n_seq, shared = q.shape[2], q.shape[1] // k.shape[1]
+        seq_len, shared = q.shape[2], q.shape[1] // k.shape[1]
         keys, values = (x.double().repeat_interleave(shared, dim=1) for x in (k, v))
         scores = q.double() @ keys.transpose(-1, -2) / math.sqrt(q.shape[3])  # (B, H, T, T)
         if isinstance(state, Tensor):
-            at = torch.arange(n_seq, device=q.device)
+            at = torch.arange(seq_len, device=q.device)
             scores = scores + state.double()[:, None, None] * (at[None, :] - at[:, None])
-        scores = scores.masked_fill(~visible(n_seq, documents, q.device, causal=causal), -math.inf)
+        scores = scores.masked_fill(~visible(seq_len, documents, q.device, causal=causal), -math.inf)
         return (scores.softmax(dim=-1) @ values).to(q.dtype)
 
 
@@ -152,15 +152,15 @@ class SdpaAlibi:
     ) -> Tensor:
         assert isinstance(state, tuple)
         slopes, places = state
-        n_batch, n_heads, n_seq, head_dim = q.shape
+        n_batch, n_heads, seq_len, head_dim = q.shape
         scale = 1 / math.sqrt(head_dim)
         n_more = -(-(head_dim + 4) // 8) * 8 - head_dim
         coarse = (slopes / scale).bfloat16().float()
         fine = slopes / scale - coarse
         weights = F.pad(torch.stack([coarse, coarse, fine, fine], dim=-1), (0, n_more - 4)).to(q.dtype)  # (H, more)
-        keys = F.pad(places[:n_seq], (0, n_more - 4)).to(q.dtype)  # (T, more)
-        longer_q = torch.cat([q, weights[None, :, None].expand(n_batch, n_heads, n_seq, n_more)], dim=-1)
-        longer_k = torch.cat([k, keys.expand(n_batch, k.shape[1], n_seq, n_more)], dim=-1)
+        keys = F.pad(places[:seq_len], (0, n_more - 4)).to(q.dtype)  # (T, more)
+        longer_q = torch.cat([q, weights[None, :, None].expand(n_batch, n_heads, seq_len, n_more)], dim=-1)
+        longer_k = torch.cat([k, keys.expand(n_batch, k.shape[1], seq_len, n_more)], dim=-1)
         longer_v = F.pad(v, (0, n_more))
         mixed = _sdpa(longer_q, longer_k, longer_v, scale, causal=causal, documents=documents)
         return mixed[..., :head_dim]

@@ -67,15 +67,15 @@ def _bias(slopes: Tensor | None) -> Callable[..., Tensor] | None:
 
 
 def _mask(state: _State, q: Tensor, documents: Tensor | None) -> BlockMask:
-    n_batch, _, n_seq, _ = q.shape
+    n_batch, _, seq_len, _ = q.shape
     if documents is not None:
 
         def same_document(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
             return (i >= j) & (documents[b, i] == documents[b, j])
 
-        return create_block_mask(same_document, n_batch, None, n_seq, n_seq, device=q.device)
-    if n_seq not in state.causal_masks:
-        state.causal_masks[n_seq] = create_block_mask(
-            lambda b, h, i, j: i >= j, None, None, n_seq, n_seq, device=q.device
+        return create_block_mask(same_document, n_batch, None, seq_len, seq_len, device=q.device)
+    if seq_len not in state.causal_masks:
+        state.causal_masks[seq_len] = create_block_mask(
+            lambda b, h, i, j: i >= j, None, None, seq_len, seq_len, device=q.device
         )
-    return state.causal_masks[n_seq]
+    return state.causal_masks[seq_len]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
+from vocab.choices import Position
 from vocab.errors import TrainingError
-
-Position = Literal["rope", "alibi"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +79,13 @@ class ModelConfig:
         """Parameters of blocks and norms, neither embedding nor head."""
         return self.n_parameters - self.n_ids * self.width * (1 if self.tied else 2)
 
-    def flops_per_token(self, n_seq: int, *, causal: bool = False) -> float:
-        """FLOPs of one token of training, forward and backward, in sequences of `n_seq` tokens.
+    def flops_per_token(self, seq_len: int, *, causal: bool = False) -> float:
+        """FLOPs of one token of training, forward and backward, in sequences of `seq_len` tokens.
 
-        6 × matmul parameters + 12 · layers · width · n_seq (PaLM, appendix B); `causal` halves the second part, which
+        6 × matmul parameters + 12 · layers · width · seq_len (PaLM, appendix B); `causal` halves the second part, which
         leaves out the scores that a causal mask hides.
         """
-        attention = 12 * self.n_layers * self.width * n_seq
+        attention = 12 * self.n_layers * self.width * seq_len
         return 6 * self.n_matmul_parameters + attention / (2 if causal else 1)
 
     def with_fields(self, settings: Mapping[str, Any]) -> ModelConfig:

@@ -27,8 +27,8 @@ class Attention(nn.Module):
 
     def project(self, x: Tensor, cos: Tensor | None, sin: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, D), keys and values (B, Hkv, T, D) of x (B, T, width), rotated where there are tables."""
-        n_batch, n_seq, _ = x.shape
-        heads = self.qkv(x).view(n_batch, n_seq, -1, self.head_dim).transpose(1, 2)  # (B, H + 2 Hkv, T, D)
+        n_batch, seq_len, _ = x.shape
+        heads = self.qkv(x).view(n_batch, seq_len, -1, self.head_dim).transpose(1, 2)  # (B, H + 2 Hkv, T, D)
         q, k, v = torch.split(heads, [self.n_heads, self.n_kv_heads, self.n_kv_heads], dim=1)
         if cos is not None and sin is not None:
             # One rotation for queries and keys together.
@@ -207,8 +207,8 @@ class Decoder(nn.Module):
 
     def trunk(self, x: Tensor, documents: Tensor | None = None) -> Tensor:
         """Blocks and last norm: all that does not depend on the size of the vocabulary, and so is compiled once."""
-        n_seq = x.shape[1]
-        cos, sin = self.rotations(0, n_seq)
+        seq_len = x.shape[1]
+        cos, sin = self.rotations(0, seq_len)
         context = Context(self.backend, self._state, cos, sin, documents)
         for block in self.blocks:
             if self.activation_checkpointing and self.training:
@@ -218,12 +218,12 @@ class Decoder(nn.Module):
         normed: Tensor = self.norm(x)
         return normed
 
-    def rotations(self, first: int, n_seq: int) -> tuple[Tensor | None, Tensor | None]:
-        """RoPE's tables (n_seq, D) from position `first` on; None for ALiBi."""
+    def rotations(self, first: int, seq_len: int) -> tuple[Tensor | None, Tensor | None]:
+        """RoPE's tables (seq_len, D) from position `first` on; None for ALiBi."""
         if self._tables is None:
             return None, None
         cos, sin = self._tables
-        return cos[first : first + n_seq], sin[first : first + n_seq]
+        return cos[first : first + seq_len], sin[first : first + seq_len]
 
     def logits(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """Logits (B, T, n_ids)."""

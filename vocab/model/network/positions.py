@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 
-def rope_tables(n_seq: int, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of RoPE, each (n_seq, head_dim) float32; the two halves of a row are equal, as in Llama.
+def rope_tables(seq_len: int, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of RoPE, each (seq_len, head_dim) float32; the two halves of a row are equal, as in Llama.
 
     Su et al. 2021, arXiv 2104.09864.
     """
     # float32 throughout, like Hugging Face's Llama, so that exported models give the same logits.
     frequency = 1.0 / base ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
-    angle = torch.arange(n_seq, dtype=torch.float32)[:, None] * frequency
+    angle = torch.arange(seq_len, dtype=torch.float32)[:, None] * frequency
     angle = torch.cat([angle, angle], dim=-1)
     return angle.cos(), angle.sin()
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vocab.choices import TimedPart
 from vocab.errors import TrainingError
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
@@ -27,7 +27,6 @@ from vocab.model.timing.throughput import clock_mhz, peak_memory_bytes
 from vocab.model.training.freed_memory import keep_freed_memory
 from vocab.model.training.held_out_loss import autocast
 
-Part = Literal["step", "head"]
 AA = "reference again"
 _RESAMPLES = 1000
 _WARM_UP = 3
@@ -58,11 +57,11 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings:
-    """What is timed: `n_seq` tokens in each of `batch` sequences, forward, backward and, in a step, AdamW."""
+    """What is timed: `seq_len` tokens in each of `batch` sequences, forward, backward and, in a step, AdamW."""
 
     batch: int
-    n_seq: int
-    part: Part = "head"
+    seq_len: int
+    part: TimedPart = "head"
     head: str = "chunked"
     compile: bool = False
     padding: bool = True  # whether the compiler may pad shapes; it does by default, which hides what a size costs
@@ -73,7 +72,7 @@ class BenchSettings:
     @property
     def n_tokens(self) -> int:
         """Tokens of a call."""
-        return self.batch * self.n_seq
+        return self.batch * self.seq_len
 
 
 def bench_sizes(
@@ -109,7 +108,7 @@ def flops_of(config: ModelConfig, settings: BenchSettings) -> float:
     """FLOPs of a call: those of `ModelConfig.flops_per_token`, or of the head's three products."""
     if settings.part == "head":
         return 6.0 * config.n_ids * config.width * settings.n_tokens
-    return config.flops_per_token(settings.n_seq) * settings.n_tokens
+    return config.flops_per_token(settings.seq_len) * settings.n_tokens
 
 
 def _warm(call: Callable[[], None], device: torch.device) -> tuple[int, list[str]]:
@@ -244,7 +243,7 @@ def _step_call(
     embedding.weight = weights[0]
     if head is not None:
         head.weight = weights[1]
-    ids = torch.randint(0, size, (settings.batch, settings.n_seq + 1), device=device)
+    ids = torch.randint(0, size, (settings.batch, settings.seq_len + 1), device=device)
 
     def call() -> None:
         decoder.embedding, decoder.head = embedding, head

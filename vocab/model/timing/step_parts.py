@@ -53,6 +53,6 @@ def median_by_part(config: ModelConfig, settings: BenchSettings, device: torch.d
     if settings.compile:
         model.trunk = torch.compile(model.decoder.trunk)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    ids = torch.randint(0, config.n_ids, (settings.batch, settings.n_seq + 1), device=device)
+    ids = torch.randint(0, config.n_ids, (settings.batch, settings.seq_len + 1), device=device)
     rows = [time_by_part(model, optimiser, ids, device, settings.dtype) for _ in range(settings.cycles + 2)][2:]
     return {name: statistics.median(row[name] for row in rows) for name in rows[0]}

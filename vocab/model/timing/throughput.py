@@ -65,7 +65,7 @@ class Throughput:
         n_tokens: int,
         bytes_per_token: float,
         config: ModelConfig,
-        n_seq: int,
+        seq_len: int,
         peak_flops: float,
     ) -> Throughput:
         """From the wall seconds of steps of `n_tokens` tokens each; `peak_flops` is of all devices together."""
@@ -77,8 +77,8 @@ class Throughput:
             bytes_per_second=rate * bytes_per_token,
             step_seconds=middle,
             step_seconds_quartiles=(low, high),
-            mfu=rate * config.flops_per_token(n_seq) / peak_flops,
-            mfu_causal=rate * config.flops_per_token(n_seq, causal=True) / peak_flops,
+            mfu=rate * config.flops_per_token(seq_len) / peak_flops,
+            mfu_causal=rate * config.flops_per_token(seq_len, causal=True) / peak_flops,
             n_steps=len(seconds),
         )
 

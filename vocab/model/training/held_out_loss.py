@@ -34,17 +34,17 @@ class Evaluation:
         return self.nats / self.n_tokens if self.n_tokens else float("nan")
 
 
-def windows(stream: TokenStream, n_seq: int, n_tokens: int) -> list[tuple[int, int]]:
+def windows(stream: TokenStream, seq_len: int, n_tokens: int) -> list[tuple[int, int]]:
     """Begin and number of targets of the windows that cover the first `n_tokens` of a stream, none twice."""
     last = min(len(stream) - 1, n_tokens)
-    return [(first, min(n_seq, last - first)) for first in range(0, last, n_seq)]
+    return [(first, min(seq_len, last - first)) for first in range(0, last, seq_len)]
 
 
-def window_batch(stream: TokenStream, rows: list[tuple[int, int]], n_rows: int, n_seq: int, *, masked: bool) -> Batch:
-    """Windows as a batch of exactly (n_rows, n_seq), what is left over ignored."""
-    ids = np.zeros((n_rows, n_seq), dtype=np.int64)
-    targets = np.full((n_rows, n_seq), IGNORED, dtype=np.int64)
-    numbers = np.full((n_rows, n_seq), -1, dtype=np.int32)
+def window_batch(stream: TokenStream, rows: list[tuple[int, int]], n_rows: int, seq_len: int, *, masked: bool) -> Batch:
+    """Windows as a batch of exactly (n_rows, seq_len), what is left over ignored."""
+    ids = np.zeros((n_rows, seq_len), dtype=np.int64)
+    targets = np.full((n_rows, seq_len), IGNORED, dtype=np.int64)
+    numbers = np.full((n_rows, seq_len), -1, dtype=np.int32)
     for k, (first, n) in enumerate(rows):
         tokens = stream.read(first, n + 1)
         ids[k, :n], targets[k, :n] = tokens[:-1], tokens[1:]
@@ -58,14 +58,14 @@ def evaluate(
     token_bytes: npt.NDArray[np.int32],
     workers: Workers,
     *,
-    n_seq: int,
+    seq_len: int,
     micro_batch: int,
     n_tokens: int,
     precision: torch.dtype,
     masked: bool = False,
 ) -> Evaluation:
     """Score the first `n_tokens` of a stream. Every process runs as many batches, as sharded models need."""
-    every = windows(stream, n_seq, n_tokens)
+    every = windows(stream, seq_len, n_tokens)
     per_round = micro_batch * workers.world
     nats = n_scored = n_bytes = 0.0
     was_training = model.training
@@ -74,7 +74,7 @@ def evaluate(
         for first in range(0, len(every), per_round):
             at = first + workers.rank * micro_batch
             batch = window_batch(
-                stream, every[at : min(at + micro_batch, first + per_round)], micro_batch, n_seq, masked=masked
+                stream, every[at : min(at + micro_batch, first + per_round)], micro_batch, seq_len, masked=masked
             )
             sums = _scored(model, batch, token_bytes, workers.device)
             nats, n_scored, n_bytes = nats + sums[0], n_scored + sums[1], n_bytes + sums[2]

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vocab.choices import Precision, Schedule
 from vocab.errors import TrainingError
 
-Schedule = Literal["cosine", "wsd"]
-Precision = Literal["float32", "bfloat16", "fp8"]
 # What a batch grows by while it warms up, as a share of the whole batch.
 _BATCH_STEPS = 8
 
@@ -26,7 +24,7 @@ class TrainSettings:
 
     Attributes:
         n_tokens: tokens to train on, over all epochs.
-        n_seq: tokens of a sequence.
+        seq_len: tokens of a sequence.
         batch: sequences of one step, over all processes.
         micro_batch: sequences that one process holds at a time; the rest of its share is accumulated.
         learning_rate: the highest one.
@@ -54,7 +52,7 @@ class TrainSettings:
     """
 
     n_tokens: int
-    n_seq: int
+    seq_len: int
     batch: int
     micro_batch: int
     learning_rate: float = 3e-3
@@ -80,7 +78,7 @@ class TrainSettings:
     distill_every: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("n_tokens", "n_seq", "batch", "micro_batch", "spike_window"):
+        for name in ("n_tokens", "seq_len", "batch", "micro_batch", "spike_window"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}, which must be at least 1")
         for name in ("warmup", "decay", "final", "batch_warmup"):
@@ -92,10 +90,10 @@ class TrainSettings:
             raise TrainingError(f"schedule is cosine or wsd, not {self.schedule!r}")
         if self.precision not in ("float32", "bfloat16", "fp8"):
             raise TrainingError(f"precision is float32, bfloat16 or fp8, not {self.precision!r}")
-        if self.n_tokens < self.n_seq * self.batch:
+        if self.n_tokens < self.seq_len * self.batch:
             raise TrainingError(
                 f"{self.n_tokens:,} tokens to train on are fewer than one batch ({self.batch} sequences of "
-                f"{self.n_seq}): give more text or lower --batch"
+                f"{self.seq_len}): give more text or lower --batch"
             )
 
     def differences(self, other: TrainSettings) -> list[str]:
@@ -129,7 +127,7 @@ class Plan:
     @classmethod
     def of(cls, settings: TrainSettings) -> Plan:
         """Whole batches up to `n_tokens`; while the batch warms up, as many eighths of it as of the warm-up passed."""
-        n_sequences = settings.n_tokens // settings.n_seq
+        n_sequences = settings.n_tokens // settings.seq_len
         growing = settings.batch_warmup * n_sequences
         firsts = [0]
         while True:

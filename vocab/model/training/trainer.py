@@ -106,10 +106,10 @@ class Trainer:
         self.cadence = cadence or Cadence()
         self.config: ModelConfig = model.decoder.config
         self.optimiser = adamw(model, settings)
-        self.sampler = Sampler(data.train, settings.n_seq, settings.masked)
+        self.sampler = Sampler(data.train, settings.seq_len, settings.masked)
         if self.sampler.n_sequences < settings.batch:
             raise TrainingError(
-                f"the corpus has {self.sampler.n_sequences:,} sequences of {settings.n_seq} tokens, fewer than one "
+                f"the corpus has {self.sampler.n_sequences:,} sequences of {settings.seq_len} tokens, fewer than one "
                 f"batch of {settings.batch}: give more text or lower --batch"
             )
         if data.token_bytes.size > self.config.n_ids:
@@ -211,11 +211,11 @@ class Trainer:
             return
         self.state.step, self.state.n_bytes = step + 1, before + n_bytes
         self.state.recent = [*self.state.recent, loss][-self.settings.spike_window :]
-        n_tokens = int(np.diff(self.settings.plan.firsts)[step]) * self.settings.n_seq
+        n_tokens = int(np.diff(self.settings.plan.firsts)[step]) * self.settings.seq_len
         self._record(
             "step",
             step=step + 1,
-            tokens=int(self.settings.plan.firsts[step + 1]) * self.settings.n_seq,
+            tokens=int(self.settings.plan.firsts[step + 1]) * self.settings.seq_len,
             bytes=self.state.n_bytes,
             loss=loss,
             bits_per_byte=bits_per_byte(nats, n_bytes) if nats is not None else None,
@@ -247,7 +247,7 @@ class Trainer:
         n_global = int(plan.firsts[step + 1] - plan.firsts[step])
         first, n = rank_positions(int(plan.firsts[step]), n_global, self.workers.rank, self.workers.world)
         seed = self.state.data_seed(settings)
-        scale = self.workers.world / (n_global * settings.n_seq)  # sharded gradients are averaged over processes
+        scale = self.workers.world / (n_global * settings.seq_len)  # sharded gradients are averaged over processes
         total = nats = n_bytes = 0.0
         for at in range(first, first + n, settings.micro_batch):
             batch = self.sampler.batch(at, min(settings.micro_batch, first + n - at), seed)
@@ -260,7 +260,7 @@ class Trainer:
         self.optimiser.zero_grad()
         total, nats, n_bytes, n_stopped = self.workers.total(total, nats, n_bytes, float(self._stop))
         self._stop = n_stopped > 0  # a signal to one process stops all of them after the same step
-        return total / (n_global * settings.n_seq), None if math.isnan(nats) else nats, int(n_bytes), norm
+        return total / (n_global * settings.seq_len), None if math.isnan(nats) else nats, int(n_bytes), norm
 
     def _accumulate(self, step: int, batch: Batch, scale: float) -> tuple[float, float, float]:
         """Gradients of a micro-batch: nats of all targets, nats (NaN where unknown) and bytes of ordinary ones."""
@@ -327,7 +327,7 @@ class Trainer:
             self.data.held_out,
             self.data.token_bytes,
             self.workers,
-            n_seq=self.settings.n_seq,
+            seq_len=self.settings.seq_len,
             micro_batch=self.settings.micro_batch,
             n_tokens=self.data.held_out.tokens_of(n_bytes),
             precision=self._dtype,

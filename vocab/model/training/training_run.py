@@ -11,9 +11,7 @@ from typing import Any
 
 import torch
 
-from vocab.corpus.staged import write_text
 from vocab.errors import MissingExtraError, OutputError, TrainingError
-from vocab.formats.staging import staged_folder
 from vocab.model.data.shards import check_vocabulary, open_stream, read_facts, token_bytes
 from vocab.model.export.transformers_folder import export
 from vocab.model.network.attention import missing
@@ -31,6 +29,7 @@ from vocab.model.training.parallel import Workers, join, shard
 from vocab.model.training.settings import TrainSettings
 from vocab.model.training.trainer import Cadence, Data, Distill, OnRecord, Trainer
 from vocab.vocabulary import Vocabulary
+from vocab.writing import staged_folder, write_text
 
 REPORT, MODEL, CURVE = "report.json", "model", "loss.png"
 _OURS = {"checkpoints", "log.jsonl", "tensorboard", "shards", MODEL, REPORT, CURVE}
@@ -155,14 +154,14 @@ def _write(trainer: Trainer, vocabulary: Vocabulary, out: Path, report: dict[str
 def throughput_of(rows: list[dict[str, Any]], trainer: Trainer, peak_flops: float) -> Throughput | None:
     """Speed of the steps of a log that have the whole batch, the first few left out; None when there are none."""
     settings = trainer.settings
-    whole = settings.batch * settings.n_seq
+    whole = settings.batch * settings.seq_len
     full = [row for row in rows if round(row["tokens_per_second"] * row["seconds"]) == whole][_WARM_UP_STEPS:]
     if not full:
         return None
     n_bytes = sum(row["bytes_per_second"] * row["seconds"] for row in full)
     seconds = [row["seconds"] for row in full]
     per_token = n_bytes / (whole * len(full))
-    return Throughput.of(seconds, whole, per_token, trainer.config, settings.n_seq, peak_flops)
+    return Throughput.of(seconds, whole, per_token, trainer.config, settings.seq_len, peak_flops)
 
 
 def _report(trainer: Trainer, held_out: Evaluation, vocabulary: Vocabulary, seconds: float) -> dict[str, Any]:
@@ -171,7 +170,7 @@ def _report(trainer: Trainer, held_out: Evaluation, vocabulary: Vocabulary, seco
     rows = read_log(trainer.log_directory, "step") if trainer.workers.is_first else []
     speed = throughput_of(rows, trainer, top.flops * trainer.workers.world)
     return {
-        "vocabulary": {"name": vocabulary.source.name, "n_ids": vocabulary.n_ids, "inference": vocabulary.inference},
+        "vocabulary": {"name": vocabulary.name, "n_ids": vocabulary.n_ids, "inference": vocabulary.inference},
         "model": asdict(config)
         | {
             "n_parameters": config.n_parameters,

@@ -19,7 +19,7 @@ from vocab.formats import TokenList, load_tokens
 from vocab.formats.byte_alphabet import CHARACTER_TO_BYTE, to_bytes
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.candidates.mining import mine
-from vocab.vocabulary import Source, Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 # In place of a tokenizer: substrings of the corpus itself.
 CORPUS = "corpus"
@@ -80,7 +80,7 @@ def _as_list(other: str | Path | Vocabulary | TokenList) -> str | TokenList:
     if isinstance(other, TokenList) or other == CORPUS:
         return other  # type: ignore[return-value]
     if isinstance(other, Vocabulary):
-        return TokenList(other.source.name, list(other.tokens()))
+        return TokenList(other.name, list(other.tokens()))
     return load_tokens(other)
 
 
@@ -157,7 +157,7 @@ class Pool:
             least = _min_documents_of_substrings(corpus, wanted)
             found = replace(found, min_count=min_count, min_documents=least, max_bytes=wanted.max_bytes)
             origins.insert(0, found)
-        _check_each_adds(origins, source.source.name)
+        _check_each_adds(origins, source.name)
         return cls(
             _vocabulary([*map(source.__getitem__, own.tolist()), *new], source),
             np.concatenate([own, np.full(len(new), -1)]),
@@ -206,7 +206,7 @@ def default_min_count(n_bytes: int, n_keep: int) -> int:
 
 def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
     """Candidates as a vocabulary without the source's special tokens above the ordinary ones, whose ids they take."""
-    name = Source(f"{source.source.name} and others")
+    name = Provenance(f"{source.name} and others")
     below = {text: id_ for text, id_ in source.special_tokens.items() if id_ < source.first_id}
     return Vocabulary.from_tokens(tokens, source.pattern, below, source.inference, name, source.first_id)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from vocab.analysis.evaluation import Compression
+from vocab.choices import FigureFormat
 from vocab.errors import MissingExtraError
 from vocab.prune.frontier.payoff import TOLERANCE
 from vocab.prune.frontier.trace import Frontier
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Format = Literal["png", "svg"]
 
 # Colours that the colour-blind tell apart (Okabe and Ito 2008), and dashes for print without colour.
 _STYLES: dict[str, dict[str, Any]] = {
@@ -55,7 +55,7 @@ def check_drawing() -> None:
         raise MissingExtraError("drawing a picture", "matplotlib", "plots") from None
 
 
-def draw(frontier: Frontier, file_format: Format) -> bytes:
+def draw(frontier: Frontier, file_format: FigureFormat) -> bytes:
     """The picture's file. Raises MissingExtraError when Matplotlib is not installed."""
     check_drawing()
     import matplotlib as mpl

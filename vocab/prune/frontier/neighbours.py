@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vocab.analysis.evaluation import Compression, Evaluator
+from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD
 from vocab.prune.candidates.prior import with_prior
 from vocab.prune.frontier.drop_order import distilled_along
 from vocab.prune.methods.pricing import PriceBook

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vocab.analysis.evaluation import Compression, Evaluator
+from vocab.choices import FrontierMethod, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_facts
 from vocab.corpus.profile import builtin_profile
-from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD, InferenceMethod
+from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD
 from vocab.environment import versions
 from vocab.errors import TargetError
 from vocab.formats import load_lossless
@@ -37,7 +38,6 @@ from vocab.sizes import sizes_between
 from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
 
-FrontierMethod = Literal["distill", "frequency", "leaf", "rank"]
 FRONTIER_METHODS: tuple[FrontierMethod, ...] = get_args(FrontierMethod)
 DEFAULT_FIRST = 1000
 DEFAULT_POINTS = 24
@@ -182,8 +182,8 @@ def trace_frontier(
     curves = [tracer.curve(method) for method in methods]
     return Frontier(
         source={
-            "name": whole.source.name,
-            "sha256": whole.source.sha256,
+            "name": whole.name,
+            "sha256": whole.provenance.sha256,
             "n_ids": whole.n_ids,
             "split_pattern": whole.pattern.regex,
         },
@@ -209,7 +209,7 @@ def check_frontier(
             f"start from {n_bytes + n_special} or more"
         )
     if last > source.n_ids:
-        raise TargetError(f"sizes cannot go to {last}: {source.source.name} has {source.n_ids} ids")
+        raise TargetError(f"sizes cannot go to {last}: {source.name} has {source.n_ids} ids")
     if first >= last:
         raise TargetError(f"there are no sizes from {first} to {last}: start below the last")
     if unknown := [method for method in methods if method not in FRONTIER_METHODS]:

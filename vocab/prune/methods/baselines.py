@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from vocab.encoding.encoder import CHARACTER_METHODS, InferenceMethod, merge_parents
+from vocab.choices import InferenceMethod, Method
+from vocab.encoding.encoder import CHARACTER_METHODS, merge_parents
 from vocab.encoding.lattice import TokenTrie
 from vocab.vocabulary import Vocabulary
 
-Method = Literal["rank", "frequency", "leaf", "tokenmonster", "distill", "optimal"]
 METHODS: tuple[Method, ...] = get_args(Method)
 BASELINES: tuple[Method, ...] = ("rank", "frequency", "leaf")
 

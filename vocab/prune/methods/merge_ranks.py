@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
+from vocab.choices import Ranks
 from vocab.prune.methods import merge_rank_kernels as order_kernels
 from vocab.prune.methods.distill import drop_cheapest, exchange
 from vocab.prune.methods.pricing import PriceBook
@@ -36,7 +37,6 @@ _N_EXCHANGES = 2
 # How often the best vocabulary for least-tokens is taken in and what is too many dropped again.
 _N_RECOMBINATIONS = 2
 
-Ranks = Literal["source", "reorder"]
 RANKS: tuple[Ranks, ...] = get_args(Ranks)
 
 Ints = npt.NDArray[np.int64]

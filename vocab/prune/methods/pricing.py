@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
+from vocab.choices import InferenceMethod
 from vocab.encoding import inference
-from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.pretokens.counts import PretokenCounts
 from vocab.threads import run_shards, shard_bounds

@@ -24,8 +24,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from vocab.choices import InferenceMethod
 from vocab.encoding import inference
-from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES, InferenceMethod
+from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.pretokens.counts import PretokenCounts
 from vocab.threads import run_shards, shard_bounds

@@ -1,15 +1,68 @@
-"""Writing all or nothing: files grow in a hidden folder beside their target and are renamed when whole."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vocab.errors import OutputError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing a file into one sentence."""
+    try:
+        yield
+    except _write_errors() as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+        raise OutputError(f"{path} cannot be written: {reason}") from None
+
+
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the name `path` when the block ends without an error; else it is removed."""
+    staged = path.with_name(f".{path.name}-unfinished")
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield staged
+        with writing(path):
+            _sync(staged)
+            staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file in one step."""
+    with staged_file(path) as staged, writing(path):
+        staged.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    """Have the bytes on the disk before the name is: a crash leaves the old file or the new one."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its name when it says nothing."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _write_errors() -> tuple[type[Exception], ...]:
+    """What writing raises: OSError, and Arrow's own errors where Arrow is in use."""
+    arrow = sys.modules.get("pyarrow")
+    return (OSError, arrow.ArrowException) if arrow else (OSError,)
+
 
 # Files that we write under these names, beside NAME.tiktoken with its NAME.json, and NAME.tokenmonster.yaml.
 OUR_NAMES = {

@@ -1,0 +1,42 @@
+"""Every choice by name that a user makes, once: the library checks these names and the command line offers them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+# How text becomes tokens; the last three are those of files from SentencePiece and of WordPiece.
+InferenceMethod = Literal[
+    "merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram", "wordpiece"
+]
+
+# How tokens are chosen.
+Method = Literal["rank", "frequency", "leaf", "tokenmonster", "distill", "optimal"]
+FrontierMethod = Literal["distill", "frequency", "leaf", "rank"]
+# What becomes of the order of merge ranks.
+Ranks = Literal["source", "reorder"]
+
+# What one document of a text file is.
+DocumentUnit = Literal["block", "file", "blank-line"]
+# What becomes of documents that are not UTF-8.
+EncodingErrors = Literal["replace", "skip", "refuse"]
+
+VocabularyFormat = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
+DraftFormat = Literal["eagle3", "sglang"]
+FigureFormat = Literal["png", "svg"]
+# Whose tokenizer one trained from scratch is like.
+Style = Literal["llama2", "cl100k"]
+
+Position = Literal["rope", "alibi"]
+Schedule = Literal["cosine", "wsd"]
+Precision = Literal["float32", "bfloat16", "fp8"]
+# Which documents: those trained on, or those held out.
+Side = Literal["train", "held_out"]
+# What is timed: a whole training step, or the output head with its loss.
+TimedPart = Literal["step", "head"]
+
+METHODS: tuple[Method, ...] = get_args(Method)
+FRONTIER_METHODS: tuple[FrontierMethod, ...] = get_args(FrontierMethod)
+RANKS: tuple[Ranks, ...] = get_args(Ranks)
+VOCABULARY_FORMATS: tuple[VocabularyFormat, ...] = get_args(VocabularyFormat)
+DRAFT_FORMATS: tuple[DraftFormat, ...] = get_args(DraftFormat)
+STYLES: tuple[Style, ...] = get_args(Style)
