@@ -6,20 +6,18 @@ import re
 import signal
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers.cli import COMMAND, check_refusal, entries, fails, run
 from tokenizers import Tokenizer
 
 import vocab
 from vocab.cli import app
 from vocab.vocabulary import Provenance, Vocabulary
 
-SCRIPT = Path(sysconfig.get_path("scripts")) / ("vocab.exe" if os.name == "nt" else "vocab")
-COMMAND = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-c", "from vocab.cli.app import main; main()"]
 FILES = {
     "README.md",
     "id_map.json",
@@ -28,29 +26,6 @@ FILES = {
     "tokenizer.json",
     "tokenizer_config.json",
 }
-
-
-def run(*arguments: object, where: Path, given: str | None = None, **settings) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8", **settings}
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=where,
-        input=given,
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-
-
-def entries(folder: Path) -> dict[str, bytes | None]:
-    """Everything in a folder, hidden files too."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 @pytest.fixture(scope="module")
@@ -72,22 +47,6 @@ def work(tmp_path_factory, cl100k, real_text) -> Path:
 
 
 PRUNE = ("prune", "--source", "small", "--corpus", "corpus.jsonl", "--target", 1000, "--threads", 1)
-
-
-def fails(work: Path, *arguments: object, given: str | None = None) -> str:
-    """The one sentence with which a command is refused; nothing may have changed."""
-    before = entries(work)
-    done = run(*arguments, where=work, given=given)
-    check_refusal(done.returncode, done.stdout, done.stderr)
-    assert entries(work) == before
-    return done.stderr
-
-
-def check_refusal(code: object, screen: str, errors: str) -> None:
-    assert code == 2, errors
-    assert re.fullmatch(r"vocab: [^\n]+\n", errors), errors
-    assert screen == ""
-    assert "Traceback" not in errors
 
 
 # What is shown

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tiktoken
 import tokenizers
-from conftest import random_tokens
 from helpers import oracles
 from helpers.oracles import METHODS, SINGLE_BYTES
 from helpers.strategies import pieces, vocabularies
+from helpers.texts import random_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 

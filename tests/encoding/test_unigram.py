@@ -1,7 +1,6 @@
 """SentencePiece's Unigram: the same ids in sentencepiece, tokenizers, transformers and here; bad files."""
 
 import importlib
-import io
 import json
 import random
 from dataclasses import replace
@@ -11,11 +10,12 @@ import numpy as np
 import pytest
 import sentencepiece
 from helpers import oracles
+from helpers.counts import count_documents_of
 from helpers.piece_models import as_ids, scores_of
+from helpers.texts import plain
+from helpers.unigram_models import BYTE_PIECES, TEXT, USER_DEFINED, models, some_texts, trained, vocabulary_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_real_files import drawn_texts
-from test_sentencepiece import ODD, count_documents_of, plain
 from tokenizers import Tokenizer
 
 import vocab
@@ -23,30 +23,7 @@ from vocab.encoding.unigram import TextEncoder
 from vocab.errors import SourceError
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.splitting import SplitPattern
-from vocab.vocabulary import Provenance, Vocabulary
-
-USER_DEFINED = ["<user>", "[INST]", "[[INST]"]
-NESTED = ["x<user>y", "<user> y", "[INST][INST]<user", "[[INST] [[[INST]", "a [INST]", "<user>"]
-BYTE_PIECES = ["<0x41>", "a<0x0A>b", "x <0xE2><0x96><0x81> y"]
-
-
-def trained(texts: list[str], n_pieces: int, **more) -> bytes:
-    """A model that sentencepiece trains in a second or two."""
-    settings = {
-        "vocab_size": n_pieces,
-        "model_type": "unigram",
-        "byte_fallback": True,
-        "normalization_rule_name": "identity",
-        "remove_extra_whitespaces": False,
-        "allow_whitespace_only_pieces": True,
-        "hard_vocab_limit": False,
-        "num_threads": 2,
-        "minloglevel": 2,
-    }
-    written = io.BytesIO()
-    lines = (line[:1000] for text in texts for line in text.split("\n") if line.strip())
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_writer=written, **settings | more)
-    return written.getvalue()
+from vocab.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module", params=["plain", "user-defined"])
@@ -61,13 +38,6 @@ def model_file(request, real_text, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def loaded(model_file) -> Vocabulary:
     return vocab.load(model_file)
-
-
-def some_texts(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list[str]:
-    """The last is so long that sums of scores start over."""
-    documents = real_text[:300_000].split("\n\n")
-    drawn = drawn_texts(vocabulary, 3000)
-    return [*nasty, *ODD, *NESTED, *BYTE_PIECES, *drawn, *documents, real_text[-800_000:]]
 
 
 # Whole models
@@ -153,27 +123,6 @@ def test_counts_by_pretoken_are_those_of_whole_texts_but_for_rounding(loaded, re
 
 
 # Random models
-
-
-@st.composite
-def models(draw, steps: int = 8) -> Vocabulary:
-    """Pieces of which each character is a piece, and scores in eighths, so that sums are exact and often equal."""
-    pieces = draw(st.lists(st.text("ab é語", min_size=1, max_size=5), max_size=25))
-    pattern = SplitPattern.of_sentencepiece(pieces, dummy_prefix=draw(st.booleans()))
-    texts = [*dict.fromkeys([" ", *(c for piece in pieces for c in piece), *pieces])]
-    scores = draw(st.lists(st.integers(-30, 0), min_size=len(texts), max_size=len(texts)))
-    return vocabulary_of(texts, [score / steps for score in scores], pattern)
-
-
-def vocabulary_of(texts: list[str], scores: list[float], pattern: SplitPattern) -> Vocabulary:
-    tokens = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
-    special = {"<unk>": 0, "<s>": 1, "</s>": 2}
-    provenance = Provenance("random", format="sentencepiece")
-    vocabulary = Vocabulary.from_tokens(tokens, pattern, special, "unigram", provenance, 3)
-    return replace(vocabulary, scores=np.array([0.0] * 256 + scores, np.float32), byte_fallback=True, unknown="<unk>")
-
-
-TEXT = st.text("ab é語x\n", max_size=30)
 
 
 @given(vocabulary=models(), texts=st.lists(TEXT, min_size=1, max_size=8))

@@ -2,34 +2,14 @@
 
 import numpy as np
 import pytest
+from helpers.timings import SPEC, cycles
 
 from vocab.errors import StudyError
 from vocab.experiments.rows import Row
 from vocab.experiments.spec import SpeedSpec, load_spec
-from vocab.experiments.speed.speed_analysis import AGAIN, analyse, design
-from vocab.sizes import size_facts
+from vocab.experiments.speed.speed_analysis import analyse, design
 
-SPEC, GPU = (load_spec(name).speed for name in ("hamming-cpu", "hamming-gpu"))
-# As measured on real machines: a clock that drifts by 2%, 0.4% between calls, 0.1% of every size's own.
-DRIFT, NOISE, OF_SIZE, ALIGNED = 0.02, 0.004, 0.001, -0.03
-
-
-def cycles(effect: float, seed: int, n_cycles: int = 20) -> list[Row]:
-    """Synthetic timings: time follows size, alignment up to a multiple of 8, and `effect` for each bit."""
-    rng = np.random.default_rng(seed)
-    own = dict(zip(SPEC.sizes, rng.normal(0, OF_SIZE, len(SPEC.sizes)), strict=True))
-    rows = []
-    for cycle in range(n_cycles):
-        drift, seconds = rng.normal(0, DRIFT), {}
-        for name in [*map(str, SPEC.sizes), AGAIN]:
-            size = SPEC.reference if name == AGAIN else int(name)
-            facts = size_facts(size)
-            log = np.log(0.05 * size / SPEC.reference) + ALIGNED * min(facts.trailing_zeros, 3) + own[size]
-            log += effect * facts.hamming_weight + drift + rng.normal(0, NOISE)
-            seconds[name] = float(np.exp(log))
-        key = {"kind": "cycle", "timing": "t", "machine": "m", "cycle": cycle}
-        rows.append(Row("s", key, {"seconds": seconds}, {}))
-    return rows
+GPU = load_spec("hamming-gpu").speed
 
 
 @pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])

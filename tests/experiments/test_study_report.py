@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from test_speed_analysis import cycles
+from helpers.timings import cycles
 
 from vocab.errors import StudyError
 from vocab.experiments.loss.loss_analysis import Estimate, analyse

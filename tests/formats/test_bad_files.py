@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 
 import pytest
+from helpers.files import mistral_file
 from hypothesis import given
 from hypothesis import strategies as st
-from test_real_files import mistral_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 import vocab

@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
+from helpers.files import llama_file, mistral_file
+from helpers.texts import drawn_texts
 from tokenizers import Tokenizer
 
 import vocab
@@ -17,27 +19,6 @@ from vocab.vocabulary import Vocabulary
 
 LLAMAS = {"llama3": 128_256, "llama4": 202_048}
 TEKKENS = ["tekken_240718.json", "tekken_240911.json"]
-
-
-def packaged(package: str, ending: str) -> Path:
-    """A data file of an installed package."""
-    files = importlib.metadata.files(package)
-    return Path(str(next(f for f in files if str(f).endswith(ending)).locate()))
-
-
-def llama_file(name: str) -> Path:
-    return packaged("llama-models", f"{name}/tokenizer.model")
-
-
-def mistral_file(name: str) -> Path:
-    return packaged("mistral-common", f"data/{name}")
-
-
-def drawn_texts(vocabulary: Vocabulary, n: int) -> list[str]:
-    rng = random.Random(4)
-    tokens = list(vocabulary.tokens())
-    joined = (b"".join(rng.choices(tokens, k=rng.randint(1, 8))) for _ in range(n))
-    return [text.decode(errors="replace") for text in joined]
 
 
 def texts_for(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list[str]:

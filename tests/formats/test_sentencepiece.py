@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import sentencepiece
 from helpers import oracles
+from helpers.counts import count_documents_of
+from helpers.files import mistral_file
 from helpers.piece_models import as_ids, check_prices_and_gains, scores_of
+from helpers.texts import ODD, drawn_texts, plain
 from hypothesis import given
 from hypothesis import strategies as st
-from test_real_files import drawn_texts, mistral_file
 from tokenizers import Tokenizer
 
 import vocab
 from vocab.analysis.comparison import compare
-from vocab.corpus.counting import CorpusCounts, count_documents
+from vocab.corpus.counting import count_documents
 from vocab.errors import SourceError, TargetError
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.prune import prune
@@ -33,8 +35,6 @@ FILES = [
     V3,
     "mistral_instruct_tokenizer_241114.model.v7",
 ]
-RUNS = [" " * n + "x" for n in range(70)] + ["x" + " " * n for n in range(70)]
-ODD = [*RUNS, "a▁b", "▁", "▁▁ ▁", "x[REFERENCE_DOC_1]y", "[REFERENCE_DOC_1] y", "é\n" * 300, "語" * 5000, "=" * 9999]
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -45,16 +45,6 @@ def mistral(request) -> Vocabulary:
 @pytest.fixture(scope="module")
 def v1() -> Vocabulary:
     return vocab.load(mistral_file(V1))
-
-
-def plain(vocabulary: Vocabulary, texts: list[str]) -> list[str]:
-    """Texts without control tokens, which tokenizers recognises in every text."""
-    control = [text for text in vocabulary.special_tokens if text not in vocabulary.user_defined]
-    return [text for text in texts if not any(special in text for special in control)]
-
-
-def count_documents_of(texts: list[str], pattern: SplitPattern) -> CorpusCounts:
-    return CorpusCounts((count_documents(texts, "texts", pattern, 1),))
 
 
 def some_texts(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list[str]:

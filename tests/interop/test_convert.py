@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.cli import fails, run
+from helpers.files import mistral_file
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import fails, run
-from test_real_files import mistral_file
 
 import vocab
 from vocab.analysis.differences import Differences, differences

@@ -8,9 +8,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers.cli import check_refusal, run
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
-from test_cli import check_refusal, run
 
 import vocab
 from vocab.corpus.counting import CorpusCounts, count_documents

@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from test_cli import check_refusal, run
-from test_real_files import llama_file, mistral_file
+from helpers.cli import check_refusal, run
+from helpers.files import llama_file, mistral_file
 from tokenizers import Tokenizer
 
 import vocab

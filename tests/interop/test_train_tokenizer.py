@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from helpers.cli import fails, run
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import fails, run
 
 import vocab
 from vocab.corpus.counting import is_held_out

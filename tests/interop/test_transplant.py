@@ -205,7 +205,7 @@ def test_a_width_equal_to_the_vocabulary_is_told_apart_by_name(cl100k, tmp_path)
 
 def test_a_mistral_model_follows_its_sentencepiece_vocabulary(tmp_path):
     """The folder has a tokenizer.model alone; the new one has that and a tokenizer.json."""
-    from test_real_files import mistral_file
+    from helpers.files import mistral_file
 
     path = mistral_file("tokenizer.model.v1")
     whole = vocab.load(path)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.cli import check_refusal, entries, run
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-from test_cli import check_refusal, entries, run
 from tokenizers import Tokenizer, processors
 
 from vocab.errors import OutputError, SourceError

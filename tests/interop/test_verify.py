@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from test_cli import run
-from test_real_files import mistral_file
+from helpers.cli import run
+from helpers.files import mistral_file
 
 import vocab
 from vocab.interop.conversion.hard_texts import HARD_TEXTS, texts_for

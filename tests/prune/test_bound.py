@@ -1,17 +1,16 @@
 """The lower bound against every choice there is, and the steps of its search against every path there is."""
 
 import math
-import random
-from itertools import accumulate
 
 import numpy as np
 import pytest
 from helpers import oracles
+from helpers.objectives import a_corpus, objective_of
+from helpers.price_books import PATTERN, trie_of
 from helpers.strategies import corpora, vocabularies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocab.encoding.lattice import TokenTrie
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune import check_certificate
 from vocab.prune.bound.dual import DualSearch
@@ -19,19 +18,6 @@ from vocab.prune.bound.dual_kernels import FLOW
 from vocab.prune.bound.objective import EdgePrices, Objective
 from vocab.prune.bound.optimal import Limits, search
 from vocab.prune.methods.pricing import PriceBook
-
-PATTERN = "0" * 64
-
-
-def trie_of(tokens: list[bytes]) -> TokenTrie:
-    starts = np.array([0, *accumulate(map(len, tokens))], dtype=np.int64)
-    return TokenTrie.build(np.frombuffer(b"".join(tokens), dtype=np.uint8), starts)
-
-
-def objective_of(tokens, counts, n_others, always=(), n_threads=1) -> Objective:
-    protected = np.array([len(token) == 1 or token in always for token in tokens])
-    table = PretokenCounts.from_mapping(counts, PATTERN)
-    return Objective.build(trie_of(tokens), table, protected, int(protected.sum()) + n_others, n_threads)
 
 
 def found_for(tokens, counts, n_others, always=(), n_threads=1, **limits):
@@ -91,13 +77,6 @@ def test_the_best_choice_lies_between_the_bound_and_what_is_found(tokens, counts
     assert set(kept) >= set(oracles.SINGLE_BYTES)
     assert found.tokens == oracles.total_tokens("least-tokens", oracles.ranks_of(kept), counts)
     assert objective.bound(found.bound.prices)[0].numerator == found.bound.numerator
-
-
-def a_corpus(seed: int) -> tuple[list[bytes], dict[bytes, int]]:
-    rng = random.Random(seed)
-    tokens = sorted({bytes(rng.choices(b"abcd ", k=rng.randint(2, 6))) for _ in range(400)}) + oracles.SINGLE_BYTES
-    counts = {bytes(rng.choices(b"abcd ", k=rng.randint(1, 20))): int(rng.paretovariate(0.8)) for _ in range(1500)}
-    return tokens, counts
 
 
 def test_bound_and_vocabulary_are_near_each_other():

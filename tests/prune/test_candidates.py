@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from helpers.cli import fails, run
 from helpers.oracles import documents_with, occurrences
-from test_cli import fails, run
 
 import vocab
 from vocab.corpus.counting import CorpusCounts, count_documents, is_held_out

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import typer
 from helpers import oracles
+from helpers.objectives import a_corpus, objective_of
+from helpers.price_books import trie_of
 from helpers.strategies import corpora, vocabularies
 from hypothesis import given
 from hypothesis import strategies as st
-from test_bound import a_corpus, objective_of, trie_of
 
 import vocab
 from vocab.cli.app import app, main

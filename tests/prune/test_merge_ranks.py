@@ -5,12 +5,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import random_tokens
 from helpers import oracles
+from helpers.price_books import book_of, check_prices
 from helpers.strategies import corpora, vocabularies
+from helpers.texts import random_tokens
 from hypothesis import given
 from hypothesis import strategies as st
-from test_pricing import book_of, check_prices
 
 from vocab import TargetError, count
 from vocab.prune import check_certificate, prune

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from helpers.cli import run
 
 import vocab
 from vocab.errors import CertificateError, TargetError

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import sentencepiece
 from helpers import oracles
+from helpers.cli import run
+from helpers.counts import count_documents_of
 from helpers.piece_models import check_prices_and_gains, scores_of
+from helpers.texts import plain
+from helpers.unigram_models import TEXT, models, some_texts, trained
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import run
-from test_sentencepiece import count_documents_of, plain
-from test_unigram import TEXT, models, some_texts, trained
 from tokenizers import Tokenizer
 
 import vocab

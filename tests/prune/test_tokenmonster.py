@@ -5,10 +5,10 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from conftest import random_tokens
 from helpers import oracles
 from helpers.oracles import METHODS, SINGLE_BYTES
 from helpers.strategies import corpora, vocabularies
+from helpers.texts import random_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
