@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TrainingError,
         VocabError,
     )
-    from vocab.formats import load
+    from vocab.formats.loading import load
     from vocab.pretokens.counts import PretokenCounts
     from vocab.splitting import SplitPattern
     from vocab.vocabulary import Vocabulary
@@ -56,7 +56,7 @@ _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error")), "vo
     "CorpusCounts": "vocab.corpus.counting",
     "count": "vocab.corpus.counting",
     "PretokenCounts": "vocab.pretokens.counts",
-    "load": "vocab.formats",
+    "load": "vocab.formats.loading",
     "SplitPattern": "vocab.splitting",
     "Vocabulary": "vocab.vocabulary",
 }

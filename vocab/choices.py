@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-# How text becomes tokens; the last three are those of files from SentencePiece and of WordPiece.
-InferenceMethod = Literal[
-    "merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram", "wordpiece"
-]
+# How text becomes tokens; the last two are those of files from SentencePiece.
+InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram"]
 
 # How tokens are chosen.
 Method = Literal["rank", "frequency", "leaf", "tokenmonster", "distill", "optimal"]

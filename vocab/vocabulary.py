@@ -17,6 +17,7 @@ from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
+from vocab.utf8 import utf8
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -56,13 +57,13 @@ class Vocabulary:
             holes.
         pattern: how text is cut into pre-tokens before any token is looked for.
         inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
-            scored-merges or unigram; for WordPiece wordpiece (`vocab.formats.wordpiece`).
+            scored-merges or unigram.
         first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
         scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space. Under unigram from
             a tokenizer.json, float64 as there; sums are then rounded as tokenizers does it, else as sentencepiece does.
         byte_fallback: whether ranks 0 … 255 are bytes that only stand for characters without a token.
         user_defined: those special tokens that are recognised in every text.
-        unknown: the special token that SentencePiece and WordPiece have for what they cannot spell.
+        unknown: the special token that SentencePiece has for text that no token spells.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -112,7 +113,6 @@ class Vocabulary:
 
         Special tokens below the ordinary ones stay below them; all keep their order, and new ones come last.
         """
-        self.check_lossless()
         below = [text for text in special if self.special_tokens.get(text, self.first_id) < self.first_id]
         ids = {text: k for k, text in enumerate(below)}
         ids |= {text: k for k, text in enumerate((t for t in special if t not in ids), len(below) + kept.size)}
@@ -207,27 +207,23 @@ class Vocabulary:
         return f"<Vocabulary {self.name}: {self.n_ids:,} ids, inference {self.inference}>"
 
     @property
-    def preparation(self) -> str:
-        """What is done to text beside splitting it by `pattern`, where tokens do not give the text back; else ""."""
-        return ""
+    def split_description(self) -> str:
+        """How text is split, for people to read."""
+        return f"split pattern {self.pattern.regex}"
 
-    def check_lossless(self) -> None:
-        """Raise SourceError where tokens do not give text back, so that nothing can be made of the vocabulary."""
-        if self.preparation:
-            raise SourceError(
-                f"{self.name} is WordPiece, whose ids do not give text back: it is only measured, inspected and "
-                "compared (vocab eval, vocab inspect, vocab diff)"
-            )
+    @property
+    def split_sha256(self) -> str:
+        """Digest of how text is split."""
+        return self.pattern.sha256
 
     @cached_property
     def encoder(self) -> Encoder:
         """The compiled encoder, which knows ranks and not ids.
 
-        Raises SourceError when tokens repeat or single bytes are missing, and for WordPiece.
+        Raises SourceError when tokens repeat or single bytes are missing.
         """
         from vocab.encoding.encoder import Encoder
 
-        self.check_lossless()
         try:
             settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
             return Encoder(self.blob, self.starts, *settings)
@@ -393,20 +389,3 @@ def _groups(texts: Sequence[bytes], n_bytes: int = 4 << 20) -> Iterator[Sequence
             first, size = k + 1, 0
     if first < len(texts):
         yield texts[first:]
-
-
-def utf8(text: str) -> bytes:
-    """UTF-8 of a text; lone surrogates become U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def is_utf8(raw: bytes) -> bool:
-    """Whether bytes are a text of their own."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -23,6 +23,7 @@ import vocab
 from vocab.errors import OutputError, SourceError
 from vocab.formats import named
 from vocab.formats.byte_alphabet import BYTE_TO_CHARACTER, to_bytes, to_characters
+from vocab.formats.known_ranks import CL100K_SHA256
 from vocab.prune.card import _LOADING
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
@@ -313,7 +314,7 @@ def test_the_byte_alphabet_is_gpt2s():
 def test_cl100k_base_needs_no_network(no_network, cl100k):
     loaded = vocab.load("cl100k_base")
     assert loaded == cl100k
-    assert loaded.source == Provenance("cl100k_base", named.CL100K_SHA256)
+    assert loaded.provenance == Provenance("cl100k_base", CL100K_SHA256)
     assert loaded.pattern.regex == CL100K_REGEX
 
 
@@ -407,7 +408,7 @@ def pair(tmp_path) -> Path:
 def test_a_pair_of_files_is_read_from_path_or_folder(pair):
     loaded = vocab.load(pair)
     assert loaded == vocab.load(pair.parent) == vocab.load(str(pair))
-    assert loaded.source == Provenance("t", hashlib.sha256(pair.read_bytes()).hexdigest(), "tiktoken")
+    assert loaded.provenance == Provenance("t", hashlib.sha256(pair.read_bytes()).hexdigest(), "tiktoken")
     assert loaded.encode("abc<|end|>", allow_special=True) == [257, 259]
 
 

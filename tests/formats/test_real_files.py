@@ -70,7 +70,7 @@ def tekken(request) -> Vocabulary:
 def test_tekken_equals_mistral_common(tekken, real_text, nasty):
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
-    peer = Tekkenizer.from_file(mistral_file(f"{tekken.source.name}.json"))
+    peer = Tekkenizer.from_file(mistral_file(f"{tekken.name}.json"))
     assert (tekken.n_ids, tekken.first_id, tekken.max_id) == (131_072, 1000, 131_071)
     assert tekken.pattern.has_kernel
     assert [text for text, _ in sorted(tekken.special_tokens.items(), key=lambda item: item[1])] == [

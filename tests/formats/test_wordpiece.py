@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 import vocab
-from vocab.analysis.comparison import compare
-from vocab.analysis.composition import difference, makeup
+from vocab.analysis import compare, diff, inspect
 from vocab.cli import app
 from vocab.errors import SourceError
-from vocab.prune import prune
+from vocab.formats import load_lossless
+from vocab.interop.conversion.convert import convert
+from vocab.prune import best_possible, prune, trace_frontier
 from vocab.splitting import SplitPattern
 
 SPECIAL = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -132,7 +133,7 @@ def test_its_tokens_are_those_of_the_file(files):
         with pytest.raises(IndexError, match=f"no token has id {id_}"):
             vocabulary[id_]
     assert vocabulary.decode(vocabulary.encode("import  os")) == "import os"
-    assert makeup(vocabulary).size.n_tokens == vocabulary.n_ids
+    assert inspect(vocabulary).size.n_tokens == vocabulary.n_ids
     assert vocabulary == vocab.load(files["cased"])
     assert vocabulary != vocab.load(files["uncased"])
 
@@ -162,10 +163,10 @@ def test_compare_measures_bytes_of_the_text(files, cl100k, real_text, tmp_path):
 
 def test_difference_knows_other_preparation(files, cl100k):
     cased, uncased = vocab.load(files["cased"]), vocab.load(files["uncased"])
-    assert difference(cased, cased).same_pattern
-    assert not difference(cased, uncased).same_pattern
-    assert not difference(cased, cl100k).same_pattern
-    assert difference(cased, cl100k).n_shared > 0
+    assert diff(cased, cased).same_pattern
+    assert not diff(cased, uncased).same_pattern
+    assert not diff(cased, cl100k).same_pattern
+    assert diff(cased, cl100k).n_shared > 0
 
 
 def command(*arguments, monkeypatch, capsys) -> tuple[int, str, str]:
@@ -225,21 +226,33 @@ def test_other_commands_refuse_it_in_one_sentence(arguments, files, tmp_path, mo
 
 
 def test_the_library_refuses_it(files, tmp_path):
-    vocabulary = vocab.load(files["cased"])
+    tokenizer = vocab.load(files["cased"])
     uses = [
-        lambda: prune(vocabulary, 1000),
-        lambda: vocabulary.save(tmp_path / "out"),
-        lambda: vocabulary.to_tokenizers(),
-        lambda: vocabulary.to_tiktoken(),
-        lambda: vocabulary.to_sentencepiece(),
-        lambda: vocabulary.decode_bytes([7]),
-        lambda: vocabulary.encode_documents(np.zeros(1, dtype=np.uint8), np.array([0, 1])),
-        lambda: vocabulary.subset(np.arange(9), [], "merges", vocabulary.source),
+        lambda: prune(tokenizer, 1000),
+        lambda: best_possible(tokenizer, 1000),
+        lambda: trace_frontier(tokenizer),
+        lambda: convert(tokenizer, "tokenizer.json", tmp_path / "out", approximate=True),
+        lambda: load_lossless(tokenizer),
     ]
     for use in uses:
-        with pytest.raises(SourceError, match=r"WordPiece|wordpiece|not come from SentencePiece"):
+        with pytest.raises(SourceError, match="is WordPiece, whose ids do not give text back"):
             use()
     assert not (tmp_path / "out").exists()
+
+
+def test_it_promises_nothing_that_it_must_refuse(files):
+    tokenizer = vocab.load(files["cased"])
+    assert not isinstance(tokenizer, vocab.Vocabulary)
+    for name in (
+        "save",
+        "to_tokenizers",
+        "to_tiktoken",
+        "to_sentencepiece",
+        "decode_bytes",
+        "encode_documents",
+        "subset",
+    ):
+        assert not hasattr(tokenizer, name)
 
 
 def set_in(*keys, value):

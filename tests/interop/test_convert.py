@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vocab
-from vocab.analysis.differences import Differences, differences
+from vocab.analysis.segmentation import TextDifferences, text_differences
 from vocab.errors import SourceError
 from vocab.interop.conversion.convert import FORMATS, convert, obstacle
 from vocab.interop.conversion.hard_texts import HARD_TEXTS, profile_texts
@@ -206,17 +206,17 @@ def vocabulary_of(*longer: bytes) -> Vocabulary:
 
 def test_differences_by_hand():
     before, after = vocabulary_of(b"ab", b"abc"), vocabulary_of(b"bc", b"abc")
-    found = differences(before, after, ["abc", "ab", "bcab", "x"])
+    found = text_differences(before, after, ["abc", "ab", "bcab", "x"])
     # abc | a·b, once ab | bc·a·b, before b·c·ab | x
-    assert found == Differences(4, 10, 2, 2, 6, 7, 2, 3, 1)
+    assert found == TextDifferences(4, 10, 2, 2, 6, 7, 2, 3, 1)
     assert (found.more_tokens, found.boundaries_kept) == (pytest.approx(1 / 6), 0.5)
-    assert differences(before, before, []).boundaries_kept == 1
+    assert text_differences(before, before, []).boundaries_kept == 1
 
 
 @given(st.lists(st.text("ab é\n▁", max_size=12), max_size=6))
 def test_a_vocabulary_does_not_differ_from_itself(texts):
     for source in (vocabulary_of(b"ab", "é".encode()), as_scored_pieces(vocabulary_of(b"ab", "é".encode()))):
-        found = differences(source, source, texts)
+        found = text_differences(source, source, texts)
         assert (found.n_texts_cut_differently, found.n_texts_with_other_ids, found.more_tokens) == (0, 0, 0)
         assert found.n_boundaries_before == found.n_boundaries_in_common
 

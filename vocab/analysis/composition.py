@@ -1,4 +1,4 @@
-"""What a vocabulary is made of, and how two vocabularies differ."""
+"""The composition of a vocabulary: its size, and its tokens by length, script and shape."""
 
 from __future__ import annotations
 
@@ -6,25 +6,36 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
+from vocab.measured import MeasuredTokenizer
 from vocab.sizes import SizeFacts, size_facts
-from vocab.vocabulary import Vocabulary
 
 # First words of letters' names that name no script.
 _SCRIPTS = {"CJK": "CJK", "FEMININE": "Latin", "MASCULINE": "Latin", "MICRO": "Greek", "FULLWIDTH": "Latin"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Makeup:
-    """The make-up of a vocabulary's ordinary tokens."""
+class Composition:
+    """The composition of a vocabulary. All but `size` and `n_special` is about ordinary tokens.
+
+    Attributes:
+        size: arithmetic of the number of ids.
+        n_special: special tokens.
+        n_single_bytes: tokens of one byte.
+        n_partial_characters: tokens of two bytes or more that are not UTF-8 by themselves.
+        n_with_leading_space: tokens that begin with a space and hold more than white space.
+        n_whitespace_only: tokens of white space alone.
+        lengths: number of tokens by length in bytes, shortest first.
+        scripts: number of tokens by the script of their first letter, or by `kind_of` without one, largest first.
+    """
 
     size: SizeFacts
     n_special: int
     n_single_bytes: int
-    n_partial_characters: int  # tokens of two bytes or more that are not UTF-8 by themselves
+    n_partial_characters: int
     n_with_leading_space: int
     n_whitespace_only: int
-    lengths: dict[int, int]  # bytes: tokens
-    scripts: dict[str, int]  # script of the first letter, or what the token is made of: tokens
+    lengths: dict[int, int]
+    scripts: dict[str, int]
 
     @property
     def mean_bytes(self) -> float:
@@ -33,13 +44,20 @@ class Makeup:
         return sum(length * k for length, k in self.lengths.items()) / n if n else 0.0
 
 
-def makeup(vocabulary: Vocabulary) -> Makeup:
-    """Count the tokens of a vocabulary by length, script and shape."""
-    tokens = list(vocabulary.tokens())
+def inspect(tokenizer: MeasuredTokenizer) -> Composition:
+    """Count the tokens of a vocabulary by length, script and shape.
+
+    Args:
+        tokenizer: what `vocab.load` gives.
+
+    Returns:
+        The figures that `vocab inspect` shows.
+    """
+    tokens = list(tokenizer.tokens())
     kinds = Counter(kind_of(token) for token in tokens)
-    return Makeup(
-        size=size_facts(vocabulary.n_ids),
-        n_special=len(vocabulary.special_tokens),
+    return Composition(
+        size=size_facts(tokenizer.n_ids),
+        n_special=len(tokenizer.special_tokens),
         n_single_bytes=sum(len(token) == 1 for token in tokens),
         n_partial_characters=sum(len(token) > 1 and _text(token) is None for token in tokens),
         n_with_leading_space=sum(token.startswith(b" ") and bool(token.strip()) for token in tokens),
@@ -57,7 +75,7 @@ def _text(token: bytes) -> str | None:
 
 
 def kind_of(token: bytes) -> str:
-    """The script of the token's first letter ("Latin", "Cyrillic", "CJK" …), or what it is made of without letters.
+    """The script of the token's first letter ("Latin", "Cyrillic", "CJK" …), or its kind of content without letters.
 
     A script is the first word of the letter's Unicode name, which Unicode keeps stable.
     """
@@ -71,33 +89,3 @@ def kind_of(token: bytes) -> str:
     if any(c.isdigit() for c in text):
         return "digits"
     return "symbols" if text.strip() else "white space"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """How two vocabularies differ; tokens in id order of the vocabulary that has them."""
-
-    n_shared: int
-    only_first: list[bytes]
-    only_second: list[bytes]
-    n_moved: int  # shared tokens whose id differs
-    special_only_first: list[str]
-    special_only_second: list[str]
-    same_pattern: bool
-    same_inference: bool
-
-
-def difference(first: Vocabulary, second: Vocabulary) -> Difference:
-    """Compare tokens, special tokens, split pattern and inference method."""
-    a, b = first.token_ids, second.token_ids
-    shared = a.keys() & b.keys()
-    return Difference(
-        n_shared=len(shared),
-        only_first=[token for token in a if token not in b],
-        only_second=[token for token in b if token not in a],
-        n_moved=sum(a[token] != b[token] for token in shared),
-        special_only_first=[text for text in first.special_tokens if text not in second.special_tokens],
-        special_only_second=[text for text in second.special_tokens if text not in first.special_tokens],
-        same_pattern=(first.pattern.sha256, first.preparation) == (second.pattern.sha256, second.preparation),
-        same_inference=first.inference == second.inference,
-    )

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.encoding.encoder import CHARACTER_METHODS
-from vocab.vocabulary import Vocabulary, is_utf8
+from vocab.utf8 import is_utf8
+from vocab.vocabulary import Vocabulary
 
 # Texts tried for one token before it counts as unreachable.
 _MAX_TRIES = 3000

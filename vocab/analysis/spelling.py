@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from vocab.arrays import end_to_end
-from vocab.vocabulary import Vocabulary, is_utf8
+from vocab.utf8 import is_utf8
+from vocab.vocabulary import Vocabulary
 
 
 def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:

@@ -15,21 +15,23 @@ def diff(
     examples: Annotated[int, typer.Option("--examples", min=0, help="Tokens to list from each side.")] = 20,
 ) -> None:
     """Compare two vocabularies: tokens, ids, special tokens, split pattern."""
-    from vocab.analysis.composition import difference
+    from vocab import analysis
     from vocab.formats import load
 
     a, b = load(first), load(second)
-    found, screen = difference(a, b), console()
+    comparison, screen = analysis.diff(a, b), console()
     shown = table(f"{a.name} and {b.name}", ["", a.name, b.name])
     shown.add_row("ids", f"{a.n_ids:,}", f"{b.n_ids:,}")
-    shown.add_row("shared tokens", f"{found.n_shared:,}", f"{found.n_shared:,}")
-    shown.add_row("tokens only here", f"{len(found.only_first):,}", f"{len(found.only_second):,}")
-    shown.add_row("special only here", f"{len(found.special_only_first)}", f"{len(found.special_only_second)}")
+    shown.add_row("shared tokens", f"{comparison.n_shared:,}", f"{comparison.n_shared:,}")
+    shown.add_row("tokens only here", f"{len(comparison.only_first):,}", f"{len(comparison.only_second):,}")
+    shown.add_row(
+        "special only here", f"{len(comparison.special_only_first)}", f"{len(comparison.special_only_second)}"
+    )
     shown.add_row("inference", a.inference, b.inference)
     screen.print(shown)
-    screen.print(f"{found.n_moved:,} of the shared tokens have another id.")
-    screen.print("The split patterns are the same." if found.same_pattern else "The split patterns differ.")
-    for name, tokens in ((a.name, found.only_first), (b.name, found.only_second)):
+    screen.print(f"{comparison.n_moved:,} of the shared tokens have another id.")
+    screen.print("The split patterns are the same." if comparison.same_pattern else "The split patterns differ.")
+    for name, tokens in ((a.name, comparison.only_first), (b.name, comparison.only_second)):
         if tokens and examples:
             listed = " ".join(_shown(token) for token in tokens[:examples])
             screen.print(f"Only in {name}, first of {len(tokens):,}: {listed}", markup=False)

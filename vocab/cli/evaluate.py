@@ -22,7 +22,7 @@ from vocab.cli.corpora import (
 from vocab.cli.screen import console, ratio_cells, table
 
 if TYPE_CHECKING:
-    from vocab.analysis.comparison import Measured
+    from vocab.analysis import Measured
     from vocab.corpus.counting import CorpusCounts
     from vocab.splitting import SplitPattern
 
@@ -41,15 +41,16 @@ def evaluate(
     threads: ThreadsOption = None,
 ) -> None:
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
-    from vocab.analysis.comparison import compare
+    from vocab.analysis import compare
     from vocab.corpus.profile import builtin_profile
     from vocab.errors import CorpusError
     from vocab.formats import load
     from vocab.prune.report import change
     from vocab.threads import n_cores
+    from vocab.vocabulary import Vocabulary
 
     loaded = [load(name) for name in tokenizers]
-    patterns = {vocabulary.pattern.sha256 for vocabulary in loaded}
+    patterns = {tokenizer.pattern.sha256 for tokenizer in loaded}
     if corpus and "-" in corpus and len(patterns) > 1:
         raise CorpusError(
             f"these tokenizers split text in {len(patterns)} ways, so the corpus is read as often, which standard "
@@ -67,27 +68,27 @@ def evaluate(
     shown = table(", ".join([*(corpus or []), *(counts or [])]) or "Built-in profile", columns, n_text=2)
     for m in measured:
         cells = [
-            m.vocabulary.name,
-            m.vocabulary.inference,
-            f"{m.vocabulary.n_ids:,}",
+            m.tokenizer.name,
+            m.tokenizer.inference,
+            f"{m.tokenizer.n_ids:,}",
             f"{m.train.n_tokens:,}",
         ]
         cells += ratio_cells(m.train, change(m.train, first.train))
         cells += ratio_cells(m.held_out, change(m.held_out, first.held_out))
         shown.add_row(*cells)
     screen.print(shown)
-    screen.print(f"Change: tokens against {first.vocabulary.name}. Held out: a tenth of the documents, by hash.")
+    screen.print(f"Change: tokens against {first.tokenizer.name}. Held out: a tenth of the documents, by hash.")
     for m in measured:
-        if m.vocabulary.preparation:
+        if not isinstance(m.tokenizer, Vocabulary):
             screen.print(_what_is_lost(m, whole_words=bool(corpus or counts)), markup=False)
 
 
 def _what_is_lost(measured: Measured, *, whole_words: bool) -> str:
-    """What to bear in mind with the figures of a vocabulary whose tokens do not give the text back."""
-    train, vocabulary = measured.train, measured.vocabulary
+    """The limits of the figures of a tokenizer whose ids do not give the text back."""
+    train, tokenizer = measured.train, measured.tokenizer
     note = (
-        f"{vocabulary.name} does not give text back: it drops white space, may normalize, and "
-        f"{train.n_unknown / max(train.n_tokens, 1):.2%} of its tokens are {vocabulary.unknown}, each for a word. "
+        f"{tokenizer.name} does not give text back: it drops white space, may normalize, and "
+        f"{train.n_unknown / max(train.n_tokens, 1):.2%} of its tokens are {tokenizer.unknown}, each for a word. "
         "Bytes are those of the text itself."
     )
     return note if whole_words else note + " The built-in profile cuts some of its words: name a corpus."

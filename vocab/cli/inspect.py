@@ -9,7 +9,7 @@ import typer
 from vocab.cli.screen import console, table
 
 if TYPE_CHECKING:
-    from vocab.analysis.composition import Makeup
+    from vocab.analysis import Composition
 
 _MAX_SCRIPTS = 16
 _LENGTH_BOUNDS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
@@ -21,48 +21,49 @@ def inspect(
     ],
 ) -> None:
     """Show what a vocabulary is made of: size, scripts, lengths, white space, Hamming weight."""
-    from vocab.analysis.composition import makeup
+    from vocab import analysis
     from vocab.formats import load
 
     loaded = load(vocabulary)
-    facts, screen = makeup(loaded), console()
+    composition, screen = analysis.inspect(loaded), console()
     n = loaded.n_tokens
-    screen.print(f"{loaded.name}: {facts.size.n_tokens:,} ids, {n:,} ordinary and {facts.n_special} special")
+    screen.print(
+        f"{loaded.name}: {composition.size.n_tokens:,} ids, {n:,} ordinary and {composition.n_special} special"
+    )
     if loaded.max_id != loaded.n_ids - 1:
         screen.print(f"Ids have holes: the highest is {loaded.max_id:,}.")
-    how = loaded.preparation or f"split pattern {loaded.pattern.regex}"
-    screen.print(f"Inference {loaded.inference}; {how}", markup=False)
+    screen.print(f"Inference {loaded.inference}; {loaded.split_description}", markup=False)
     screen.print(
-        f"Hamming weight {facts.size.hamming_weight}, {facts.size.trailing_zeros} trailing zeros, "
-        f"divisible by {facts.size.largest_power_of_two_divisor}"
+        f"Hamming weight {composition.size.hamming_weight}, {composition.size.trailing_zeros} trailing zeros, "
+        f"divisible by {composition.size.largest_power_of_two_divisor}"
     )
     screen.print()
-    _show_shapes(facts, n)
-    _show_scripts(facts, n)
+    _show_shapes(composition, n)
+    _show_scripts(composition, n)
 
 
-def _show_shapes(facts: Makeup, n: int) -> None:
-    shown = table(f"Shapes (mean length {facts.mean_bytes:.2f} bytes)", ["tokens", "number", "share"])
+def _show_shapes(composition: Composition, n: int) -> None:
+    shown = table(f"Shapes (mean length {composition.mean_bytes:.2f} bytes)", ["tokens", "number", "share"])
     rows = {
-        "single bytes": facts.n_single_bytes,
-        "begin with a space": facts.n_with_leading_space,
-        "white space only": facts.n_whitespace_only,
-        "part of a character": facts.n_partial_characters,
+        "single bytes": composition.n_single_bytes,
+        "begin with a space": composition.n_with_leading_space,
+        "white space only": composition.n_whitespace_only,
+        "part of a character": composition.n_partial_characters,
     }
     low = 0
-    for high in (*_LENGTH_BOUNDS, max(facts.lengths)):
+    for high in (*_LENGTH_BOUNDS, max(composition.lengths)):
         label = f"{high} bytes" if high == low + 1 else f"{low + 1}-{high} bytes"
         if high > low:
-            rows[label] = sum(k for length, k in facts.lengths.items() if low < length <= high)
+            rows[label] = sum(k for length, k in composition.lengths.items() if low < length <= high)
         low = max(low, high)
     for label, number in rows.items():
         shown.add_row(label, f"{number:,}", f"{number / n:.1%}")
     console().print(shown)
 
 
-def _show_scripts(facts: Makeup, n: int) -> None:
+def _show_scripts(composition: Composition, n: int) -> None:
     shown = table("By script of the first letter", ["script", "tokens", "share"])
-    scripts = list(facts.scripts.items())
+    scripts = list(composition.scripts.items())
     for script, number in scripts[:_MAX_SCRIPTS]:
         shown.add_row(script, f"{number:,}", f"{number / n:.1%}")
     if rest := scripts[_MAX_SCRIPTS:]:

@@ -25,7 +25,7 @@ METHOD_CODES: dict[InferenceMethod, int] = {
     "scored-merges": inference.SCORED_MERGES,
     "unigram": inference.UNIGRAM,
 }
-INFERENCE_METHODS: tuple[InferenceMethod, ...] = tuple(METHOD_CODES)  # wordpiece runs in tokenizers alone
+INFERENCE_METHODS: tuple[InferenceMethod, ...] = tuple(METHOD_CODES)
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
 

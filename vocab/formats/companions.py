@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
+from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.vocabulary import Vocabulary
 
 KEY = "hugging_face"  # of a source's extras
@@ -24,10 +25,11 @@ ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_t
 _MAX_BYTES = 1 << 26
 
 
-def with_companions(vocabulary: Vocabulary, directory: Path) -> Vocabulary:
-    """The vocabulary with what the files beside it say; raises SourceError when one is damaged."""
-    found = read_companions(directory)
-    extras = {k: v for k, v in vocabulary.provenance.extras.items() if k != KEY} | ({KEY: found} if found else {})
+def with_companions(vocabulary: Vocabulary | WordPieceTokenizer, directory: Path) -> Vocabulary | WordPieceTokenizer:
+    """The vocabulary with the content of the files beside it; raises SourceError when one is damaged."""
+    companions = read_companions(directory)
+    extras = {k: v for k, v in vocabulary.provenance.extras.items() if k != KEY}
+    extras |= {KEY: companions} if companions else {}
     return replace(vocabulary, provenance=replace(vocabulary.provenance, extras=extras))
 
 

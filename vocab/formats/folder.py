@@ -11,6 +11,7 @@ from typing import Any
 
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
+from vocab.formats.by_content import load_file
 from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
@@ -19,6 +20,7 @@ from vocab.formats.tekken import can_hold, write_tekken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
+from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.vocabulary import Vocabulary
 from vocab.writing import OUR_NAMES, staged_folder
 
@@ -121,17 +123,15 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def read_folder(directory: Path) -> Vocabulary:
+def read_folder(directory: Path) -> Vocabulary | WordPieceTokenizer:
     """The vocabulary of a folder: of its tokenizer.json, which holds most, or else of the one other file there is.
 
     Its chat template, roles of special tokens and longest input are carried as well. Raises SourceError when there is
     none that can be read.
     """
-    from vocab.formats import load_file
-
-    for found in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
-        if len(found) == 1 and found[0].is_file():
-            return with_companions(load_file(found[0]), directory)
+    for paths in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
+        if len(paths) == 1 and paths[0].is_file():
+            return with_companions(load_file(paths[0]), directory)
     raise SourceError(
         f"{directory} holds neither a tokenizer.json, a tokenizer.model or a tekken.json, nor one .tiktoken or "
         f"{ENDING} file"

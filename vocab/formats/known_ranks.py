@@ -1,19 +1,28 @@
-"""Split patterns and special tokens of the rank files of Llama 3 and 4, which hold neither.
+"""Split patterns and special tokens of rank files that hold neither: cl100k_base, Llama 3 and Llama 4.
 
-Source: meta-llama/llama-models 0.3.0, `llama3/tokenizer.py` and `llama4/tokenizer.py`. The files themselves are Meta's
-and are never part of this package; they are recognised by their sha256.
+They are recognised by their sha256. Source of Llama's: meta-llama/llama-models 0.3.0, `llama3/tokenizer.py` and
+`llama4/tokenizer.py`. Those files are Meta's and are never part of this package.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vocab.splitting import LLAMA3_REGEX, O200K_REGEX
+from vocab.splitting import CL100K_REGEX, LLAMA3_REGEX, O200K_REGEX
+
+CL100K_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+CL100K_SPECIAL_TOKENS = {
+    "<|endoftext|>": 100257,
+    "<|fim_prefix|>": 100258,
+    "<|fim_middle|>": 100259,
+    "<|fim_suffix|>": 100260,
+    "<|endofprompt|>": 100276,
+}
 
 
 @dataclass(frozen=True)
 class KnownRanks:
-    """What a rank file that is known by its digest leaves out."""
+    """What a rank file known by its digest leaves out."""
 
     name: str
     regex: str
@@ -79,3 +88,12 @@ LLAMA_RANKS = {
         "llama4", O200K_REGEX, _LLAMA4_SPECIAL
     ),
 }
+
+
+def named_by_sha256(sha256: str, n_tokens: int) -> tuple[str, str, dict[str, int]] | None:
+    """Name, split pattern and special tokens of a rank file that is known by its digest; None for any other."""
+    if sha256 == CL100K_SHA256:
+        return "cl100k_base", CL100K_REGEX, CL100K_SPECIAL_TOKENS
+    if known := LLAMA_RANKS.get(sha256):
+        return known.name, known.regex, {text: n_tokens + k for k, text in enumerate(known.special_texts)}
+    return None

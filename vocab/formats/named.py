@@ -7,19 +7,10 @@ import importlib.metadata
 from pathlib import Path
 
 from vocab.errors import SourceError
-from vocab.formats.known_ranks import LLAMA_RANKS
+from vocab.formats.known_ranks import CL100K_SHA256, CL100K_SPECIAL_TOKENS
 from vocab.formats.tiktoken_file import parse_tiktoken
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
-
-CL100K_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
-CL100K_SPECIAL_TOKENS = {
-    "<|endoftext|>": 100257,
-    "<|fim_prefix|>": 100258,
-    "<|fim_middle|>": 100259,
-    "<|fim_suffix|>": 100260,
-    "<|endofprompt|>": 100276,
-}
 
 
 def known_names() -> list[str]:
@@ -27,15 +18,6 @@ def known_names() -> list[str]:
     import tiktoken
 
     return sorted({"cl100k_base", *tiktoken.list_encoding_names()})
-
-
-def named_by_sha256(sha256: str, n_tokens: int) -> tuple[str, str, dict[str, int]] | None:
-    """Name, split pattern and special tokens of a rank file that is known by its digest: cl100k_base, Llama 3 or 4."""
-    if sha256 == CL100K_SHA256:
-        return "cl100k_base", CL100K_REGEX, CL100K_SPECIAL_TOKENS
-    if known := LLAMA_RANKS.get(sha256):
-        return known.name, known.regex, {text: n_tokens + k for k, text in enumerate(known.special_texts)}
-    return None
 
 
 def load_named(name: str) -> Vocabulary:

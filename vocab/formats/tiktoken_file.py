@@ -15,6 +15,7 @@ from typing import Any
 import tiktoken
 
 from vocab.errors import SourceError
+from vocab.formats.known_ranks import named_by_sha256
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -49,8 +50,6 @@ def read_tiktoken(path: Path) -> Vocabulary:
     NAME.json stands beside NAME.tiktoken; beside a file of another ending, such as tokenizer.model, it is called
     tokenizer.model.json. Raises SourceError when either is unusable.
     """
-    from vocab.formats.named import named_by_sha256
-
     raw = path.read_bytes()
     tokens, first_id = parse_tiktoken(raw, str(path))
     sha256 = hashlib.sha256(raw).hexdigest()

@@ -21,6 +21,7 @@ from vocab.encoding.encoder import CHARACTER_METHODS, merge_parents
 from vocab.errors import SourceError
 from vocab.formats import sentencepiece_json, wordpiece
 from vocab.formats.byte_alphabet import to_bytes, to_characters
+from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -34,7 +35,6 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     tokenizers numbers special tokens itself, straight on from the ordinary ones, so it cannot hold holes. No model of
     it looks ahead, so ungreedy is refused as well.
     """
-    vocabulary.check_lossless()
     if vocabulary.inference == "ungreedy":
         raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
     if vocabulary.inference in CHARACTER_METHODS:
@@ -103,7 +103,7 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
     path.write_text(to_tokenizers(vocabulary).to_str(pretty=True) + "\n", encoding="utf-8")
 
 
-def read_tokenizer_json(path: Path) -> Vocabulary:
+def read_tokenizer_json(path: Path) -> Vocabulary | WordPieceTokenizer:
     """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
     BERT's WordPiece is read as `vocab.formats.wordpiece` says.

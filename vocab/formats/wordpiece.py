@@ -6,23 +6,24 @@ do not give the text back. Encoding is Hugging Face tokenizers' own, on its obje
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.patterns import SPACED_WORDS
-from vocab.vocabulary import Provenance, Vocabulary, utf8
+from vocab.utf8 import utf8
+from vocab.vocabulary import Provenance
 
 # All of these work between spaces, tabs and line feeds, whatever stands on the other side, so that a text has the
 # tokens of its words. tokenizers lower-cases character by character, and no normal form joins anything to a space.
@@ -33,38 +34,72 @@ _BATCH = 1 << 16  # words that tokenizers gets at once
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class WordPieceVocabulary(Vocabulary):
-    """A vocabulary of WordPiece, with tokens as the file writes them: `##` begins one that goes on a word.
+class WordPieceTokenizer:
+    """A tokenizer of WordPiece, with tokens as the file writes them: `##` begins one that continues a word.
 
-    `pattern` only cuts text where tokenizers does in any case, so that words can be counted; `preparation` has the
-    rest. Whatever needs tokens to be bytes of the text raises SourceError.
+    It can be measured, inspected and compared (`vocab.measured.MeasuredTokenizer`). It is no `Vocabulary`, because its
+    ids do not give the text back.
 
     Attributes:
-        ids: id of each ordinary token by rank, int64[n_tokens]; special tokens stand between them.
-        runtime: the tokenizer of the file, which recognises special tokens; nothing is put around a text, or cut off.
+        pieces: the ordinary tokens in the order of ids.
+        ids: id of each of them, int64[n_tokens]; ids of special tokens lie between them.
+        special_tokens: id of each special token by its text.
+        unknown: the special token that replaces a word which no tokens spell.
+        pattern: cuts text only where tokenizers does in any case, so that words can be counted.
+        runtime: the tokenizer of the file, which recognises special tokens. It adds no tokens and cuts nothing off.
         plain: the same without special tokens.
+        provenance: where it came from.
     """
 
+    pieces: tuple[bytes, ...]
     ids: npt.NDArray[np.int64]
+    special_tokens: Mapping[str, int]
+    unknown: str
+    pattern: SplitPattern
     runtime: Tokenizer
     plain: Tokenizer
+    provenance: Provenance
+
+    inference: ClassVar[str] = "wordpiece"
 
     def __post_init__(self) -> None:
-        for array in (self.blob, self.starts, self.ids):
-            array.setflags(write=False)
+        self.ids.setflags(write=False)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, WordPieceVocabulary):
-            return False
+        if not isinstance(other, WordPieceTokenizer):
+            return NotImplemented
         return bool(self.runtime.to_str() == other.runtime.to_str())
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<WordPieceTokenizer {self.name}: {self.n_ids:,} ids>"
 
     @property
-    def preparation(self) -> str:
+    def name(self) -> str:
+        """The name or path that it was loaded by."""
+        return self.provenance.name
+
+    @property
+    def split_description(self) -> str:
         """Normalizer and pre-tokenizer, as the file has them."""
         settings = json.loads(self.plain.to_str())
         return f"normalizer {json.dumps(settings['normalizer'])}, pre-tokenizer {json.dumps(settings['pre_tokenizer'])}"
+
+    @property
+    def split_sha256(self) -> str:
+        """Digest of normalizer and pre-tokenizer."""
+        return hashlib.sha256(self.split_description.encode()).hexdigest()
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of ordinary tokens."""
+        return len(self.pieces)
+
+    @property
+    def n_ids(self) -> int:
+        """Number of ordinary and special tokens."""
+        return self.n_tokens + len(self.special_tokens)
 
     @property
     def max_id(self) -> int:
@@ -74,14 +109,18 @@ class WordPieceVocabulary(Vocabulary):
     @cached_property
     def token_ids(self) -> dict[bytes, int]:
         """Id of each ordinary token by its bytes in the file."""
-        return dict(zip(self.tokens(), self.ids.tolist(), strict=True))
+        return dict(zip(self.pieces, self.ids.tolist(), strict=True))
 
     def __getitem__(self, token_id: int) -> bytes:
         """Bytes of an ordinary token as the file writes it."""
         rank = int(np.searchsorted(self.ids, token_id))
         if rank == self.n_tokens or self.ids[rank] != token_id:
             raise IndexError(f"no token has id {token_id}")
-        return self.blob[self.starts[rank] : self.starts[rank + 1]].tobytes()
+        return self.pieces[rank]
+
+    def tokens(self) -> Iterator[bytes]:
+        """Bytes of the ordinary tokens, as the file writes them, in the order of ids."""
+        return iter(self.pieces)
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text` as tokenizers gives them, without `[CLS]` and `[SEP]` around."""
@@ -93,16 +132,16 @@ class WordPieceVocabulary(Vocabulary):
         return list(self._encode_all(utf8(text).decode() for text in texts))
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens `text` becomes, special tokens not recognised."""
+        """Number of tokens of `text`, special tokens not recognised."""
         return len(self.encode(text))
 
     def count_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """As in `Vocabulary`; tokenizers chooses how many threads it uses."""
+        """As in `MeasuredTokenizer`; tokenizers chooses how many threads it uses."""
         raw = blob.tobytes()
         words = (raw[a:b].decode() for a, b in itertools.pairwise(starts.tolist()))
-        unknown = self.special_tokens[str(self.unknown)]
+        unknown = self.special_tokens[self.unknown]
         counted = [(len(ids), ids.count(unknown)) for ids in self._encode_all(words)]
         sizes, n_unknown = np.array(counted, dtype=np.int32).reshape(-1, 2).T
         return sizes, n_unknown
@@ -112,11 +151,6 @@ class WordPieceVocabulary(Vocabulary):
         while batch := list(itertools.islice(left, _BATCH)):
             for encoding in self.plain.encode_batch_fast(batch, add_special_tokens=False):
                 yield encoding.ids
-
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """Raises SourceError: ids do not give the text back."""
-        self.check_lossless()
-        return super().decode_bytes(ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """A text of `ids` as the file's decoder writes it, which need not be the one that was encoded."""
@@ -129,8 +163,8 @@ def is_wordpiece(settings: Mapping[str, Any]) -> bool:
     return bool(model.get("type") == "WordPiece" and model.get("continuing_subword_prefix") != "")
 
 
-def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> WordPieceVocabulary:
-    """A vocabulary from a tokenizer.json that tokenizers itself can read.
+def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> WordPieceTokenizer:
+    """A tokenizer from a tokenizer.json that tokenizers itself can read.
 
     Raises SourceError for holes in its ids, ids that two tokens have, a missing unknown token, tokens added that are
     not special, and what is done to text where it is not known to leave words apart.
@@ -145,18 +179,15 @@ def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> Wor
     runtime, plain = _runtime(settings), _runtime({**settings, "added_tokens": []})
     if moved := [text for text, k in special.items() if runtime.token_to_id(text) != k]:
         raise SourceError(f"{path} gives the special token {moved[0]!r} an id that tokenizers does not give it")
-    blob, starts = end_to_end([piece.encode() for _, piece in ordinary])
-    return WordPieceVocabulary(
-        blob=blob,
-        starts=starts,
-        special_tokens=special,
-        pattern=SplitPattern(SPACED_WORDS[0]),
-        inference="wordpiece",
-        provenance=provenance,
-        unknown=unknown,
+    return WordPieceTokenizer(
+        pieces=tuple(piece.encode() for _, piece in ordinary),
         ids=np.array([k for k, _ in ordinary], dtype=np.int64),
+        special_tokens=special,
+        unknown=unknown,
+        pattern=SplitPattern(SPACED_WORDS[0]),
         runtime=runtime,
         plain=plain,
+        provenance=provenance,
     )
 
 

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from vocab.analysis.differences import Differences, differences, id_map
+from vocab.analysis.segmentation import TextDifferences, text_differences
 from vocab.choices import VocabularyFormat
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.environment import versions
 from vocab.errors import SourceError
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.formats.folder import safe_name, write_hugging_face
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
@@ -27,6 +27,7 @@ from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.interop.conversion.hard_texts import texts_for
+from vocab.interop.conversion.id_mapping import id_map
 from vocab.interop.conversion.reshape import (
     as_byte_level,
     as_scored_pieces,
@@ -36,7 +37,8 @@ from vocab.interop.conversion.reshape import (
     with_holes_named,
 )
 from vocab.interop.conversion.verify import Verification, verify
-from vocab.vocabulary import Vocabulary, is_utf8
+from vocab.utf8 import is_utf8
+from vocab.vocabulary import Vocabulary
 from vocab.writing import staged_folder
 
 FORMATS: tuple[VocabularyFormat, ...] = get_args(VocabularyFormat)
@@ -67,7 +69,7 @@ class Conversion:
     vocabulary: Vocabulary
     format: VocabularyFormat
     obstacle: str | None
-    measured: Differences | None
+    measured: TextDifferences | None
     verification: Verification
     map_of_ids: Mapping[str, Any]
     paths: list[Path]
@@ -134,17 +136,17 @@ def convert(
     `approximate` is not set, and when a runtime does not give the ids that were meant; OutputError when the folder may
     not be written.
     """
-    source.check_lossless()
+    source = load_lossless(source)
     reason = obstacle(source, target)
     _check(source, target, reason, approximate=approximate)
     made = fitted(source, target)
     name = safe_name(source.name)
     with staged_folder(directory, force=force) as staging:
         _WRITERS[target](made, staging, name)
-        read = load(staging)
+        read = load_lossless(staging)
         found = _verified(made, read, staging, target, source if reason is None else None)
         ids = id_map(source, read) if reason else {}
-        measured = differences(source, read, texts) if reason else None
+        measured = text_differences(source, read, texts) if reason else None
         if reason:
             _write_json(staging / "id_map.json", ids, None)
         result = Conversion(source, read, target, reason, measured, found, ids, [])

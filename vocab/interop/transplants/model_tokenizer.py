@@ -36,16 +36,17 @@ def tokens_by_id(folder: Path) -> dict[int, str] | None:
     path = folder / TOKENIZER
     if path.is_file():
         return _tokens_of(read_json(path), path)
-    from vocab.formats import load
+    from vocab.formats import load_lossless
     from vocab.formats.byte_alphabet import to_characters
     from vocab.formats.sentencepiece_json import pieces_of
 
     try:
-        found = load(folder)
+        vocabulary = load_lossless(folder)
     except SourceError:
         return None
-    pieces = pieces_of(found) if found.byte_fallback else [to_characters(token) for token in found.tokens()]
-    return dict(enumerate(pieces, found.first_id)) | {k: text for text, k in found.special_tokens.items()}
+    is_of_pieces = vocabulary.byte_fallback
+    pieces = pieces_of(vocabulary) if is_of_pieces else [to_characters(token) for token in vocabulary.tokens()]
+    return dict(enumerate(pieces, vocabulary.first_id)) | {k: text for text, k in vocabulary.special_tokens.items()}
 
 
 def _tokens_of(content: Mapping[str, Any], path: Path) -> dict[int, str]:

@@ -1,22 +1,34 @@
-"""How two vocabularies cut the same texts: tokens, boundaries, ids. What `vocab convert --approximate` prints."""
+"""How two vocabularies segment the same texts: tokens, boundaries, ids. `vocab convert --approximate` prints it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vocab.analysis.spelling import spellings
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class Differences:
-    """What became of some texts. Boundaries are places within a text where one token ends and the next begins."""
+class TextDifferences:
+    """Differences between the encodings of some texts by two vocabularies, the first called before, the second after.
+
+    A boundary is a place within a text where one token ends and the next begins.
+
+    Attributes:
+        n_texts: texts encoded.
+        n_bytes: bytes of these texts.
+        n_texts_cut_differently: texts with other boundaries.
+        n_texts_with_other_ids: texts with other ids.
+        n_tokens_before: tokens of the first vocabulary.
+        n_tokens_after: tokens of the second.
+        n_boundaries_before: boundaries of the first vocabulary.
+        n_boundaries_after: boundaries of the second.
+        n_boundaries_in_common: boundaries that both have.
+    """
 
     n_texts: int = 0
     n_bytes: int = 0
@@ -30,40 +42,40 @@ class Differences:
 
     @property
     def more_tokens(self) -> float:
-        """Tokens more (above 0) or fewer than before, as a share."""
+        """The change in tokens as a share of those before; above 0 where there are more."""
         return self.n_tokens_after / self.n_tokens_before - 1 if self.n_tokens_before else 0.0
 
     @property
     def boundaries_kept(self) -> float:
-        """The share of the boundaries before that are there after, too."""
+        """The share of the boundaries before that are there after as well."""
         return self.n_boundaries_in_common / self.n_boundaries_before if self.n_boundaries_before else 1.0
 
-    def __add__(self, other: Differences) -> Differences:
-        return Differences(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+    def __add__(self, other: TextDifferences) -> TextDifferences:
+        return TextDifferences(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def differences(before: Vocabulary, after: Vocabulary, texts: Iterable[str]) -> Differences:
+def text_differences(before: Vocabulary, after: Vocabulary, texts: Iterable[str]) -> TextDifferences:
     """Encode texts with both vocabularies, special tokens not recognised, and compare.
 
-    Where SentencePiece has a part, texts with ▁ are left out, because there it is a space.
+    Texts with ▁ are left out where one vocabulary is SentencePiece's, because there it is a space.
     """
     skips_mark = before.pattern.is_sentencepiece or after.pattern.is_sentencepiece
     lengths = (_lengths_by_id(before), _lengths_by_id(after))
-    found = Differences()
+    total = TextDifferences()
     for text in texts:
         if not (skips_mark and MARK in text):
-            found += _of_text(before, after, text, lengths)
-    return found
+            total += _of_text(before, after, text, lengths)
+    return total
 
 
 def _of_text(
     before: Vocabulary, after: Vocabulary, text: str, lengths: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-) -> Differences:
+) -> TextDifferences:
     old, new = before.encode(text), after.encode(text)
-    places = _boundaries(before, old, lengths[0]), _boundaries(after, new, lengths[1])
-    n_common = int(np.intersect1d(places[0], places[1], assume_unique=True).size)
-    n_before, n_after = places[0].size, places[1].size
-    return Differences(
+    bounds = _boundaries(before, old, lengths[0]), _boundaries(after, new, lengths[1])
+    n_common = int(np.intersect1d(bounds[0], bounds[1], assume_unique=True).size)
+    n_before, n_after = bounds[0].size, bounds[1].size
+    return TextDifferences(
         n_texts=1,
         n_bytes=len(text.encode(errors="replace")),
         n_texts_cut_differently=int(not n_before == n_after == n_common),
@@ -86,24 +98,6 @@ def _lengths_by_id(vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
 
 
 def _boundaries(vocabulary: Vocabulary, ids: list[int], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Places in bytes of the text, int64, rising; the space that SentencePiece puts before it is none of it."""
+    """Byte offsets in the text, int64, rising; the space that SentencePiece puts before it does not count."""
     ends = np.cumsum(lengths[np.array(ids, dtype=np.int64)])[:-1] - int(vocabulary.pattern.has_dummy_prefix)
     return ends[ends > 0]
-
-
-def id_map(before: Vocabulary, after: Vocabulary) -> dict[str, Any]:
-    """Old ids to new ones by what they stand for, in the form of a result's id_map.json."""
-    tokens = dict(enumerate(before.tokens(), before.first_id))
-    kept = {old: after.token_ids[token] for old, token in tokens.items() if token in after.token_ids}
-    special = {id_: after.special_tokens[text] for text, id_ in before.special_tokens.items()}
-    dropped = {old: token for old, token in tokens.items() if old not in kept}
-    known = set(kept.values()) | set(special.values())
-    added = {k: token for k, token in enumerate(after.tokens(), after.first_id) if k not in known}
-    return {
-        "source": before.name,
-        "n_old": before.max_id + 1,
-        "n_new": after.n_ids,
-        "kept": {str(old): new for old, new in sorted((kept | special).items())},
-        "dropped": spellings(after, dropped),
-        "added": spellings(before, added),
-    }
