@@ -1,4 +1,4 @@
-"""The `vocab` command as a process: what it prints, what it writes, and one sentence for all that goes wrong."""
+"""The `vocab` command: what it prints, what it writes, and one sentence for all that goes wrong."""
 
 import json
 import os
@@ -11,11 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.cli import COMMAND, check_refusal, entries, fails, run
+from helpers.cli import COMMAND, entries, fails, run, run_process
 from tokenizers import Tokenizer
 
 import vocab
-from vocab.cli import app
 from vocab.vocabulary import Provenance, Vocabulary
 
 FILES = {
@@ -40,7 +39,7 @@ def work(tmp_path_factory, cl100k, real_text) -> Path:
     (folder / "corpus.txt").write_text(real_text[:400_000], encoding="utf-8")
     parts = [real_text[k : k + 4000] for k in range(0, 400_000, 4000)]
     (folder / "corpus.jsonl").write_text("".join(json.dumps({"text": part}) + "\n" for part in parts))
-    done = run(*PRUNE, "--out", "result", where=folder)
+    done = run_process(*PRUNE, "--out", "result", where=folder)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     (folder / "screen.txt").write_text(done.stdout, encoding="utf-8")
     return folder
@@ -53,7 +52,7 @@ PRUNE = ("prune", "--source", "small", "--corpus", "corpus.jsonl", "--target", 1
 
 
 def test_help_names_every_command(tmp_path):
-    done = run("--help", where=tmp_path)
+    done = run_process("--help", where=tmp_path)
     assert done.returncode == 0
     assert all(f"\n  {name} " in done.stdout for name in ("prune", "eval", "inspect", "diff", "frontier"))
     assert run("prune", "--help", where=tmp_path).stdout.startswith("Usage:")
@@ -79,14 +78,11 @@ def test_help_loads_nothing_heavy(line):
 @pytest.mark.parametrize(
     "arguments", [["prune"], ["prune", "--target", "many"], ["prune", "--targets", "5"], ["trim"], ["eval"]]
 )
-def test_a_wrong_option_is_explained(arguments, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["vocab", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        app.main()
-    errors = capsys.readouterr().err
-    assert stopped.value.code == 2
-    assert errors.startswith("Usage:")
-    assert "Traceback" not in errors
+def test_a_wrong_option_is_explained(arguments, tmp_path):
+    done = run(*arguments, where=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage:")
+    assert "Traceback" not in done.stderr
 
 
 # Pruning
@@ -128,7 +124,7 @@ def test_prune_from_standard_input_gives_what_a_file_gives(work, tmp_path):
 
 
 def test_prune_gives_the_same_files_in_another_process(work, tmp_path):
-    done = run(*PRUNE[:-2], "--threads", 3, "--out", tmp_path / "out", where=work, PYTHONHASHSEED="7")
+    done = run_process(*PRUNE[:-2], "--threads", 3, "--out", tmp_path / "out", where=work, PYTHONHASHSEED="7")
     assert done.returncode == 0
     again, first = entries(tmp_path / "out"), entries(work / "result")
     reports = [json.loads(files.pop("report.json")) for files in (again, first)]
@@ -228,24 +224,15 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_prune_refuses(reason, work, bad, monkeypatch, capsys):
-    """In this process, from the entry point on: a process each would take minutes."""
+def test_prune_refuses(reason, work, bad):
     arguments, message = REFUSED[reason]
-    before = entries(work)
-    monkeypatch.chdir(work)
-    monkeypatch.setattr(sys, "argv", ["vocab", *map(str, [*PRUNE, *arguments])])
-    with pytest.raises(SystemExit) as stopped:
-        app.main()
-    shown = capsys.readouterr()
-    check_refusal(stopped.value.code, shown.out, shown.err)
-    assert message in shown.err
-    assert entries(work) == before
+    assert message in fails(work, *PRUNE, *arguments)
 
 
 @pytest.mark.parametrize("reason", ["missing corpus", "out holds other files, with force", "target 10 million"])
 def test_prune_refuses_as_a_process(reason, work, bad):
     arguments, message = REFUSED[reason]
-    assert message in fails(work, *PRUNE, *arguments)
+    assert message in fails(work, *PRUNE, *arguments, run=run_process)
 
 
 def test_empty_standard_input(work):
@@ -331,7 +318,7 @@ def test_eval_gives_the_figures_of_the_report(work):
 def test_eval_from_standard_input(work):
     text = (work / "corpus.txt").read_text(encoding="utf-8")
     from_file = run("eval", "small", "result", "--corpus", "corpus.txt", where=work).stdout
-    given = run("eval", "small", "result", "--corpus", "-", where=work, given=text).stdout
+    given = run_process("eval", "small", "result", "--corpus", "-", where=work, given=text).stdout
     assert given.splitlines()[1:] == from_file.splitlines()[1:]
 
 

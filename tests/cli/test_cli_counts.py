@@ -1,12 +1,11 @@
 """`vocab count`, `vocab counts`, and what the other commands make of count tables and mixtures."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.cli import run
 
-from vocab.cli import app
 from vocab.cli.corpora import place_and_weight
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -24,22 +23,14 @@ def folder(tmp_path_factory, cl100k, real_text) -> Path:
 
 
 @pytest.fixture
-def vocab(folder, monkeypatch, capsys):
-    """Run the command in this process; returns (exit code, screen, errors)."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("COLUMNS", "200")
+def vocab(folder):
+    """Runs the command in `folder`; returns (exit code, screen, errors)."""
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vocab", *map(str, arguments)])
-        code = 0
-        try:
-            app.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+    def run_here(*arguments: object) -> tuple[int, str, str]:
+        done = run(*arguments, where=folder)
+        return done.returncode, done.stdout, done.stderr
 
-    return run
+    return run_here
 
 
 @pytest.fixture

@@ -1,17 +1,46 @@
-"""The `vocab` command as a process, and what a refusal of it is."""
+"""The `vocab` command, in this process or as one of its own, and what a refusal of it is."""
 
+import contextlib
+import io
 import os
 import re
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from subprocess import CompletedProcess
+from unittest import mock
+
+from vocab.cli.app import main
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / ("vocab.exe" if os.name == "nt" else "vocab")
 COMMAND = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-c", "from vocab.cli.app import main; main()"]
 
 
-def run(*arguments: object, where: Path, given: str | None = None, **settings) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, where: Path, given: str | None = None, **settings: str) -> CompletedProcess[str]:
+    """The command in this process, which has Python's packages and compiled kernels already."""
+    command = ["vocab", *map(str, arguments)]
+    screen, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    stdin = io.TextIOWrapper(io.BytesIO((given or "").encode()), encoding="utf-8")
+    code = 0
+    with (
+        contextlib.chdir(where),
+        contextlib.redirect_stdout(screen),
+        contextlib.redirect_stderr(errors),
+        mock.patch.object(sys, "argv", command),
+        mock.patch.object(sys, "stdin", stdin),
+        mock.patch.dict(os.environ, COLUMNS="200", **settings),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    said = [stream.buffer.getvalue().decode() for stream in (screen, errors)]
+    return CompletedProcess(command, code, *said)
+
+
+def run_process(*arguments: object, where: Path, given: str | None = None, **settings: str) -> CompletedProcess[str]:
+    """The installed command as a process of its own, where that is what a test is about: it takes seconds."""
     environment = {**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8", **settings}
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
@@ -34,7 +63,7 @@ def entries(folder: Path) -> dict[str, bytes | None]:
     }
 
 
-def fails(work: Path, *arguments: object, given: str | None = None) -> str:
+def fails(work: Path, *arguments: object, given: str | None = None, run=run) -> str:
     """The one sentence with which a command is refused; nothing may have changed."""
     before = entries(work)
     done = run(*arguments, where=work, given=given)
