@@ -31,6 +31,14 @@ Precision = Literal["float32", "bfloat16", "fp8"]
 Side = Literal["train", "held_out"]
 # What is timed: a whole training step, or the output head with its loss.
 TimedPart = Literal["step", "head"]
+# How a study times a step: "compiled-unpadded" is compiled without inductor's padding of shapes.
+TimingMode = Literal["eager", "compiled", "compiled-unpadded"]
+# The heads that a study times, by their names in `vocab.model.network.head`.
+TimingHead = Literal["plain", "compiled", "chunked"]
+# How a study trains.
+RunMode = Literal["eager", "compiled"]
+# Where a study's vocabulary comes from: pruned, trained from scratch, or the source as it is.
+VocabularyBuild = Literal["prune", "scratch", "whole"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
 FRONTIER_METHODS: tuple[FrontierMethod, ...] = get_args(FrontierMethod)

@@ -5,17 +5,18 @@ import pytest
 from helpers.timings import SPEC, cycles
 
 from vocab.errors import StudyError
-from vocab.experiments.rows import Row
-from vocab.experiments.spec import SpeedSpec, load_spec
-from vocab.experiments.speed.speed_analysis import analyse, design
+from vocab.experiments.rows import StudyRow
+from vocab.experiments.spec import load_spec
+from vocab.experiments.speed.speed_analysis import analyse_speed, design
+from vocab.experiments.speed.speed_spec import SpeedStudy
 
-GPU = load_spec("hamming-gpu").speed
+GPU = load_spec("hamming-gpu")
 
 
 @pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_planted_effect_is_reported(seed, spec):
-    found = analyse(cycles(0.005, seed), spec, 768)
+    found = analyse_speed(cycles(0.005, seed), spec, 768)
     assert found.verdict == "effect"
     assert found.hamming.low < 0.005 < found.hamming.high
     assert "matters even when alignment is known" in found.sentence
@@ -24,7 +25,7 @@ def test_a_planted_effect_is_reported(seed, spec):
 @pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
 @pytest.mark.parametrize("seed", range(3))
 def test_without_an_effect_equivalence_is_declared(seed, spec):
-    found = analyse(cycles(0.0, seed), spec, 768)
+    found = analyse_speed(cycles(0.0, seed), spec, 768)
     assert found.verdict == "no effect"
     assert "does not matter" in found.sentence
     # Alignment alone makes Hamming weight look costly as long as it is left out.
@@ -39,33 +40,33 @@ def test_few_noisy_cycles_leave_it_open():
     for row in rows:
         for name in row.result["seconds"]:
             row.result["seconds"][name] *= float(np.exp(rng.normal(0, 0.05)))
-    assert analyse(rows, SPEC, 768).verdict == "undecided"
+    assert analyse_speed(rows, SPEC, 768).verdict == "undecided"
 
 
 def test_the_same_rows_give_the_same_finding():
     rows = cycles(0.0, 4, n_cycles=6)
-    assert analyse(rows, SPEC, 768) == analyse(rows, SPEC, 768)
+    assert analyse_speed(rows, SPEC, 768) == analyse_speed(rows, SPEC, 768)
 
 
 def test_rows_of_two_machines_or_timings_are_not_mixed():
     rows = cycles(0.0, 0, n_cycles=2)
     for name in ("machine", "timing"):
-        other = Row("s", {**rows[0].key, name: "other"}, rows[0].result, {})
+        other = StudyRow("s", {**rows[0].key, name: "other"}, rows[0].result, {})
         with pytest.raises(StudyError, match="cannot stand in one comparison"):
-            analyse([*rows, other], SPEC, 768)
+            analyse_speed([*rows, other], SPEC, 768)
 
 
 def test_cycles_of_other_sizes_are_not_mixed():
     rows = cycles(0.0, 0, n_cycles=2)
     del rows[1].result["seconds"][str(SPEC.sizes[-1])]
     with pytest.raises(StudyError, match="different sizes"):
-        analyse(rows, SPEC, 768)
+        analyse_speed(rows, SPEC, 768)
     with pytest.raises(StudyError, match="to its end"):
-        analyse(rows[:1], SPEC, 768)
+        analyse_speed(rows[:1], SPEC, 768)
 
 
 def test_sizes_that_cannot_tell_the_two_apart_are_refused():
-    spec = SpeedSpec(sets={"powers": (64, 128, 256)}, timings=(), reference=64, margin=0.01)
+    spec = SpeedStudy(name="s", question="q", sets={"powers": (64, 128, 256)}, timings=(), reference=64, margin=0.01)
     with pytest.raises(StudyError, match="do not tell Hamming weight from alignment"):
         design(np.array(spec.sizes), spec, 64)
 

@@ -2,15 +2,16 @@
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.timings import cycles
 
 from vocab.errors import StudyError
-from vocab.experiments.loss.loss_analysis import Estimate, analyse
+from vocab.experiments.loss.loss_analysis import Estimate, analyse_runs
 from vocab.experiments.report.study_report import write_report
-from vocab.experiments.rows import Row, RowFile
+from vocab.experiments.rows import RowFile, StudyRow
 from vocab.experiments.spec import load_spec
 
 ORIGIN = {
@@ -24,12 +25,12 @@ ORIGIN = {
 }
 
 
-def run(arm: str, n_ids: int, seed: int, points: list[tuple[float, float, float]], flops: float = 10.0) -> Row:
+def run(arm: str, n_ids: int, seed: int, points: list[tuple[float, float, float]], flops: float = 10.0) -> StudyRow:
     """A row of a run: bytes, tokens and bits per byte at each mark, at `flops` a token."""
     marks = [{"bytes": b, "tokens": t, "bits_per_byte": v} for b, t, v in points]
     facts = {"inference": "merges", "bytes_per_token": points[0][0] / points[0][1], "n_parameters": 1000}
     facts |= {"n_parameters_without_embeddings": 500, "flops_per_token": flops, "tokens_per_step": 10, "points": marks}
-    return Row("vocabulary-cpu", {"kind": "run", "arm": arm, "n_ids": n_ids, "seed": seed}, facts, ORIGIN)
+    return StudyRow("vocabulary-cpu", {"kind": "run", "arm": arm, "n_ids": n_ids, "seed": seed}, facts, ORIGIN)
 
 
 A = [(100.0, 50.0, 4.0), (200.0, 100.0, 3.0), (400.0, 200.0, 2.0)]
@@ -37,7 +38,7 @@ B = [(100.0, 25.0, 3.9), (200.0, 50.0, 2.9), (400.0, 100.0, 1.9)]
 
 
 def test_protocols_compare_where_all_have_spent_the_same():
-    found = analyse([run("a", 300, 0, A), run("b", 400, 0, B, flops=40.0)], ("a", 300), {300: 1.0, 400: 4.0})
+    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B, flops=40.0)], ("a", 300), {300: 1.0, 400: 4.0})
     assert found.amounts == {"bytes": 400.0, "tokens": 100.0, "flops": 2000.0, "seconds": 20.0}
     a, b = found.arms
     assert a.loss["bytes"].mean == 2.0
@@ -53,13 +54,13 @@ def test_protocols_compare_where_all_have_spent_the_same():
 
 def test_losses_of_two_texts_are_not_compared():
     other = run("b", 400, 0, B)
-    other = Row(other.study, other.key, other.result, {**ORIGIN, "text_sha256": "f" * 64, "corpus": ["code"]})
+    other = StudyRow(other.study, other.key, other.result, {**ORIGIN, "text_sha256": "f" * 64, "corpus": ["code"]})
     with pytest.raises(StudyError, match=r"different texts .* books\.jsonl \(00000000\) and code \(ffffffff\)"):
-        analyse([run("a", 300, 0, A), other], ("a", 300), {})
+        analyse_runs([run("a", 300, 0, A), other], ("a", 300), {})
 
 
 def test_between_marks_loss_is_linear_in_the_logarithm():
-    found = analyse([run("a", 300, 0, A), run("b", 400, 0, B, flops=20.0)], ("a", 300), {})
+    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B, flops=20.0)], ("a", 300), {})
     assert "seconds" not in found.amounts
     amount = found.amounts["flops"]
     assert amount == 2000.0
@@ -68,7 +69,7 @@ def test_between_marks_loss_is_linear_in_the_logarithm():
 
 
 def test_what_lies_before_the_first_mark_is_not_guessed():
-    found = analyse([run("a", 300, 0, A, flops=1.0), run("b", 400, 0, B, flops=1000.0)], ("a", 300), {})
+    found = analyse_runs([run("a", 300, 0, A, flops=1.0), run("b", 400, 0, B, flops=1000.0)], ("a", 300), {})
     assert math.isnan(found.arms[1].loss["flops"].mean)
 
 
@@ -77,7 +78,7 @@ def test_changes_are_paired_by_seed():
     for seed, shift in enumerate([0.0, 0.5, 1.0]):
         rows.append(run("a", 300, seed, [(b, t, v + shift) for b, t, v in A]))
         rows.append(run("b", 400, seed, [(b, t, (v + shift) * 0.99) for b, t, v in A]))
-    found = analyse(rows, ("a", 300), {}).arms[1].change["bytes"]
+    found = analyse_runs(rows, ("a", 300), {}).arms[1].change["bytes"]
     assert found.mean == pytest.approx(-0.01)
     assert found.half_width < 1e-9
     assert found.leaves_out_zero
@@ -92,11 +93,11 @@ def test_an_interval_is_students():
 
 def test_runs_that_cannot_be_compared_are_refused():
     with pytest.raises(StudyError, match="no runs yet"):
-        analyse([], ("a", 300), {})
+        analyse_runs([], ("a", 300), {})
     with pytest.raises(StudyError, match="no run yet of the baseline"):
-        analyse([run("b", 400, 0, B)], ("a", 300), {})
+        analyse_runs([run("b", 400, 0, B)], ("a", 300), {})
     with pytest.raises(StudyError, match="seed 1, and the baseline was not"):
-        analyse([run("a", 300, 0, A), run("b", 400, 1, B)], ("a", 300), {})
+        analyse_runs([run("a", 300, 0, A), run("b", 400, 1, B)], ("a", 300), {})
 
 
 @pytest.fixture(scope="module")
@@ -106,19 +107,19 @@ def report(tmp_path_factory):
     speed, loss = load_spec("hamming-cpu"), load_spec("vocabulary-cpu")
     rows = RowFile(folder / "rows.jsonl")
     for row in cycles(0.0, 0):
-        key = {**row.key, "timing": speed.speed.timings[0].name}
-        rows.add(Row(speed.name, key, row.result, {**ORIGIN, "spec_sha256": speed.sha256}))
+        key = {**row.key, "timing": speed.timings[0].name}
+        rows.add(StudyRow(speed.name, key, row.result, {**ORIGIN, "spec_sha256": speed.sha256}))
     rng = np.random.default_rng(0)
     origin = {**ORIGIN, "spec_sha256": loss.sha256}
     for arm, n_ids, better in (("distill", 4096, 0.0), ("distill", 2048, 0.05), ("rank", 4096, -0.1)):
         for seed in (0, 1, 2):
             points = [(b * 1e5, t * 1e5, v - better + rng.normal(0, 0.002)) for b, t, v in A]
             found = run(arm, n_ids, seed, points)
-            rows.add(Row(loss.name, found.key, found.result, origin))
-    name = loss.loss.step_timing.name
+            rows.add(StudyRow(loss.name, found.key, found.result, origin))
+    name = loss.step_timing.name
     for cycle in range(3):
         key = {"kind": "cycle", "timing": name, "machine": "M", "cycle": cycle}
-        rows.add(Row(loss.name, key, {"seconds": {"2048": 0.1, "4096": 0.15, "8192": 0.25, "again": 0.1}}, origin))
+        rows.add(StudyRow(loss.name, key, {"seconds": {"2048": 0.1, "4096": 0.15, "8192": 0.25, "again": 0.1}}, origin))
     return write_report([speed, loss], [rows.path], folder / "out"), folder
 
 
@@ -150,6 +151,22 @@ def test_the_page_needs_nothing_from_elsewhere(report):
     assert body.count('class="chart"') == 4
     for name in re.findall(r'class="chart" id="([^"]+)"', body):
         assert f'"{name}": {{' in body
+
+
+def test_a_study_that_has_only_timed_steps_is_not_measured_yet(report, tmp_path):
+    lines = (report[1] / "rows.jsonl").read_text().splitlines(keepends=True)
+    cycles_of_loss = [line for line in lines if '"study": "vocabulary-cpu", "key": {"kind": "cycle"' in line]
+    (tmp_path / "rows.jsonl").write_text("".join(cycles_of_loss))
+    assert write_report(["vocabulary-cpu"], [tmp_path / "rows.jsonl"], tmp_path / "out").sentences == []
+    assert "Not measured yet" in (tmp_path / "out" / "study.md").read_text()
+
+
+def test_the_committed_report_is_that_of_the_committed_rows(tmp_path):
+    root = Path(__file__).resolve().parents[2]
+    names = ["hamming-cpu", "vocabulary-cpu"]
+    paths = [root / "vocab" / "experiments" / "results" / f"{name}.jsonl" for name in names]
+    write_report(names, paths, tmp_path)
+    assert (tmp_path / "study.md").read_text() == (root / "docs" / "study.md").read_text()
 
 
 def test_a_report_of_rows_of_another_specification_is_refused(report, tmp_path):

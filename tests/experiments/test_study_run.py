@@ -104,7 +104,7 @@ def test_a_study_of_speed_from_specification_to_figure(tmp_path):
     assert rows.read_bytes() == before
     found = read_rows([rows])
     assert {row.key["timing"] for row in found} == {"head-eager-micro-4", "step-eager-micro-16"}
-    assert set(found[0].result["seconds"]) == {*map(str, spec.speed.sizes), "again"}
+    assert set(found[0].result["seconds"]) == {*map(str, spec.sizes), "again"}
     assert all(seconds > 0 for row in found for seconds in row.result["seconds"].values())
     assert found[0].origin["kernels"]
     written = write_report([spec], [rows], tmp_path / "out")
@@ -218,5 +218,5 @@ def test_a_study_that_cannot_be_run_says_why(corpus, tmp_path, change, says):
 
 def test_losses_need_text(tmp_path):
     spec = load_spec(write(tmp_path, LOSS))
-    with pytest.raises(StudyError, match="name text with --corpus"):
+    with pytest.raises(StudyError, match="name text with `corpus`"):
         run_study(spec, tmp_path / "rows.jsonl", tmp_path / "work", device="cpu")

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from vocab.errors import StudyError
-from vocab.experiments.rows import Row, RowFile, read_rows
-from vocab.experiments.spec import load_spec, names, parse_spec
+from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.rows import RowFile, StudyRow, read_rows
+from vocab.experiments.spec import builtin_studies, load_spec, parse_spec
+from vocab.experiments.speed.speed_spec import SpeedStudy
 
 SPEED = """
 name = "s"
@@ -50,22 +52,29 @@ def parse(text: str):
     return parse_spec(tomllib.loads(text), "here.toml")
 
 
-@pytest.mark.parametrize("name", names())
-def test_studies_that_come_along_are_read(name):
-    found = load_spec(name)
-    assert found.name == name
-    assert found.question
-    assert (found.speed is None) != (found.loss is None)
+def test_built_in_studies_are_read():
+    studies = builtin_studies()
+    kinds = {study.name: type(study) for study in studies}
+    assert kinds == {
+        "hamming-cpu": SpeedStudy,
+        "hamming-gpu": SpeedStudy,
+        "vocabulary-cpu": LossStudy,
+        "vocabulary-gpu": LossStudy,
+    }
+    for study in studies:
+        assert study.question
+        assert load_spec(study.name) == study
 
 
 def test_sizes_are_those_of_all_sets_and_the_reference():
     text = SPEED.replace("[64, 65, 66]", "[66, 65]\nb = [70, 65]")
-    assert parse(text).speed.sizes == (64, 65, 66, 70)
+    assert parse(text).sizes == (64, 65, 66, 70)
 
 
 def test_digest_follows_the_settings_and_not_the_words():
     assert parse(SPEED).sha256 == parse(SPEED.replace('question = "q"', 'question = "r"')).sha256
     assert parse(SPEED).sha256 != parse(SPEED.replace("0.0025", "0.003")).sha256
+    assert parse(LOSS).sha256 != parse(LOSS.replace("seq_len = 8", "seq_len = 16")).sha256
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,7 @@ def test_digest_follows_the_settings_and_not_the_words():
         (SPEED.replace("cycles = 2", "cycles = 2\nspeedy = 1"), "timings 1 has the unknown key 'speedy'"),
         (SPEED.replace("0.0025", "2.0"), "margin is a share"),
         (SPEED.replace("0.0025", '"much"'), "must be a number"),
-        (SPEED.replace('"head"', '"tail"'), "part is head or step"),
+        (SPEED.replace('"head"', '"tail"'), "part is step or head"),
         (SPEED.replace("cycles = 2", "cycles = 1"), "at least 2 cycles"),
         (SPEED.replace("[64, 65, 66]", "[64, 64]"), "holds a number twice"),
         (SPEED.replace("[64, 65, 66]", "[0]"), "whole numbers from 1"),
@@ -88,8 +97,10 @@ def test_digest_follows_the_settings_and_not_the_words():
         (LOSS.replace("megabytes = 1\n", "megabytes = 3\n"), "part of choosing_megabytes"),
         (LOSS.replace("seeds = [0, 1]", "seeds = []"), "list of whole numbers from 0"),
         (LOSS.replace('"prune"', '"scratch"'), "needs a style"),
+        (LOSS.replace('"prune"', '"prune"\nmethod = "guess"'), "method is rank or frequency or"),
+        (LOSS.replace('"prune"', '"prune"\ninference = "guess"'), "inference is merges or least-tokens or"),
         (LOSS.replace('"prune"', '"whole"'), "needs sizes, unless"),
-        (LOSS + LOSS[LOSS.index("[[loss.arms]]") :], "a stands there twice"),
+        (LOSS + LOSS[LOSS.index("[[loss.arms]]") :], "arm a is listed twice"),
         (SPEED + LOSS[LOSS.index("[loss]") :], "not both"),
         ('name = "s"\nquestion = "q"\n', "must have a table"),
     ],
@@ -101,16 +112,16 @@ def test_a_specification_that_cannot_be_is_refused(text, says):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_specification(tmp_path):
-    with pytest.raises(StudyError, match="no such file, nor a study that comes along"):
+def test_files_that_are_not_specifications(tmp_path):
+    with pytest.raises(StudyError, match="no such file, nor a built-in study"):
         load_spec("nothing-like-it")
     (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(StudyError, match="is not TOML"):
         load_spec(tmp_path / "a.toml")
 
 
-def row(value: int, **key) -> Row:
-    return Row("s", {"kind": "run", **key}, {"value": value}, {"spec_sha256": "x"})
+def row(value: int, **key) -> StudyRow:
+    return StudyRow("s", {"kind": "run", **key}, {"value": value}, {"spec_sha256": "x"})
 
 
 def test_rows_come_back_and_a_torn_line_is_written_over(tmp_path):
@@ -149,19 +160,32 @@ def test_rows_that_contradict_each_other_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["[]", "{}", "nothing", '{"study": 1, "key": {}, "result": {}, "origin": {}}'])
-def test_lines_that_are_no_rows_are_named(tmp_path, line):
+def test_lines_that_are_not_rows_are_named(tmp_path, line):
     path = tmp_path / "rows.jsonl"
     path.write_text(line + "\n")
-    with pytest.raises(StudyError, match="line 1 is no row"):
+    with pytest.raises(StudyError, match="line 1 is not a row"):
         read_rows([path])
     with pytest.raises(StudyError, match="cannot be read"):
         read_rows([tmp_path / "missing"])
 
 
-def test_committed_rows_are_of_the_specifications_that_come_along():
+RESULTS = Path(__file__).resolve().parents[2] / "vocab" / "experiments" / "results"
+
+
+def test_committed_rows_are_of_the_built_in_specifications():
     """A specification that changed after its rows were measured would show here."""
-    folder = Path(__file__).resolve().parents[2] / "vocab" / "experiments" / "results"
-    paths = sorted(folder.glob("*.jsonl"))
-    for found in read_rows(paths):
-        assert found.origin["spec_sha256"] == load_spec(found.study).sha256, found.study
+    paths = sorted(RESULTS.glob("*.jsonl"))
+    assert {path.stem for path in paths} == {"hamming-cpu", "vocabulary-cpu"}
+    for row in read_rows(paths):
+        assert row.origin["spec_sha256"] == load_spec(row.study).sha256, row.study
     assert all(json.loads(line) for path in paths for line in path.read_text().splitlines())
+
+
+def test_digests_of_built_in_studies_never_change():
+    """Rows that users measured with earlier versions still count."""
+    assert {study.name: study.sha256[:8] for study in builtin_studies()} == {
+        "hamming-cpu": "bddd7c05",
+        "hamming-gpu": "97b6c36a",
+        "vocabulary-cpu": "97afb69b",
+        "vocabulary-gpu": "35038140",
+    }

@@ -12,10 +12,10 @@ from vocab.cli.screen import console, progress, stages, stopped
 
 app = typer.Typer(help="Run studies from a specification, and write their report from rows.", no_args_is_help=True)
 
-SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A TOML file, or a study that comes along.")]
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A TOML file, or a built-in study.")]
 RowsOption = Annotated[
     list[Path] | None,
-    typer.Option("--rows", help="File of rows; may be given several times. [default: as of `study run`]"),
+    typer.Option("--rows", help="File of rows; may be given several times. [default: where `study run` writes them]"),
 ]
 
 
@@ -29,12 +29,13 @@ def run(
         Path | None, typer.Option("--work", help="Folder for vocabularies, shards and runs. [default: ./study-NAME]")
     ] = None,
     corpus: Annotated[
-        list[str] | None, typer.Option("--corpus", metavar="PATH", help="Text, for studies of loss.")
+        list[str] | None,
+        typer.Option("--corpus", metavar="PATH", help="Files or folders of text, which studies of loss need."),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: ThreadsOption = None,
 ) -> None:
-    """Do all runs of a study that have no row yet. One that was killed goes on where it stopped."""
+    """Do all runs of a study that have no row yet. A study that was killed resumes where it stopped."""
     from vocab.experiments import load_spec, run_study
 
     study = load_spec(spec)
@@ -42,9 +43,9 @@ def run(
     path = rows or folder / f"{study.name}.jsonl"
     try:
         with progress() as bar:
-            hear = stages(bar)
+            on_progress = stages(bar)
             done = run_study(
-                study, path, folder, corpus=corpus or [], device=device, n_threads=threads, on_progress=hear
+                study, path, folder, corpus=corpus or [], device=device, n_threads=threads, on_progress=on_progress
             )
     except KeyboardInterrupt:
         stopped(f"rows are kept in {path}")
@@ -53,11 +54,11 @@ def run(
 
 @app.command("report")
 def report(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="TOML files, or studies that come along.")],
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="TOML files, or built-in studies.")],
     rows: RowsOption = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for study.md, its figures, and study.html.")] = Path(),
 ) -> None:
-    """Write tables, figures and the page of studies from their rows alone."""
+    """Write the report of studies, with tables, figures and a page, from their rows alone."""
     from vocab.experiments import load_spec, write_report
 
     loaded = [load_spec(spec) for spec in specs]
@@ -71,9 +72,8 @@ def report(
 
 @app.command("list")
 def list_() -> None:
-    """List the studies that come along."""
-    from vocab.experiments.spec import load_spec, names
+    """List the built-in studies."""
+    from vocab.experiments import builtin_studies
 
-    for name in names():
-        study = load_spec(name)
+    for study in builtin_studies():
         console().print(f"{study.name}: {study.question}", markup=False)

@@ -1,6 +1,13 @@
-"""Studies: a TOML file says what is compared, runs add rows to a file, and rows alone make tables and figures.
+"""Studies: what the choice and the size of a vocabulary do to the speed of training and to the loss.
 
-spec ─> runs ─> rows (append-only JSON lines) ─> analysis ─> report, page, figures
+    from vocab.experiments import load_spec, run_study, write_report
+
+    study = load_spec("hamming-cpu")
+    run_study(study, Path("rows.jsonl"), Path("work"))
+    write_report([study], [Path("rows.jsonl")], Path("report"))
+
+A specification (TOML) says what is compared. Runs add rows to a file of JSON lines, and rows alone give the report:
+specification ─> runs ─> rows ─> analysis ─> report, figures, page.
 """
 
 from __future__ import annotations
@@ -10,14 +17,57 @@ from typing import TYPE_CHECKING
 from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from vocab.experiments.report.study_report import write_report
-    from vocab.experiments.rows import read_rows
-    from vocab.experiments.spec import load_spec
-    from vocab.experiments.study_run import run_study
+    from vocab.experiments.loss.loss_analysis import ArmFinding, Estimate, LossFinding, Run, analyse_loss
+    from vocab.experiments.loss.loss_spec import Arm, LossStudy
+    from vocab.experiments.report.study_report import StudyReport, write_report
+    from vocab.experiments.rows import StudyRow, read_rows
+    from vocab.experiments.spec import builtin_studies, load_spec
+    from vocab.experiments.speed.speed_analysis import Interval, SizeTime, SpeedFinding, analyse_speed
+    from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
+    from vocab.experiments.study_run import StudyRun, run_study
 
-__all__ = ["load_spec", "read_rows", "run_study", "write_report"]
+__all__ = [
+    "Arm",
+    "ArmFinding",
+    "Estimate",
+    "Interval",
+    "LossFinding",
+    "LossStudy",
+    "Run",
+    "SizeTime",
+    "SpeedFinding",
+    "SpeedStudy",
+    "StudyReport",
+    "StudyRow",
+    "StudyRun",
+    "TimingSpec",
+    "analyse_loss",
+    "analyse_speed",
+    "builtin_studies",
+    "load_spec",
+    "read_rows",
+    "run_study",
+    "write_report",
+]
 
 _HOMES = {
+    "Arm": "vocab.experiments.loss.loss_spec",
+    "ArmFinding": "vocab.experiments.loss.loss_analysis",
+    "Estimate": "vocab.experiments.loss.loss_analysis",
+    "Interval": "vocab.experiments.speed.speed_analysis",
+    "LossFinding": "vocab.experiments.loss.loss_analysis",
+    "LossStudy": "vocab.experiments.loss.loss_spec",
+    "Run": "vocab.experiments.loss.loss_analysis",
+    "SizeTime": "vocab.experiments.speed.speed_analysis",
+    "SpeedFinding": "vocab.experiments.speed.speed_analysis",
+    "SpeedStudy": "vocab.experiments.speed.speed_spec",
+    "StudyReport": "vocab.experiments.report.study_report",
+    "StudyRow": "vocab.experiments.rows",
+    "StudyRun": "vocab.experiments.study_run",
+    "TimingSpec": "vocab.experiments.speed.speed_spec",
+    "analyse_loss": "vocab.experiments.loss.loss_analysis",
+    "analyse_speed": "vocab.experiments.speed.speed_analysis",
+    "builtin_studies": "vocab.experiments.spec",
     "load_spec": "vocab.experiments.spec",
     "read_rows": "vocab.experiments.rows",
     "run_study": "vocab.experiments.study_run",

@@ -1,4 +1,4 @@
-"""Where a row comes from: spec, commit, versions and machine."""
+"""The origin of a row: settings, commit, versions and machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import vocab
 from vocab.environment import versions
-from vocab.experiments.spec import Spec
+from vocab.experiments.study import Study
 from vocab.model.timing.machine import machine, training_versions
 
 
-def origin(spec: Spec, device: str) -> dict[str, Any]:
-    """What every row of a run says of itself."""
+def origin(study: Study, device: str) -> dict[str, Any]:
+    """The part of a row's origin that all rows of a study on one machine share."""
     return {
-        "spec_sha256": spec.sha256,
-        "settings": dict(spec.settings),
+        "spec_sha256": study.sha256,
+        "settings": study.settings,
         "commit": commit(),
         "versions": training_versions(),
         "machine": dict(machine(device)),
@@ -24,7 +24,7 @@ def origin(spec: Spec, device: str) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit of the source tree, "+" where files differ from it; the version where this is no clone."""
+    """The commit of the source tree, with "+" where files differ from it; outside a clone the version."""
     root = Path(vocab.__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return f"vocabkit {versions().get('vocabkit', 'of no version')}"

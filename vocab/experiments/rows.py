@@ -1,7 +1,7 @@
-"""Rows: what runs found out, one JSON object a line, only ever added to.
+"""Rows: the results of runs, one JSON object a line, only ever added to.
 
-A row has a `key` (what was run, and for timings on which machine), a `result`, and an `origin` (spec, versions,
-machine, commit). A line that a kill cut short is not a row; the next run writes over it.
+A row has a `key` (what was run, and for timings on which machine), a `result`, and an `origin` (specification,
+versions, machine, commit). A line that a kill cut short is not a row; the next run overwrites it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,15 @@ RUN, CYCLE = "run", "cycle"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One finding. Two rows of one key must have one result."""
+class StudyRow:
+    """One result of a study. Two rows of one key must have one result.
+
+    Attributes:
+        study: name of the study.
+        key: what was run: "kind" ("run" or "cycle") and, by kind, arm, n_ids and seed, or timing, machine and cycle.
+        result: what was measured.
+        origin: where it was measured: digest of the settings, commit, versions, machine.
+    """
 
     study: str
     key: Mapping[str, Any]
@@ -35,7 +42,14 @@ class Row:
 
 
 class RowFile:
-    """A file of rows that is read once and added to, a line at a time, each on disk before the next begins."""
+    """A file of rows, which is read once and then only added to, one line at a time.
+
+    Each line is on disk before the next begins.
+
+    Attributes:
+        path: the file; it need not exist.
+        rows: its rows, in order.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,11 +71,11 @@ class RowFile:
                 stream.truncate(whole)
 
     def has(self, study: str, key: Mapping[str, Any]) -> bool:
-        """Whether there is a row of this key."""
-        return Row(study, key, {}, {}).identity in self._known
+        """Whether the file has a row of this key."""
+        return StudyRow(study, key, {}, {}).identity in self._known
 
-    def add(self, row: Row) -> None:
-        """Add a row; it is on disk when this returns. Raises StudyError for a key that is there already."""
+    def add(self, row: StudyRow) -> None:
+        """Add a row, which is on disk when this returns. Raises StudyError for a key that the file has already."""
         if row.identity in self._known:
             raise StudyError(f"{self.path} has a row of {dict(row.key)} already")
         line = json.dumps(
@@ -78,24 +92,33 @@ class RowFile:
         self._known.add(row.identity)
 
 
-def read_rows(paths: Sequence[Path], study: str | None = None) -> list[Row]:
-    """All rows of some files in order, of one study or of all; a row that stands twice counts once.
+def read_rows(paths: Sequence[Path], study: str | None = None) -> list[StudyRow]:
+    """Read the rows of files.
 
-    Raises StudyError for a file that is missing or no rows, and for two rows of one key whose results differ.
+    Args:
+        paths: files of JSON lines.
+        study: name of the study whose rows are wanted; None for all rows.
+
+    Returns:
+        The rows in the order of files and lines. A row that occurs twice counts once.
+
+    Raises:
+        StudyError: for a file that is missing or does not hold rows, and for two rows of one key whose results differ.
     """
-    found: dict[str, tuple[Row, str]] = {}
+    by_key: dict[str, tuple[StudyRow, str]] = {}
     for path in paths:
         for number, line in enumerate(_lines(path), 1):
-            row, where = _row(line, f"{path} line {number}"), f"{path} line {number}"
+            where = f"{path} line {number}"
+            row = _row(line, where)
             if study not in (None, row.study):
                 continue
-            before = found.setdefault(row.identity, (row, where))
-            if before[0].result != row.result:
+            first, first_where = by_key.setdefault(row.identity, (row, where))
+            if first.result != row.result:
                 raise StudyError(
-                    f"{where} contradicts {before[1]}: both are of {dict(row.key)}, and their results differ; "
-                    "take one of them out"
+                    f"{where} contradicts {first_where}: both are of {dict(row.key)}, and their results differ; "
+                    "remove one of them"
                 )
-    return [row for row, _ in found.values()]
+    return [row for row, _ in by_key.values()]
 
 
 def _lines(path: Path) -> Iterable[str]:
@@ -104,17 +127,17 @@ def _lines(path: Path) -> Iterable[str]:
     except OSError as error:
         raise StudyError(f"rows {path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise StudyError(f"{path} is no file of rows: it is not UTF-8") from None
+        raise StudyError(f"{path} is not a file of rows: it is not UTF-8") from None
     lines = text.split("\n")
     return [line for line in (lines[:-1] if lines[-1] else lines) if line.strip()]
 
 
-def _row(line: str, where: str) -> Row:
+def _row(line: str, where: str) -> StudyRow:
     try:
         content = json.loads(line)
-        row = Row(content["study"], content["key"], content["result"], content["origin"])
+        row = StudyRow(content["study"], content["key"], content["result"], content["origin"])
         if not isinstance(row.study, str) or not all(isinstance(x, dict) for x in (row.key, row.result, row.origin)):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise StudyError(f"{where} is no row: a JSON object with study, key, result and origin") from None
+        raise StudyError(f"{where} is not a row: a row is a JSON object with study, key, result and origin") from None
     return row

@@ -1,80 +1,99 @@
-"""`run_study`: the runs of a specification that have no row yet."""
+"""`run_study`: the runs of a study that have no row yet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vocab.errors import StudyError
-from vocab.experiments.rows import RowFile
-from vocab.experiments.spec import Spec
+from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.rows import RowFile, StudyRow
+from vocab.experiments.run_context import RunContext
+from vocab.experiments.speed.speed_spec import SpeedStudy
+from vocab.experiments.study import Study
+from vocab.progress import OnProgress, silent
 from vocab.threads import n_cores
 
-if TYPE_CHECKING:
-    from vocab.experiments.rows import Row
-
-Heard = Callable[[str, int, int], None]
-SEED = 0
+# The seed of the timing of steps in a loss study.
+_SEED = 0
 
 
 @dataclass(frozen=True)
-class Done:
-    """Rows of the study now, and how many of them are new."""
+class StudyRun:
+    """The state of a study after a run.
 
-    rows: list[Row]
+    Attributes:
+        rows: all rows of its file.
+        n_new: how many of them this run added.
+    """
+
+    rows: list[StudyRow]
     n_new: int
 
 
 def run_study(
-    spec: Spec,
+    study: SpeedStudy | LossStudy,
     rows_path: Path,
     work: Path,
     *,
     corpus: Sequence[str] = (),
     device: str = "auto",
     n_threads: int | None = None,
-    on_progress: Heard | None = None,
-) -> Done:
-    """Do what has no row yet, and add a row to `rows_path` for each run or cycle as soon as it is done.
+    on_progress: OnProgress | None = None,
+) -> StudyRun:
+    """Do the runs and cycles that have no row yet. A study that was killed resumes where it stopped.
 
-    `work` keeps vocabularies, shards and unfinished runs, in a folder for each specification and text; a study that was
-    killed goes on from there. `corpus` is text for studies of loss. `device` is cpu, cuda or auto; `on_progress` hears
-    (stage, done, all).
+    Args:
+        study: the study, from `load_spec`.
+        rows_path: file of rows, which gets a row for each run or cycle as soon as it is done.
+        work: folder for vocabularies, shards and unfinished runs.
+        corpus: files and folders of text, which a `LossStudy` needs.
+        device: "cpu", "cuda" or "auto".
+        n_threads: threads for counting and encoding; None for one a core.
+        on_progress: is called with (stage, done, total).
 
-    Raises StudyError for a study that cannot be run, and what training and reading of text raise.
+    Raises:
+        StudyError: for a loss study without `corpus`, rows of other settings, and a vocabulary that cannot be built.
+        CorpusError: for text that cannot be read, or too little of it.
+        TrainingError: when a model cannot be trained.
+        OutputError: when rows cannot be written.
+        MissingExtraError: without torch.
     """
     from vocab.model import require_torch
 
     require_torch("a study")
     from vocab.experiments.provenance import origin
-    from vocab.experiments.speed.speed_study import run_speed
+    from vocab.experiments.speed.speed_runs import run_speed
     from vocab.model.training.parallel import choose_device
 
     device = choose_device(device).type
     rows = RowFile(rows_path)
-    _check_same_spec(rows, spec)
-    n_before, hear = len(rows.rows), on_progress or (lambda stage, done, total: None)
-    about = origin(spec, device)
-    if spec.speed:
-        run_speed(spec, spec.speed, rows, device, about, hear)
-    elif spec.loss:
-        if not corpus:
-            raise StudyError(f"the study {spec.name} trains models: name text with --corpus")
-        from vocab.experiments.loss.loss_study import LossStudy, sizes_of
-        from vocab.experiments.speed.speed_study import run_timing
-
-        sizes = sizes_of(spec.loss)
-        run_timing(spec.name, spec.loss.step_timing, sizes, sizes[0], SEED, rows, device, about, hear)
-        LossStudy(spec, spec.loss, rows, work, list(corpus), device, n_threads or n_cores()).run(about, hear)
-    return Done(rows.rows, len(rows.rows) - n_before)
+    _check_same_settings(rows, study)
+    n_before = len(rows.rows)
+    context = RunContext(rows, device, origin(study, device), on_progress or silent)
+    if isinstance(study, SpeedStudy):
+        run_speed(study, context)
+    else:
+        _run_loss(study, context, work, corpus, n_threads or n_cores())
+    return StudyRun(rows.rows, len(rows.rows) - n_before)
 
 
-def _check_same_spec(rows: RowFile, spec: Spec) -> None:
+def _run_loss(study: LossStudy, context: RunContext, work: Path, corpus: Sequence[str], n_threads: int) -> None:
+    if not corpus:
+        raise StudyError(f"the study {study.name} trains models: name text with `corpus`")
+    from vocab.experiments.loss.loss_runs import LossRuns, sizes_of
+    from vocab.experiments.speed.speed_runs import run_timing
+
+    sizes = sizes_of(study)
+    run_timing(study.name, study.step_timing, sizes, sizes[0], _SEED, context)
+    LossRuns(study, context, work, list(corpus), n_threads).run()
+
+
+def _check_same_settings(rows: RowFile, study: Study) -> None:
     for row in rows.rows:
-        if row.study == spec.name and row.origin.get("spec_sha256") != spec.sha256:
+        if row.study == study.name and row.origin.get("spec_sha256") != study.sha256:
             raise StudyError(
-                f"{rows.path} has rows of {spec.name} with other settings: give the study another name, or its rows "
+                f"{rows.path} has rows of {study.name} with other settings: give the study another name, or its rows "
                 "another file"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vocab.corpus.counting import CorpusCounts, count
 from vocab.errors import StudyError, VocabError
-from vocab.experiments.spec import Arm, LossSpec
+from vocab.experiments.loss.loss_spec import Arm, LossStudy
 from vocab.formats import load_lossless
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Vocabulary
@@ -20,25 +20,30 @@ _PACKAGE = "package:"
 
 @dataclass(frozen=True)
 class ArmAtSize:
-    """One vocabulary to be made: an arm and the ids that it shall have (0: the source's own)."""
+    """One vocabulary: an arm at one of its sizes.
+
+    Attributes:
+        arm: how it is made.
+        size: its number of ids, 0 for all of the source's.
+    """
 
     arm: Arm
     size: int
 
     @property
     def name(self) -> str:
-        """Its folder, and what progress says."""
+        """The name of its folder, which progress shows."""
         return f"{self.arm.name}-{self.size}" if self.size else self.arm.name
 
 
-def vocabularies_of(spec: LossSpec) -> Iterator[ArmAtSize]:
+def vocabularies_of(study: LossStudy) -> Iterator[ArmAtSize]:
     """All vocabularies of a study in the order of its arms."""
-    for arm in spec.arms:
+    for arm in study.arms:
         yield from (ArmAtSize(arm, size) for size in arm.sizes or (0,))
 
 
-class Workshop:
-    """Makes vocabularies from one text and keeps them in a folder."""
+class VocabularyCache:
+    """Vocabularies made from one text, each once, and kept in a folder."""
 
     def __init__(self, text: Path, folder: Path, n_threads: int) -> None:
         self._text = text
@@ -46,37 +51,39 @@ class Workshop:
         self._n_threads = n_threads
         self._counts: dict[str, CorpusCounts] = {}
 
-    def vocabulary(self, wanted: ArmAtSize) -> Vocabulary:
-        """The vocabulary, from its folder where it has been made; raises StudyError saying which cannot be."""
-        directory = self._folder / wanted.name
+    def vocabulary(self, at: ArmAtSize) -> Vocabulary:
+        """The vocabulary, made unless its folder exists. Raises StudyError that names an arm that cannot be built."""
+        directory = self._folder / at.name
         try:
             if not (directory / "report.json").exists():
-                self._make(wanted, directory)
-            return load_lossless(directory) if wanted.size else load_source(wanted.arm.source)
+                self._make(at, directory)
+            return load_lossless(directory) if at.size else load_source(at.arm.source)
         except VocabError as error:
-            raise StudyError(f"arm {wanted.arm.name} at {wanted.size:,} ids cannot be built: {error}") from error
+            raise StudyError(f"arm {at.arm.name} at {at.size:,} ids cannot be built: {error}") from error
 
-    def _make(self, wanted: ArmAtSize, directory: Path) -> None:
-        arm = wanted.arm
-        if arm.build == "scratch":
+    def _make(self, at: ArmAtSize, directory: Path) -> None:
+        if at.arm.style:
             from vocab.interop.scratch.train_tokenizer import train_tokenizer
 
-            train_tokenizer(arm.style, wanted.size, [str(self._text)]).save(directory, force=True)  # type: ignore[arg-type]
-        elif arm.build == "prune":
-            from vocab.prune import prune
+            train_tokenizer(at.arm.style, at.size, [str(self._text)]).save(directory, force=True)
+        elif at.arm.build == "prune":
+            self._prune(at, directory)
 
-            source = load_source(arm.source)
-            prune(
-                source,
-                wanted.size,
-                corpus=self._counted(source.pattern),
-                method=arm.method,  # type: ignore[arg-type]
-                inference=arm.inference or None,  # type: ignore[arg-type]
-                n_threads=self._n_threads,
-            ).save(directory, force=True)
+    def _prune(self, at: ArmAtSize, directory: Path) -> None:
+        from vocab.prune import prune
 
-    def _counted(self, pattern: SplitPattern) -> CorpusCounts:
-        """The text counted for a split pattern, once."""
+        source = load_source(at.arm.source)
+        prune(
+            source,
+            at.size,
+            corpus=self._counts_for(source.pattern),
+            method=at.arm.method,
+            inference=at.arm.inference or None,
+            n_threads=self._n_threads,
+        ).save(directory, force=True)
+
+    def _counts_for(self, pattern: SplitPattern) -> CorpusCounts:
+        """The text's counts under a split pattern, counted once."""
         if pattern.sha256 not in self._counts:
             self._counts[pattern.sha256] = count(str(self._text), pattern, n_threads=self._n_threads)
         return self._counts[pattern.sha256]
@@ -84,18 +91,23 @@ class Workshop:
 
 @cache
 def load_source(name: str) -> Vocabulary:
-    """What `vocab.load` takes, or a file that an installed package carries, as "package:NAME/PATH".
+    """Load a source.
 
-    Raises StudyError when the package or the file is missing, and what `load` raises.
+    Args:
+        name: an argument of `vocab.load`, or "package:NAME/PATH" for a file inside an installed package.
+
+    Raises:
+        StudyError: when the package or the file is missing.
+        SourceError: as `vocab.load` does.
     """
     if not name.startswith(_PACKAGE):
         return load_lossless(name)
     package, _, path = name.removeprefix(_PACKAGE).partition("/")
     try:
-        found = resources.files(package).joinpath(path)
+        resource = resources.files(package).joinpath(path)
     except ModuleNotFoundError:
         raise StudyError(f"{name} needs the package {package}, which is not installed") from None
-    with resources.as_file(found) as file:
+    with resources.as_file(resource) as file:
         if not file.is_file():
-            raise StudyError(f"the package {package} carries no file {path}")
+            raise StudyError(f"the package {package} has no file {path}")
         return load_lossless(file)

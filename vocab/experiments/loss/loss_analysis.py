@@ -1,8 +1,8 @@
-"""What a vocabulary does to the loss, at equal bytes, tokens, FLOPs and seconds, with paired intervals.
+"""The effect of a vocabulary on the loss, at equal bytes, tokens, FLOPs and seconds, with paired intervals.
 
 Every run trains the same model on the same text at a constant learning rate, so that each point of its curve is the end
-of a run of that length. A protocol compares curves where they have all spent the same: the least that any run spent in
-the end. Between two marks bits per byte are taken as linear in the logarithm of what was spent.
+of a run of that length. A protocol compares curves at an equal amount: the least that any run spent in the end. Between
+two marks, bits per byte are interpolated linearly in the logarithm of the amount.
 
 Differences from the baseline are taken seed by seed; intervals are Student's over seeds.
 """
@@ -18,7 +18,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from vocab.errors import MissingExtraError, StudyError
-from vocab.experiments.rows import Row
+from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.rows import CYCLE, RUN, StudyRow
 
 Protocol = Literal["bytes", "tokens", "flops", "seconds"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -26,7 +27,15 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True)
 class Run:
-    """One trained model: what it had spent at each mark, and its bits per byte of held-out text there."""
+    """One trained model.
+
+    Attributes:
+        arm: name of its arm.
+        n_ids: number of ids of its vocabulary.
+        seed: its random seed.
+        spent: amount of each kind at each mark.
+        bits_per_byte: of held-out text, at each mark.
+    """
 
     arm: str
     n_ids: int
@@ -36,11 +45,11 @@ class Run:
 
     @property
     def name(self) -> tuple[str, int]:
-        """What it has in common with the runs of other seeds."""
+        """Arm and size, which runs of other seeds share."""
         return self.arm, self.n_ids
 
     def at(self, protocol: Protocol, amount: float) -> float:
-        """Bits per byte when `amount` was spent; NaN before the first mark."""
+        """Bits per byte at an amount spent; NaN before the first mark."""
         spent = self.spent[protocol]
         if not spent[0] <= amount * (1 + 1e-9):
             return math.nan
@@ -53,20 +62,19 @@ class Estimate:
 
     mean: float
     half_width: float
-    n_seeds: int
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
-        """From one value a seed."""
+        """The estimate from one value for each seed."""
         try:
             from scipy.stats import t
         except ImportError:
             raise MissingExtraError("the report of a study", "scipy", "study") from None
         n = len(values)
         if n < 2:
-            return cls(float(np.mean(values)), math.nan, n)
+            return cls(float(np.mean(values)), math.nan)
         error = float(np.std(values, ddof=1)) / math.sqrt(n)
-        return cls(float(np.mean(values)), float(t.ppf(0.975, n - 1)) * error, n)
+        return cls(float(np.mean(values)), float(t.ppf(0.975, n - 1)) * error)
 
     @property
     def leaves_out_zero(self) -> bool:
@@ -76,7 +84,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ArmFinding:
-    """One vocabulary: its facts, and for each protocol bits per byte and the paired change from the baseline."""
+    """The result for one vocabulary.
+
+    Attributes:
+        arm: name of its arm.
+        n_ids: its number of ids.
+        inference: how it cuts text into tokens.
+        bytes_per_token: of the training text.
+        bytes_per_second: of training; None where its step was not timed.
+        n_parameters: of the model.
+        n_parameters_without_embeddings: of the model without embedding and head.
+        loss: bits per byte, by protocol.
+        change: paired change of bits per byte from the baseline, as a share, by protocol.
+    """
 
     arm: str
     n_ids: int
@@ -96,7 +116,14 @@ class ArmFinding:
 
 @dataclass(frozen=True)
 class LossFinding:
-    """All vocabularies of a study, and what each protocol compares them at."""
+    """The result of a study.
+
+    Attributes:
+        baseline: arm and size that changes are against.
+        arms: the result for each vocabulary.
+        amounts: the amount at which each protocol compares.
+        runs: all trained models.
+    """
 
     baseline: tuple[str, int]
     arms: tuple[ArmFinding, ...]
@@ -113,14 +140,14 @@ class LossFinding:
         return math.sqrt(float(np.mean(spreads))) if spreads else math.nan
 
     def frontier(self, protocol: Protocol = "bytes") -> list[ArmFinding]:
-        """Vocabularies that no other beats in both bytes a second and loss, by rising speed."""
+        """The vocabularies that no other beats in both bytes a second and loss, by rising speed."""
         timed = [arm for arm in self.arms if arm.bytes_per_second is not None]
         timed.sort(key=lambda arm: -(arm.bytes_per_second or 0))
-        found: list[ArmFinding] = []
+        best: list[ArmFinding] = []
         for arm in timed:
-            if not found or arm.loss[protocol].mean < found[-1].loss[protocol].mean:
-                found.append(arm)
-        return found[::-1]
+            if not best or arm.loss[protocol].mean < best[-1].loss[protocol].mean:
+                best.append(arm)
+        return best[::-1]
 
 
 def check_one_text(origins: Sequence[Mapping[str, Any]]) -> None:
@@ -134,32 +161,63 @@ def check_one_text(origins: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def analyse(rows: Sequence[Row], baseline: tuple[str, int], step_seconds: Mapping[int, float]) -> LossFinding:
-    """The finding from the runs of a study; `step_seconds` are the median seconds of a step at each size, where timed.
+def analyse_loss(rows: Sequence[StudyRow], study: LossStudy) -> LossFinding:
+    """Analyse the rows of a study. Seconds are compared only when every size was timed, on one machine.
 
-    Raises StudyError without rows, without the baseline, where its runs lack a seed that others have, and for runs on
-    different texts.
+    Args:
+        rows: runs and cycles.
+        study: the study that they belong to.
+
+    Raises:
+        StudyError: without runs, without the baseline, where its runs lack a seed that others have, and for runs on
+            different texts.
     """
+    runs = [row for row in rows if row.key["kind"] == RUN]
+    return analyse_runs(runs, study.baseline, step_seconds(rows, study))
+
+
+def step_seconds(rows: Sequence[StudyRow], study: LossStudy) -> Mapping[int, float]:
+    """Median seconds of a step by number of ids, on the machine with most cycles; {} when none was timed."""
+    cycles: dict[str, list[Mapping[str, float]]] = {}
+    for row in rows:
+        if row.key["kind"] == CYCLE and row.key["timing"] == study.step_timing.name:
+            cycles.setdefault(str(row.key["machine"]), []).append(row.result["seconds"])
+    if not cycles:
+        return {}
+    most = max(cycles.values(), key=len)
+    return {int(name): float(np.median([c[name] for c in most])) for name in most[0] if name.isdecimal()}
+
+
+def analyse_runs(rows: Sequence[StudyRow], baseline: tuple[str, int], step_seconds: Mapping[int, float]) -> LossFinding:
+    """The analysis of runs, from the median seconds of a step by number of ids; raises as `analyse_loss` does."""
     if not rows:
         raise StudyError("there are no runs yet: run the study first")
     check_one_text([row.origin for row in rows])
     runs = [_run(row, step_seconds) for row in rows]
-    protocols = [p for p in PROTOCOLS if all(p in run.spent for run in runs)]
-    amounts = {protocol: min(run.spent[protocol][-1] for run in runs) for protocol in protocols}
     by_name: dict[tuple[str, int], dict[int, Run]] = defaultdict(dict)
     for run in runs:
         by_name[run.name][run.seed] = run
-    if baseline not in by_name:
-        raise StudyError(f"there is no run yet of the baseline {baseline[0]} at {baseline[1]:,} ids")
-    for name, seeds in by_name.items():
-        if lacking := sorted(set(seeds) - set(by_name[baseline])):
-            raise StudyError(f"{name[0]} at {name[1]:,} ids was run with seed {lacking[0]}, and the baseline was not")
-    facts = {(str(row.key["arm"]), int(row.key["n_ids"])): row.result for row in rows}
-    arms = [_arm(name, facts[name], seeds, by_name[baseline], amounts, step_seconds) for name, seeds in by_name.items()]
+    _check_baseline(by_name, baseline)
+    protocols = [p for p in PROTOCOLS if all(p in run.spent for run in runs)]
+    amounts = {protocol: min(run.spent[protocol][-1] for run in runs) for protocol in protocols}
+    results = {(str(row.key["arm"]), int(row.key["n_ids"])): row.result for row in rows}
+    arms = [
+        _arm(name, results[name], by_seed, by_name[baseline], amounts, step_seconds)
+        for name, by_seed in by_name.items()
+    ]
     return LossFinding(baseline, tuple(arms), amounts, tuple(runs))
 
 
-def _run(row: Row, step_seconds: Mapping[int, float]) -> Run:
+def _check_baseline(by_name: Mapping[tuple[str, int], Mapping[int, Run]], baseline: tuple[str, int]) -> None:
+    """Raise StudyError unless the baseline was run with every seed of every other vocabulary."""
+    if baseline not in by_name:
+        raise StudyError(f"there is no run yet of the baseline {baseline[0]} at {baseline[1]:,} ids")
+    for (arm, n_ids), by_seed in by_name.items():
+        if lacking := sorted(set(by_seed) - set(by_name[baseline])):
+            raise StudyError(f"{arm} at {n_ids:,} ids was run with seed {lacking[0]}, and the baseline was not")
+
+
+def _run(row: StudyRow, step_seconds: Mapping[int, float]) -> Run:
     points, n_ids = row.result["points"], int(row.key["n_ids"])
     spent: dict[Protocol, list[float]] = {
         "bytes": [float(p["bytes"]) for p in points],
@@ -174,7 +232,7 @@ def _run(row: Row, step_seconds: Mapping[int, float]) -> Run:
 
 def _arm(
     name: tuple[str, int],
-    facts: Mapping[str, Any],
+    result: Mapping[str, Any],
     runs: Mapping[int, Run],
     baseline: Mapping[int, Run],
     amounts: Mapping[Protocol, float],
@@ -185,16 +243,16 @@ def _arm(
         values = {seed: run.at(protocol, amount) for seed, run in runs.items()}
         loss[protocol] = Estimate.of(list(values.values()))
         change[protocol] = Estimate.of([v / baseline[seed].at(protocol, amount) - 1 for seed, v in values.items()])
-    per_token, per_step = float(facts["bytes_per_token"]), float(facts["tokens_per_step"])
+    per_token, per_step = float(result["bytes_per_token"]), float(result["tokens_per_step"])
     seconds = step_seconds.get(name[1])
     return ArmFinding(
         arm=name[0],
         n_ids=name[1],
-        inference=str(facts["inference"]),
+        inference=str(result["inference"]),
         bytes_per_token=per_token,
         bytes_per_second=None if seconds is None else per_step * per_token / seconds,
-        n_parameters=int(facts["n_parameters"]),
-        n_parameters_without_embeddings=int(facts["n_parameters_without_embeddings"]),
+        n_parameters=int(result["n_parameters"]),
+        n_parameters_without_embeddings=int(result["n_parameters_without_embeddings"]),
         loss=loss,
         change=change,
     )

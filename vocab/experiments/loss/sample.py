@@ -1,4 +1,4 @@
-"""A part of a corpus, chosen by digests of documents: the same wherever it is made, and smaller ones in larger."""
+"""A sample of a corpus, chosen by digests of documents: the same on every machine, and nested by size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ _SALT = b"vocab study"
 
 @dataclass(frozen=True)
 class Sample:
-    """A file of JSON lines and what it holds."""
+    """A sample in a file of JSON lines.
+
+    Attributes:
+        path: the file.
+        n_documents: number of documents.
+        n_bytes: UTF-8 bytes of their texts.
+        sha256: digest of the file.
+    """
 
     path: Path
     n_documents: int
@@ -25,45 +32,52 @@ class Sample:
     sha256: str
 
 
-def sample_corpus(places: Sequence[str], out: Path, megabytes: float) -> Sample:
-    """Write so many MB of the documents of some corpora, and the rest of the last one, to a file of JSON lines.
+def sample_corpus(paths: Sequence[str], out: Path, megabytes: float) -> Sample:
+    """Write a sample of documents to a file of JSON lines, unless the file exists.
 
-    Documents are taken by rising digest, so each sample holds every smaller one, and stand in the order of the
-    corpora. An earlier file is taken as it is. Raises CorpusError for corpora that hold less.
+    Documents are taken by rising digest, so each sample contains every smaller one. They keep the order of the corpora.
+
+    Args:
+        paths: files and folders of text.
+        out: the file.
+        megabytes: MB to sample; the document that reaches them is taken whole.
+
+    Raises:
+        CorpusError: for corpora that hold less.
     """
     if not out.exists():
-        last = _last_number(places, megabytes)
+        last = _last_number(paths, megabytes)
         with staged_file(out) as staged, staged.open("w", encoding="utf-8") as stream:
-            for text in _documents(places):
+            for text in _documents(paths):
                 if _number(text) <= last:
                     stream.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
-    return _facts(out)
+    return _described(out)
 
 
-def _last_number(places: Sequence[str], megabytes: float) -> int:
-    """The number up to which documents hold so many MB."""
-    sizes = [(_number(text), len(text.encode())) for text in _documents(places)]
+def _last_number(paths: Sequence[str], megabytes: float) -> int:
+    """The number up to which documents are taken."""
+    sizes = [(_number(text), len(text.encode())) for text in _documents(paths)]
     n_bytes = 0
     for number, size in sorted(sizes):
         n_bytes += size
         if n_bytes >= megabytes * 1e6:
             return number
     raise CorpusError(
-        f"corpus {', '.join(places)} has {n_bytes / 1e6:,.1f} MB, and the study needs {megabytes:g}: give more"
+        f"corpus {', '.join(paths)} has {n_bytes / 1e6:,.1f} MB, and the study needs {megabytes:g}: give more"
     )
 
 
-def _documents(places: Sequence[str]) -> Iterator[str]:
-    for place in places:
-        yield from read_documents(place)
+def _documents(paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        yield from read_documents(path)
 
 
 def _number(text: str) -> int:
-    """A document's place among all, from 0 to 2^64."""
+    """A document's position in the order of sampling, from 0 to 2^64."""
     return int.from_bytes(hashlib.blake2b(text.encode(), key=_SALT, digest_size=8).digest(), "big")
 
 
-def _facts(path: Path) -> Sample:
+def _described(path: Path) -> Sample:
     n_documents, n_bytes, digest = 0, 0, hashlib.sha256()
     with path.open("rb") as stream:
         for line in stream:

@@ -17,14 +17,23 @@ _TAO_BODY, _TAO_WIDTH, _TAO_IDS = 68.45e9, 8192, 216_000
 
 @dataclass(frozen=True)
 class HeadCost:
-    """What embedding, head and loss take for a size: parameters, bytes, and share of a training step's FLOPs."""
+    """The cost of embedding, head and loss at one size.
+
+    Attributes:
+        n_ids: the size.
+        n_parameters: of embedding and head.
+        share_of_parameters: their share of all parameters.
+        share_of_flops: the head's share of the FLOPs of matrix products.
+        weight_bytes: their weights, gradients and AdamW's two moments, all float32.
+        logit_bytes: logits of the given number of tokens, float32.
+    """
 
     n_ids: int
     n_parameters: int
     share_of_parameters: float
     share_of_flops: float
-    weight_bytes: int  # with gradients and AdamW's two moments, all float32
-    logit_bytes: int  # logits of the tokens given, float32
+    weight_bytes: int
+    logit_bytes: int
 
 
 def predicted_size(n_body: float, width: int) -> float:
@@ -34,7 +43,15 @@ def predicted_size(n_body: float, width: int) -> float:
 
 
 def head_cost(n_ids: int, width: int, n_body: int, n_tokens: int, *, tied: bool) -> HeadCost:
-    """What a size costs a model of `n_body` parameters outside embedding and head, with logits of `n_tokens` tokens."""
+    """The cost of a size.
+
+    Args:
+        n_ids: the size.
+        width: of the model.
+        n_body: the model's parameters outside embedding and head.
+        n_tokens: tokens whose logits are held at once.
+        tied: whether embedding and head are one matrix.
+    """
     matrix = n_ids * width
     n_parameters = matrix * (1 if tied else 2)
     return HeadCost(

@@ -1,4 +1,4 @@
-"""The part of a report on scale: what a vocabulary costs as the model grows, and how large it should be."""
+"""The section of a report on scale: the cost of a vocabulary as the model grows, and its best size."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vocab.experiments.loss.loss_section import finding_of, step_seconds
+from vocab.experiments.loss.loss_analysis import analyse_loss, step_seconds
+from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.report.scaling import TAO_POWER, TAO_SOURCE, head_cost, predicted_size
-from vocab.experiments.report.section import Section, table
-from vocab.experiments.rows import Row
-from vocab.experiments.spec import Spec
+from vocab.experiments.rows import StudyRow
+from vocab.experiments.section import Section, table
 from vocab.model.network.config import PRESETS
 
 # Tokens whose logits are held at once in the table of memory.
 _LOGIT_TOKENS = 16_384
 
 
-def scaling_section(spec: Spec, rows: Sequence[Row]) -> Section:
-    """Tables from the shapes of presets, with what a study measured beside the published law and the arithmetic."""
-    parts = ["## As the model grows", "", _law(spec, rows), "", _presets(), "", _costs(), "", _times(spec, rows)]
+def scaling_section(study: LossStudy, rows: Sequence[StudyRow]) -> Section:
+    """What a study measured beside a published law, and tables of costs from the shapes of presets."""
+    parts = ["## As the model grows", "", _law(study, rows), "", _presets(), "", _costs(), "", _times(study, rows)]
     return Section("\n".join(parts))
 
 
-def _law(spec: Spec, rows: Sequence[Row]) -> str:
-    assert spec.loss is not None
-    finding = finding_of(spec, rows)
+def _law(study: LossStudy, rows: Sequence[StudyRow]) -> str:
+    finding = analyse_loss(rows, study)
     sizes = [a for a in finding.arms if a.arm == finding.baseline[0] and not math.isnan(a.loss["flops"].mean)]
     best = min(sizes, key=lambda arm: arm.loss["flops"].mean)
-    config = PRESETS[spec.loss.preset]
+    config = PRESETS[study.preset]
     predicted = predicted_size(config.n_parameters_without_embeddings, config.width)
     tried = ", ".join(f"{arm.n_ids:,}" for arm in sorted(sizes, key=lambda arm: arm.n_ids))
     return (
         f"{TAO_SOURCE}, find that parameters of the best embedding grow as the power {TAO_POWER} of the others. For "
-        f"`{spec.loss.preset}` that means {predicted:,.0f} ids. Measured at equal FLOPs, {best.arm} is best with "
+        f"`{study.preset}` that means {predicted:,.0f} ids. Measured at equal FLOPs, {best.arm} is best with "
         f"{best.n_ids:,} ids of {tried}. The law was fitted to models of 33 M to 3 B parameters trained on data that "
         "grow with them, so that a small model on little text lies outside of it."
     )
@@ -69,10 +68,9 @@ def _costs() -> str:
     return "Memory in float32, by arithmetic:\n\n" + table(head, rows)
 
 
-def _times(spec: Spec, rows: Sequence[Row]) -> str:
-    """What embedding, head and loss take of a measured step: the part that grows with the size, by a straight line."""
-    assert spec.loss is not None
-    seconds = step_seconds(spec.loss, rows)
+def _times(study: LossStudy, rows: Sequence[StudyRow]) -> str:
+    """The share of embedding, head and loss in a measured step: the slope of a straight line through its times."""
+    seconds = step_seconds(rows, study)
     if len(seconds) < 3:
         return "Time was not measured at three sizes or more."
     n_ids = sorted(seconds)
@@ -83,7 +81,7 @@ def _times(spec: Spec, rows: Sequence[Row]) -> str:
     ]
     head = ["ids", "ms a step", "ms for embedding, head and loss", "of the step"]
     about = (
-        f"Time of a step of `{spec.loss.preset}` ({spec.loss.batch * spec.loss.seq_len:,} tokens) where it was "
+        f"Time of a step of `{study.preset}` ({study.batch * study.seq_len:,} tokens) where it was "
         "measured; "
         f"the rest of the model takes {1e3 * rest:,.1f} ms, where a straight line through the times meets 0 ids:"
     )

@@ -1,4 +1,4 @@
-"""The report of studies, written from rows and nothing else: Markdown with figures, and a page that can be hovered."""
+"""`write_report`: the report of studies from their rows alone, as Markdown with figures and as an interactive page."""
 
 from __future__ import annotations
 
@@ -9,73 +9,91 @@ from typing import Any
 
 from vocab.errors import OutputError, StudyError
 from vocab.experiments.loss.loss_section import loss_section
+from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.report.page import write_page
 from vocab.experiments.report.scaling_section import scaling_section
-from vocab.experiments.report.section import Section
-from vocab.experiments.rows import read_rows
-from vocab.experiments.spec import Spec, load_spec
+from vocab.experiments.rows import RUN, StudyRow, read_rows
+from vocab.experiments.section import Section
+from vocab.experiments.spec import load_spec
 from vocab.experiments.speed.speed_section import speed_section
+from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.writing import staged_file, write_text
 
 REPORT, PAGE = "study.md", "study.html"
 
 
 @dataclass(frozen=True)
-class Written:
-    """Files of a report, and the sentence that each machine and timing ends in."""
+class StudyReport:
+    """A report that was written.
+
+    Attributes:
+        files: its files: study.md, figures, study.html.
+        sentences: its conclusions, a sentence each.
+    """
 
     files: list[Path]
     sentences: list[str]
 
 
-def write_report(specs: Sequence[Spec | str], rows_paths: Sequence[Path], out: Path) -> Written:
+def write_report(studies: Sequence[SpeedStudy | LossStudy | str], rows_paths: Sequence[Path], out: Path) -> StudyReport:
     """Write study.md, its figures as SVG, and study.html to a folder.
 
-    Raises StudyError for rows that cannot be compared or are missing, MissingExtraError without what draws, OutputError
-    when the folder cannot be written.
+    Args:
+        studies: studies, or names and TOML files that `load_spec` takes.
+        rows_paths: files of rows, which may hold rows of other studies too.
+        out: the folder; files of an earlier report are replaced.
+
+    Raises:
+        StudyError: for rows that are missing or cannot be compared.
+        MissingExtraError: without the packages that draw.
+        OutputError: when the folder cannot be written.
     """
-    loaded = [load_spec(spec) if isinstance(spec, str) else spec for spec in specs]
-    sections: list[Section] = []
-    for spec in loaded:
-        rows = read_rows(rows_paths, spec.name)
-        for row in rows:
-            if row.origin.get("spec_sha256") != spec.sha256:
-                raise StudyError(f"rows of {spec.name} were made with other settings than its specification has now")
-        sections.append(speed_section(spec, rows) if spec.speed else loss_section(spec, rows))
-        if spec.loss and rows:
-            sections.append(scaling_section(spec, rows))
+    loaded = [load_spec(study) if isinstance(study, str) else study for study in studies]
+    sections = [section for study in loaded for section in _sections(study, rows_paths)]
     text = _front(loaded) + "\n\n".join(section.text for section in sections) + "\n"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        files = [_written(out / REPORT, text)]
-        for section in sections:
-            files += [_saved(chart, out / name) for name, chart in section.charts.items()]
-        files.append(_written(out / PAGE, write_page(text, {n: c for s in sections for n, c in s.charts.items()})))
-    except OSError as error:
-        raise OutputError(f"the report cannot be written to {out}: {error.strerror or error}") from None
-    return Written(files, [sentence for section in sections for sentence in section.sentences])
+    charts = {name: chart for section in sections for name, chart in section.charts.items()}
+    files = _write_files(text, charts, out)
+    return StudyReport(files, [sentence for section in sections for sentence in section.sentences])
 
 
-def _front(specs: Sequence[Spec]) -> str:
+def _sections(study: SpeedStudy | LossStudy, rows_paths: Sequence[Path]) -> list[Section]:
+    rows = _rows_of(study, rows_paths)
+    if isinstance(study, SpeedStudy):
+        return [speed_section(study, rows)]
+    is_measured = any(row.key["kind"] == RUN for row in rows)
+    return [loss_section(study, rows), *([scaling_section(study, rows)] if is_measured else [])]
+
+
+def _rows_of(study: SpeedStudy | LossStudy, paths: Sequence[Path]) -> list[StudyRow]:
+    """The rows of a study; raises StudyError for rows of other settings."""
+    rows = read_rows(paths, study.name)
+    if any(row.origin.get("spec_sha256") != study.sha256 for row in rows):
+        raise StudyError(f"rows of {study.name} were made with other settings than its specification has now")
+    return rows
+
+
+def _front(studies: Sequence[SpeedStudy | LossStudy]) -> str:
     lines = [
         "# The study: loss and speed against vocabulary size and Hamming weight",
         "",
         "Written by `vocab study report` from rows that runs added to; nothing here is written by hand. "
         "[The same as a page](study.html) can be filtered and hovered.",
         "",
-        *(f"- **{spec.name}**: {spec.question}" for spec in specs),
+        *(f"- **{study.name}**: {study.question}" for study in studies),
         "",
         "",
     ]
     return "\n".join(lines)
 
 
-def _written(path: Path, text: str) -> Path:
-    write_text(path, text)
-    return path
-
-
-def _saved(chart: Any, path: Path) -> Path:
-    with staged_file(path) as staged:
-        chart.save(str(staged), format="svg")
-    return path
+def _write_files(text: str, charts: dict[str, Any], out: Path) -> list[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / REPORT, text)
+        for name, chart in charts.items():
+            with staged_file(out / name) as staged:
+                chart.save(str(staged), format="svg")
+        write_text(out / PAGE, write_page(text, charts))
+    except OSError as error:
+        raise OutputError(f"the report cannot be written to {out}: {error.strerror or error}") from None
+    return [out / REPORT, *(out / name for name in charts), out / PAGE]

@@ -1,12 +1,12 @@
 """Does Hamming weight cost time once alignment is known? A regression over sizes, with resampled intervals.
 
-For each size the estimate is the median over cycles of log(seconds / seconds of the reference in that cycle), so that a
-drifting clock cancels. These are fitted by least squares on log size, classes of trailing zeros, what is left over in
-the last tile and the last wave, and Hamming weight. Intervals come from resampling cycles and sizes together (Owen
-2007, "The pigeonhole bootstrap"): sizes are as much a sample as cycles are, because each has a kernel of its own.
+The estimate of a size is the median over cycles of log(seconds / seconds of the reference in that cycle), so that a
+drifting clock cancels. Least squares fits these on log size, classes of trailing zeros, the unused rest of the last
+tile and of the last wave, and Hamming weight. Intervals come from resampling cycles and sizes together (Owen 2007, "The
+pigeonhole bootstrap"): sizes are a sample as cycles are, because each has a kernel of its own.
 
-Hamming weight counts as without effect when the 90% interval of its coefficient lies within ±margin, which is the pair
-of one-sided tests at 5% (Schuirmann 1987); as an effect when the 95% interval leaves out 0.
+Hamming weight has no effect when the 90% interval of its coefficient lies within ±margin, which is the pair of
+one-sided tests at 5% (Schuirmann 1987). It has an effect when the 95% interval leaves out 0.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.errors import StudyError
-from vocab.experiments.rows import Row
-from vocab.experiments.spec import SpeedSpec
+from vocab.experiments.rows import StudyRow
+from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.sizes import padded, size_facts
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["no effect", "effect", "small effect", "undecided"]
 # The second copy of the reference in each cycle.
 AGAIN = "again"
-# Classes of trailing zeros: from so many on they are one, as a multiple of 64 is aligned for every kernel.
+# Classes of trailing zeros: from 6 on they are one, as a multiple of 64 is aligned for every kernel.
 MOST_ZEROS = 6
 _RESAMPLES = 2000
 # Rows of a tile along the width, in the product that gives the head's gradient (shared with cuBLAS's usual 128 × 256).
@@ -37,7 +37,7 @@ _WIDTH_TILE = 256
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the bounds that 95% and 90% of resamples lie within."""
+    """An estimate, with the bounds of 95% (`low`, `high`) and of 90% of its resamples."""
 
     estimate: float
     low: float
@@ -47,7 +47,7 @@ class Interval:
 
     @classmethod
     def of(cls, estimate: float, resampled: Floats) -> Interval:
-        """From an estimate and its resamples."""
+        """The interval of an estimate from its resamples, float64[n]."""
         low, low_90, high_90, high = np.quantile(resampled, [0.025, 0.05, 0.95, 0.975]).tolist()
         return cls(estimate, low, high, low_90, high_90)
 
@@ -63,7 +63,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class SizeTime:
-    """One size: median seconds, and log of the ratio to the reference with the interval of resampled cycles."""
+    """The time of one size.
+
+    Attributes:
+        n_ids: the size.
+        seconds: median over cycles.
+        log_ratio: log of the ratio to the reference, with the interval of resampled cycles.
+    """
 
     n_ids: int
     seconds: float
@@ -72,18 +78,18 @@ class SizeTime:
 
 @dataclass(frozen=True)
 class SpeedFinding:
-    """What one timing on one machine says.
+    """The result of one timing on one machine.
 
     Attributes:
-        timing: name of the timing in the spec.
-        machine: where it ran.
-        n_cycles: cycles that were taken.
+        timing: name of the timing in the specification.
+        machine: the machine it ran on.
+        n_cycles: number of cycles.
         sizes: times, by rising size.
-        again: log ratio of the reference's second copy to the first, which is 0 but for noise (A/A).
-        hamming_alone: change of log time for a bit of Hamming weight when only log size is known beside it.
-        hamming: the same when alignment is known as well.
+        again: log ratio of the reference's second copy to the first: noise alone (A/A).
+        hamming_alone: change of log time for each bit of Hamming weight, in a fit with log size alone.
+        hamming: the same in the fit with alignment.
         terms: coefficients of the fit with alignment, by name.
-        residual: standard deviation of what the fit leaves unexplained, as a share of time.
+        residual: standard deviation of the residuals of that fit, as a share of time.
         margin: change for each bit that counts as none.
     """
 
@@ -100,7 +106,7 @@ class SpeedFinding:
 
     @property
     def verdict(self) -> Verdict:
-        """What follows for Hamming weight once alignment is known."""
+        """Whether Hamming weight has an effect once alignment is known."""
         if self.hamming.is_within(self.margin):
             return "small effect" if self.hamming.leaves_out_zero else "no effect"
         return "effect" if self.hamming.leaves_out_zero else "undecided"
@@ -108,24 +114,31 @@ class SpeedFinding:
     @property
     def sentence(self) -> str:
         """The answer in one sentence."""
-        found = self.hamming
-        amount = f"{found.estimate:+.3%} of time a bit (95% interval {found.low:+.3%} … {found.high:+.3%})"
+        bit = self.hamming
+        amount = f"{bit.estimate:+.3%} of time a bit (95% interval {bit.low:+.3%} … {bit.high:+.3%})"
         within = f"within the ±{self.margin:.2%} that were declared to count as none"
-        told = {
+        answers = {
             "no effect": f"Hamming weight does not matter once alignment is known: {amount}, {within}",
             "small effect": f"Hamming weight hardly matters once alignment is known: {amount}, {within}",
             "effect": f"Hamming weight matters even when alignment is known: {amount}",
             "undecided": f"it stays open whether Hamming weight matters once alignment is known: {amount}, which "
             f"reaches beyond the declared ±{self.margin:.2%}",
         }
-        return f"{self.machine}, {self.timing}: {told[self.verdict]}."
+        return f"{self.machine}, {self.timing}: {answers[self.verdict]}."
 
 
-def analyse(rows: Sequence[Row], spec: SpeedSpec, width: int, seed: int = 0) -> SpeedFinding:
-    """The finding from the cycles of one timing on one machine, at a width.
+def analyse_speed(rows: Sequence[StudyRow], study: SpeedStudy, width: int, seed: int = 0) -> SpeedFinding:
+    """Analyse the cycles of one timing on one machine.
 
-    Raises StudyError for rows of several machines or timings, fewer than 2 cycles, cycles that lack a size, and sizes
-    by which Hamming weight cannot be told from alignment.
+    Args:
+        rows: the cycles.
+        study: the study that they belong to.
+        width: width of the timed model.
+        seed: random seed of resampling.
+
+    Raises:
+        StudyError: for rows of several machines or timings, fewer than 2 cycles, cycles that lack a size, and sizes
+            that do not tell Hamming weight from alignment.
     """
     machines, timings = ({str(row.key[name]) for row in rows} for name in ("machine", "timing"))
     if len(machines) != 1 or len(timings) != 1:
@@ -135,19 +148,27 @@ def analyse(rows: Sequence[Row], spec: SpeedSpec, width: int, seed: int = 0) -> 
         raise StudyError(f"the timing {timings.pop()} has {len(rows)} cycle: run the study to its end")
     cycles = [row.result["seconds"] for row in rows]
     names = sorted(cycles[0], key=lambda name: (name == AGAIN, int(name) if name != AGAIN else 0))
-    if any(set(cycle) != set(names) for cycle in cycles) or AGAIN not in names or str(spec.reference) not in names:
-        raise StudyError(f"cycles of the timing {timings.pop()} hold different sizes: rows of two specs are mixed")
+    if any(set(cycle) != set(names) for cycle in cycles) or AGAIN not in names or str(study.reference) not in names:
+        raise StudyError(
+            f"cycles of the timing {timings.pop()} hold different sizes: rows of two specifications are mixed"
+        )
     seconds = np.array([[cycle[name] for name in names] for cycle in cycles], dtype=np.float64)
-    logs = np.log(seconds) - np.log(seconds[:, [names.index(str(spec.reference))]])
-    return _finding(rows[0], spec, width, names, seconds, logs, np.random.default_rng(seed))
+    logs = np.log(seconds) - np.log(seconds[:, [names.index(str(study.reference))]])
+    return _finding(rows[0], study, width, names, seconds, logs, np.random.default_rng(seed))
 
 
 def _finding(
-    row: Row, spec: SpeedSpec, width: int, names: list[str], seconds: Floats, logs: Floats, rng: np.random.Generator
+    row: StudyRow,
+    study: SpeedStudy,
+    width: int,
+    names: list[str],
+    seconds: Floats,
+    logs: Floats,
+    rng: np.random.Generator,
 ) -> SpeedFinding:
     sizes = np.array([int(name) for name in names if name != AGAIN])
     of_sizes, n_cycles = logs[:, : sizes.size], len(logs)
-    columns = design(sizes, spec, width)
+    columns = design(sizes, study, width)
     picks = rng.integers(0, n_cycles, (_RESAMPLES, n_cycles))
     medians = np.median(logs[picks], axis=1)  # (resamples, sizes and AGAIN)
     full, alone = list(columns), ["log size", "hamming weight"]
@@ -167,33 +188,39 @@ def _finding(
         hamming=Interval.of(fit[0]["hamming weight"], resampled[0]),
         terms=fit[0],
         residual=fit[1],
-        margin=spec.margin,
+        margin=study.margin,
     )
 
 
-def design(sizes: npt.NDArray[np.int64], spec: SpeedSpec, width: int) -> dict[str, Floats]:
-    """Columns of the regression by name, float64[n_sizes] each; those that are the same for all sizes are left out.
+def design(sizes: npt.NDArray[np.int64], study: SpeedStudy, width: int) -> dict[str, Floats]:
+    """Columns of the regression by name, float64[n_sizes] each, without those that are constant.
 
-    Raises StudyError when Hamming weight follows from the others.
+    Raises StudyError when Hamming weight is a combination of the others.
     """
     facts = [size_facts(int(size)) for size in sizes]
     zeros = np.array([min(f.trailing_zeros, MOST_ZEROS) for f in facts])
-    tiles = np.array([padded(int(size), spec.tile) // spec.tile for size in sizes], dtype=np.float64)
-    found: dict[str, Floats] = {"log size": np.log(sizes.astype(np.float64))}
+    tiles = np.array([padded(int(size), study.tile) // study.tile for size in sizes], dtype=np.float64)
+    columns: dict[str, Floats] = {"log size": np.log(sizes.astype(np.float64))}
     for k in range(1, MOST_ZEROS + 1):
-        found[f"{k}{' or more' if k == MOST_ZEROS else ''} trailing zeros"] = (zeros == k).astype(np.float64)
-    found["part of the last tile left over"] = np.log(tiles * spec.tile / sizes)
-    if spec.waves:
+        columns[f"{k}{' or more' if k == MOST_ZEROS else ''} trailing zeros"] = (zeros == k).astype(np.float64)
+    columns["part of the last tile left over"] = np.log(tiles * study.tile / sizes)
+    if study.waves:
         n = tiles * math.ceil(width / _WIDTH_TILE)
-        found["part of the last wave left over"] = np.log(np.ceil(n / spec.waves) * spec.waves / n)
-    found["hamming weight"] = np.array([float(f.hamming_weight) for f in facts])
-    found = {name: column for name, column in found.items() if np.ptp(column) > 0}
-    others = _matrix(found, [name for name in found if name != "hamming weight"], sizes.size)
-    if "hamming weight" not in found or np.linalg.matrix_rank(
-        np.column_stack([others, found["hamming weight"]])
-    ) <= np.linalg.matrix_rank(others):
+        columns["part of the last wave left over"] = np.log(np.ceil(n / study.waves) * study.waves / n)
+    columns["hamming weight"] = np.array([float(f.hamming_weight) for f in facts])
+    columns = {name: column for name, column in columns.items() if np.ptp(column) > 0}
+    if not _tells_hamming_weight(columns, sizes.size):
         raise StudyError("sizes of the study do not tell Hamming weight from alignment: add some, or sets of them")
-    return found
+    return columns
+
+
+def _tells_hamming_weight(columns: Mapping[str, Floats], n_sizes: int) -> bool:
+    """Whether Hamming weight varies, and is not a linear combination of the other columns."""
+    if "hamming weight" not in columns:
+        return False
+    others = _matrix(columns, [name for name in columns if name != "hamming weight"], n_sizes)
+    rank = np.linalg.matrix_rank(np.column_stack([others, columns["hamming weight"]]))
+    return bool(rank > np.linalg.matrix_rank(others))
 
 
 def _matrix(columns: Mapping[str, Floats], names: Sequence[str], n: int) -> Floats:
@@ -201,13 +228,13 @@ def _matrix(columns: Mapping[str, Floats], names: Sequence[str], n: int) -> Floa
 
 
 def _fit(columns: Mapping[str, Floats], names: Sequence[str], logs: Floats) -> tuple[dict[str, float], float]:
-    """Coefficients by name, and the standard deviation of what is left, of medians over cycles."""
+    """Coefficients by name, and the standard deviation of residuals, of the medians over cycles."""
     middles = np.median(logs, axis=0)
     matrix = _matrix(columns, names, middles.size)
-    found = np.linalg.lstsq(matrix, middles, rcond=None)[0]
-    free = max(1, middles.size - np.linalg.matrix_rank(matrix))
-    residual = float(np.sqrt(((middles - matrix @ found) ** 2).sum() / free))
-    return dict(zip(names, found[1:].tolist(), strict=True)), residual
+    coefficients = np.linalg.lstsq(matrix, middles, rcond=None)[0]
+    n_free = max(1, middles.size - np.linalg.matrix_rank(matrix))
+    residual = float(np.sqrt(((middles - matrix @ coefficients) ** 2).sum() / n_free))
+    return dict(zip(names, coefficients[1:].tolist(), strict=True)), residual
 
 
 def _resampled(
@@ -217,27 +244,24 @@ def _resampled(
     medians: Floats,
     rng: np.random.Generator,
 ) -> Floats:
-    """Coefficients of Hamming weight, float64[2, n_resamples], each from resampled sizes and cycles.
-
-    A resample by which Hamming weight cannot be told from the rest is drawn again.
-    """
-    n, found = logs.shape[1], np.zeros((len(models), len(medians)))
-    matrices = [_matrix(columns, names, n) for names in models]
-    places = [1 + list(names).index("hamming weight") for names in models]
+    """Coefficients of Hamming weight, float64[2, n_resamples], each from resampled sizes and cycles."""
+    coefficients = np.zeros((len(models), len(medians)))
+    matrices = [_matrix(columns, names, logs.shape[1]) for names in models]
+    positions = [1 + list(names).index("hamming weight") for names in models]
     for k, middles in enumerate(medians):
-        picks = _telling(matrices[0], places[0], rng)
-        for m, (matrix, place) in enumerate(zip(matrices, places, strict=True)):
-            found[m, k] = np.linalg.lstsq(matrix[picks], middles[picks], rcond=None)[0][place]
-    return found
+        picks = _resampled_sizes(matrices[0], positions[0], rng)
+        for m, (matrix, position) in enumerate(zip(matrices, positions, strict=True)):
+            coefficients[m, k] = np.linalg.lstsq(matrix[picks], middles[picks], rcond=None)[0][position]
+    return coefficients
 
 
-def _telling(matrix: Floats, place: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Resampled rows in which one column does not follow from the others."""
+def _resampled_sizes(matrix: Floats, position: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Rows drawn with replacement, again until the column `position` is no combination of the others."""
     n = len(matrix)
     while True:
         picks = rng.integers(0, n, n)
         chosen = matrix[picks]
-        rest = np.delete(chosen, place, axis=1)
-        left = chosen[:, place] - rest @ np.linalg.lstsq(rest, chosen[:, place], rcond=None)[0]
-        if float(left @ left) > 1e-6:
+        rest = np.delete(chosen, position, axis=1)
+        residual = chosen[:, position] - rest @ np.linalg.lstsq(rest, chosen[:, position], rcond=None)[0]
+        if float(residual @ residual) > 1e-6:
             return picks

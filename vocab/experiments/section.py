@@ -1,4 +1,4 @@
-"""A part of a report: text, the figures it names, and the sentences it ends in."""
+"""`Section`: a part of a report, with its text, its figures and the sentences that sum it up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vocab.experiments.rows import Row
+from vocab.experiments.rows import StudyRow
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def made_on(rows: Sequence[Row]) -> str:
+def made_on(rows: Sequence[StudyRow]) -> str:
     """Machines, versions and commits of some rows, in a sentence or two."""
     machines = sorted({_machine(row) for row in rows})
     versions = sorted({f"{name} {row.origin['versions'][name]}" for row in rows for name in _named(row)})
@@ -36,11 +36,11 @@ def made_on(rows: Sequence[Row]) -> str:
     return f"Measured on {'; '.join(machines)}, with {', '.join(versions)}; commit {', '.join(commits)}."
 
 
-def _named(row: Row) -> list[str]:
+def _named(row: StudyRow) -> list[str]:
     return [name for name in ("python", "torch", "numpy", "vocabkit") if name in row.origin["versions"]]
 
 
-def _machine(row: Row) -> str:
+def _machine(row: StudyRow) -> str:
     about = row.origin["machine"]
     gpu = f"{about['gpu']} beside " if "gpu" in about else ""
     return f"{gpu}{about['processor']} ({about['n_cores']} cores, {about['n_threads']} threads)"
