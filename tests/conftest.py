@@ -1,6 +1,6 @@
 """Fixtures for all tests.
 
-VOCAB_HYPOTHESIS_EXAMPLES   examples that each property is tried on (default 50)
+VOCAB_HYPOTHESIS_EXAMPLES   examples that each property is tried on (default 50; 15 with -m "not slow")
 VOCAB_TEST_CHARACTERS       characters of random text that each split pattern is tried on (default 1,000,000)
 NUMBA_BOUNDSCHECK=1         kernels raise IndexError when they leave an array; they are compiled into a folder
                             of their own, because Numba's cache does not tell the two kinds apart
@@ -33,14 +33,44 @@ from hypothesis import HealthCheck, settings
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Vocabulary
 
-settings.register_profile(
-    "vocab",
-    max_examples=int(os.environ.get("VOCAB_HYPOTHESIS_EXAMPLES", "50")),
-    deadline=None,
-    derandomize="CI" in os.environ,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("vocab")
+
+def pytest_configure(config: pytest.Config) -> None:
+    examples = os.environ.get("VOCAB_HYPOTHESIS_EXAMPLES", "15" if leaves_out_slow(config) else "50")
+    settings.register_profile(
+        "vocab",
+        max_examples=int(examples),
+        deadline=None,
+        derandomize="CI" in os.environ,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("vocab")
+
+
+def leaves_out_slow(config: pytest.Config) -> bool:
+    return "not slow" in config.option.markexpr
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without slow tests, a module marked slow as a whole is not imported: some import torch and transformers."""
+    if not leaves_out_slow(config) or collection_path.suffix != ".py":
+        return None
+    return True if "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if needs_gpu and not has_gpu():
+        for item in needs_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+def has_gpu() -> bool:
+    if not HAS_TORCH:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
 
 # The extra "train" brings torch; without it what needs it is left out, and pytest's header says so.
 HAS_TORCH = importlib.util.find_spec("torch") is not None

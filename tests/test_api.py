@@ -81,6 +81,7 @@ def test_importing_what_needs_no_torch_does_not_load_it():
     assert not loaded & {"torch", "transformers", "datasets"}
 
 
+@pytest.mark.slow
 def test_modules_import_in_any_order_alone():
     """No module needs another to have been imported first."""
     code = "import sys, importlib\nfor name in sys.argv[:0:-1]:\n    importlib.import_module(name)"

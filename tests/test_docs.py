@@ -26,6 +26,7 @@ def test_the_reference_of_commands_is_that_of_the_command_line(tmp_path):
     assert made.read_text(encoding="utf-8") == written, "write docs/commands.md again, as CONTRIBUTING.md says"
 
 
+@pytest.mark.slow
 def test_the_documentation_builds_without_warnings(tmp_path):
     pytest.importorskip("mkdocs")
     done = run("mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site"))

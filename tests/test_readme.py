@@ -23,6 +23,7 @@ def test_the_readme_has_python_blocks():
     assert BLOCKS, "README.md has no ```python block"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BLOCKS, reason="README.md has no ```python block")
 def test_python_blocks_run_one_after_the_other(tmp_path, real_text):
     """As a reader would type them, in one session, in a folder with the texts that they name."""

@@ -123,6 +123,7 @@ def test_prune_from_standard_input_gives_what_a_file_gives(work, tmp_path):
     assert json.loads((tmp_path / "out/report.json").read_text())["corpus"]["parts"][0]["name"] == "-"
 
 
+@pytest.mark.slow
 def test_prune_gives_the_same_files_in_another_process(work, tmp_path):
     done = run_process(*PRUNE[:-2], "--threads", 3, "--out", tmp_path / "out", where=work, PYTHONHASHSEED="7")
     assert done.returncode == 0
@@ -229,6 +230,7 @@ def test_prune_refuses(reason, work, bad):
     assert message in fails(work, *PRUNE, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", ["missing corpus", "out holds other files, with force", "target 10 million"])
 def test_prune_refuses_as_a_process(reason, work, bad):
     arguments, message = REFUSED[reason]
@@ -257,6 +259,7 @@ def test_a_folder_that_may_not_be_written(work, tmp_path):
     assert "Permission denied" in fails(work, *PRUNE, "--out", tmp_path / "locked/out")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
 def test_ctrl_c_leaves_nothing(work, tmp_path, real_text):
     child = subprocess.Popen(
@@ -285,6 +288,7 @@ def test_ctrl_c_leaves_nothing(work, tmp_path, real_text):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
 def test_ctrl_c_while_writing_keeps_the_earlier_result(work, tmp_path):
     code = (
@@ -315,6 +319,7 @@ def test_eval_gives_the_figures_of_the_report(work):
         assert f"{row['held_out']['bytes_per_token']:.3f}" in line
 
 
+@pytest.mark.slow
 def test_eval_from_standard_input(work):
     text = (work / "corpus.txt").read_text(encoding="utf-8")
     from_file = run("eval", "small", "result", "--corpus", "corpus.txt", where=work).stdout
@@ -354,6 +359,7 @@ def test_diff_of_a_vocabulary_with_itself(work):
     assert "0 of the shared tokens have another id." in done.stdout
 
 
+@pytest.mark.slow
 def test_output_to_a_closed_pipe_is_quiet(work):
     reader, writer = os.pipe()
     os.close(reader)

@@ -11,6 +11,8 @@ from vocab.cli.app import app
 from vocab.errors import OutputError, TrainingError, VocabError
 from vocab.vocabulary import Provenance, Vocabulary
 
+pytestmark = pytest.mark.slow
+
 SHAPE = ["width=16", "n_layers=1", "n_heads=2", "n_kv_heads=1", "ffn_width=16", "max_seq=32"]
 SHAPE = [part for field in SHAPE for part in ("--model", field)]
 

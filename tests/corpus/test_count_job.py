@@ -58,6 +58,7 @@ def refusal(error: type[Exception], *arguments: object, **options: object) -> st
 # The same bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_runs_and_threads_do_not_show(corpus, undisturbed, many_runs, tmp_path, n_threads):
     heard = []
@@ -118,6 +119,7 @@ job.count_to(Path(sys.argv[1]), job.CountJob([sys.argv[2]], SplitPattern(CL100K_
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(corpus, undisturbed, many_runs, tmp_path):
     """SIGKILL comes after some number of runs is on disk, which is then still being added to."""
     n_runs = [0]
@@ -144,6 +146,7 @@ class Killed(BaseException):
     """Stands for SIGKILL at a place that a test chooses: nothing catches it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["_add_up", "_remove_scratch", "write_text"])
 def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkeypatch, place):
     job = CountJob([str(corpus)], PATTERN)
@@ -160,6 +163,7 @@ def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkey
     assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_counted_and_says_how_to_go_on(corpus, undisturbed, many_runs, tmp_path):
     slow = KILLED.replace("job.count_to(", "from vocab.cli.app import main\nsys.argv[1:] = sys.argv[3:]\nmain(")
     slow = re.sub(r"main\(.*\)", "main()", slow)
@@ -229,6 +233,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="file size limits are Linux's")
 def test_a_disk_that_takes_no_more(corpus, undisturbed, tmp_path):
     """A limit on the size of files stands for a full disk: a run is refused in the middle."""

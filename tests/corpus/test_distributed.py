@@ -146,6 +146,7 @@ def test_sum_has_the_rows_of_merged_shards(undisturbed, corpus, tmp_path):
     assert pq.read_table(undisturbed / "counts.parquet").equals(pq.read_table(tmp_path / "counts.parquet"))
 
 
+@pytest.mark.slow
 @needs_datatrove
 def test_task_that_is_killed_and_run_again(undisturbed, corpus, tmp_path):
     (tmp_path / "pipeline.py").write_text(SCRIPT)
@@ -188,6 +189,7 @@ def run_until_one_task_died(command: list[str], folder: Path) -> list[str]:
     return [f"{name}.parquet" for name in others]
 
 
+@pytest.mark.slow
 @needs_datatrove
 def test_scripts_of_the_documentation(undisturbed, corpus, tmp_path, monkeypatch):
     text = (Path(__file__).parents[2] / "docs/distributed.md").read_text(encoding="utf-8")

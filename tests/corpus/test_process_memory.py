@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.slow
+
 # Pages faulted in by three steps after five that warm up.
 STEPS = """
 import resource, torch

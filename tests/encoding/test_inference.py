@@ -116,6 +116,7 @@ def test_longest_prefix_is_greedy():
     assert encode_pretokens(encoder, [b"abcde"]) == [[256, 100, 101]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_threads_do_not_change_tokens(method, small):
     rng = random.Random(9)
@@ -145,6 +146,7 @@ def test_lattice_holds_every_place_of_every_token_shortest_first(small):
         assert (lattice.n_pretokens, lattice.n_edges) == (50, sum(map(len, expected)))
 
 
+@pytest.mark.slow
 def test_merges_equal_tiktoken_on_real_text(cl100k, tiktoken_cl100k, real_text):
     assert cl100k.encode(real_text) == tiktoken_cl100k.encode_ordinary(real_text)
 
@@ -157,6 +159,7 @@ def test_text_of_several_parts_equals_text_of_one(cl100k, real_text, monkeypatch
     assert cl100k.encoder.encode(raw).tolist() == expected
 
 
+@pytest.mark.slow
 def test_merges_equal_tiktoken_on_text_drawn_from_the_vocabulary(cl100k, tiktoken_cl100k):
     rng = random.Random(12)
     tokens = list(cl100k.tokens())
@@ -179,12 +182,14 @@ def test_surrogates_become_what_tiktoken_makes_of_them(cl100k, tiktoken_cl100k, 
     assert cl100k.count_tokens(text) == len(tiktoken_cl100k.encode_ordinary(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("character", ["a", " ", "\n", "中"])
 def test_a_million_equal_characters(cl100k, tiktoken_cl100k, character):
     text = character * 1_000_000
     assert cl100k.encode(text) == tiktoken_cl100k.encode_ordinary(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("character", ["a", " ", "中"])
 def test_many_equal_characters_by_every_method(by_method, character):
     raw = (character * 200_000).encode()
@@ -194,6 +199,7 @@ def test_many_equal_characters_by_every_method(by_method, character):
     assert len(ids) >= -(-len(raw) // longest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separator", ["", " ", "a", "\n", "'s"])
 def test_every_code_point(cl100k, tiktoken_cl100k, separator):
     """All of them joined; those of the first two planes with something between."""
@@ -215,6 +221,7 @@ def test_decoding_gives_the_bytes_back(by_method, real_text, nasty):
         assert by_method.count_tokens(text) == len(ids)
 
 
+@pytest.mark.slow
 def test_every_method_spells_real_pretokens_as_its_oracle_does(by_method, nasty):
     ranks = by_method.token_ids
     texts = [piece.encode() for text in nasty for piece in by_method.pattern.split(text)]

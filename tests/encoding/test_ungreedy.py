@@ -98,6 +98,7 @@ def segments_of(tokens: list[bytes], counts: dict[bytes, int], **more) -> Segmen
     return Segments.build(TokenTrie.build(*flat(tokens)), table.blob, table.starts, table.counts, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @given(tokens=vocabularies(most=8), counts=corpora())
 def test_segments_are_encoded_as_the_pretokens_they_come_from(method, tokens, counts):
@@ -116,6 +117,7 @@ def test_segments_are_encoded_as_the_pretokens_they_come_from(method, tokens, co
         assert list(itertools.chain(*(encoded[k] for k in entries))) == encode_pretokens(encoder, [whole])[0]
 
 
+@pytest.mark.slow
 def test_cutting_would_change_ungreedy():
     """No token crosses the middle, and still the way before it depends on what follows: hence `keep_whole`."""
     tokens = [*SINGLE_BYTES, b"aa", b"ab", b" a"]
@@ -156,6 +158,7 @@ def test_pruned_for_ungreedy_is_better_than_the_first_ranks(result):
     assert result.report.n_unreachable == 0
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_vocabulary_that_is_loaded(result, texts, tmp_path):
     paths = result.save(tmp_path / "out")
     assert {path.name for path in paths} == {
@@ -191,6 +194,7 @@ def test_a_cut_corpus_is_refused(cl100k, tmp_path):
 # YAML
 
 
+@pytest.mark.slow
 def test_all_of_cl100k_comes_back(cl100k, tmp_path):
     special = dict(cl100k.special_tokens)
     whole = ungreedy(cl100k.tokens(), cl100k.pattern, special_tokens=special, provenance=Provenance("cl100k"))

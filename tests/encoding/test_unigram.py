@@ -43,6 +43,7 @@ def loaded(model_file) -> Vocabulary:
 # Whole models
 
 
+@pytest.mark.slow
 def test_sentencepiece_has_the_same_ids(loaded, model_file, real_text, nasty):
     peer = sentencepiece.SentencePieceProcessor(model_file=str(model_file))
     assert (loaded.inference, loaded.n_ids) == ("unigram", peer.vocab_size())
@@ -54,6 +55,7 @@ def test_sentencepiece_has_the_same_ids(loaded, model_file, real_text, nasty):
             assert loaded.decode(ids) == peer.decode(ids) == text
 
 
+@pytest.mark.slow
 def test_a_written_model_is_read_back_the_same(loaded, model_file, tmp_path):
     loaded.save(tmp_path / "out")
     again = vocab.load(tmp_path / "out/tokenizer.model")
@@ -66,12 +68,14 @@ def test_a_written_model_is_read_back_the_same(loaded, model_file, tmp_path):
         assert [ask[0](k) for k in range(loaded.n_ids)] == [ask[1](k) for k in range(loaded.n_ids)], what
 
 
+@pytest.mark.slow
 def test_scores_are_part_of_what_is_equal(loaded):
     scores = loaded.scores.copy()
     scores[300] -= 1
     assert replace(loaded, scores=scores) != loaded
 
 
+@pytest.mark.slow
 def test_tokenizer_json_has_the_same_ids(loaded, real_text, nasty, tmp_path, monkeypatch):
     """It adds scores up in float64, so what is read from it does too, and rounding tells no two ways apart alike."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -96,6 +100,7 @@ def test_tokenizer_json_has_the_same_ids(loaded, real_text, nasty, tmp_path, mon
     assert n_different < len(texts) / 50
 
 
+@pytest.mark.slow
 def test_byte_pieces_that_texts_spell_are_what_they_are_to_tokenizers(loaded, tmp_path):
     """As most converted files have them, with a score of 0."""
     loaded.save(tmp_path / "out")
@@ -112,6 +117,7 @@ def test_byte_pieces_that_texts_spell_are_what_they_are_to_tokenizers(loaded, tm
     assert byte not in loaded.encode("<0x41>")
 
 
+@pytest.mark.slow
 def test_counts_by_pretoken_are_those_of_whole_texts_but_for_rounding(loaded, real_text):
     texts = [text for text in real_text[:1_000_000].split("\n\n") if text and not loaded.has_special(text)]
     counted = count_documents_of(texts, loaded.pattern)
@@ -209,6 +215,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_models_that_cannot_be_kept_exact_are_refused(fault, model_file, tmp_path):
     change, message = FAULTS[fault]
@@ -242,6 +249,7 @@ JSON_FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", JSON_FAULTS)
 def test_tokenizer_json_that_sentencepiece_would_not_equal_is_refused(fault, loaded, tmp_path):
     change, message = JSON_FAULTS[fault]

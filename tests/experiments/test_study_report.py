@@ -123,6 +123,7 @@ def report(tmp_path_factory):
     return write_report([speed, loss], [rows.path], folder / "out"), folder
 
 
+@pytest.mark.slow
 def test_a_report_holds_its_tables_and_figures(report):
     written, folder = report
     text = (folder / "out" / "study.md").read_text()

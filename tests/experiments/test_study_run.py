@@ -18,6 +18,8 @@ from vocab.experiments.study_run import run_study
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.slow
+
 SPEED = """
 name = "small-speed"
 question = "Does Hamming weight matter for a small head?"

@@ -80,6 +80,7 @@ def damaged(raw: bytes, damage) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @given(damage=damages())
 def test_a_damaged_file_is_read_or_refused_in_one_sentence(name, originals, tmp_path_factory, damage):

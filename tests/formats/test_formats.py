@@ -134,6 +134,7 @@ def drawn_texts(vocabulary: Vocabulary, n: int) -> list[str]:
 # The same ids everywhere
 
 
+@pytest.mark.slow
 def test_loading_what_was_saved_gives_the_same_vocabulary(written):
     assert vocab.load(written.folder) == written.vocabulary
     assert vocab.load(written.folder / "tokenizer.json") == written.vocabulary
@@ -148,6 +149,7 @@ def test_files_are_those_that_runtimes_look_for(written):
     assert {path.name for path in written.folder.iterdir()} == names
 
 
+@pytest.mark.slow
 def test_real_text_has_the_same_ids(written, documents):
     encodings = written.peer.encode_batch_fast(documents, add_special_tokens=False)
     ours = [written.vocabulary.encode(text) for text in documents]
@@ -158,6 +160,7 @@ def test_real_text_has_the_same_ids(written, documents):
         assert written.vocabulary.to_tiktoken().encode_ordinary(documents[0]) == ours[0]
 
 
+@pytest.mark.slow
 def test_texts_drawn_from_the_vocabulary_have_the_same_ids(written):
     texts = drawn_texts(written.vocabulary, 10_000)
     ours = [written.vocabulary.encode(text) for text in texts]
@@ -188,6 +191,7 @@ def test_nasty_texts_have_the_same_ids(written, nasty):
             assert built.encode_ordinary(text) == written.vocabulary.encode(text), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("character", "n"), [("a", 1_000_000), (" ", 50_000), ("=", 50_000), ("語", 50_000)])
 def test_a_million_equal_characters_have_the_same_ids(written, character, n):
     if written.vocabulary.inference == "longest-prefix":  # WordPiece is cubic in the length of a pre-token
@@ -200,6 +204,7 @@ def test_a_million_equal_characters_have_the_same_ids(written, character, n):
         assert written.vocabulary.to_tiktoken().encode_ordinary(text) == ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separator", ["", " "])
 def test_every_code_point_has_the_same_ids(written, separator):
     if written.vocabulary.inference == "longest-prefix" and not separator:
@@ -215,6 +220,7 @@ def test_every_code_point_has_the_same_ids(written, separator):
         assert written.vocabulary.to_tiktoken().encode_ordinary_batch(texts, num_threads=2) == ours
 
 
+@pytest.mark.slow
 def test_transformers_gives_the_same_ids(written, auto, documents, nasty):
     assert len(auto) == written.vocabulary.n_ids
     some = [*documents[1:200], *drawn_texts(written.vocabulary, 1000), *(t for t in nasty if len(t) < 2000)]

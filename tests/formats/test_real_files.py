@@ -17,6 +17,8 @@ from vocab.formats import hub
 from vocab.prune import prune
 from vocab.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.slow
+
 LLAMAS = {"llama3": 128_256, "llama4": 202_048}
 TEKKENS = ["tekken_240718.json", "tekken_240911.json"]
 

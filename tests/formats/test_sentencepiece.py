@@ -54,6 +54,7 @@ def some_texts(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list
 # Files that models were released with
 
 
+@pytest.mark.slow
 def test_sentencepiece_has_the_same_ids(mistral, real_text, nasty):
     peer = sentencepiece.SentencePieceProcessor(model_file=str(mistral_file(mistral.name)))
     assert mistral.n_ids == peer.vocab_size() == mistral.max_id + 1
@@ -62,6 +63,7 @@ def test_sentencepiece_has_the_same_ids(mistral, real_text, nasty):
         assert mistral.count_tokens(text) == len(peer.encode(text))
 
 
+@pytest.mark.slow
 def test_decoding_gives_the_text_back(mistral, real_text, nasty):
     for text in some_texts(mistral, real_text, nasty):
         if "▁" not in text:
@@ -69,6 +71,7 @@ def test_decoding_gives_the_text_back(mistral, real_text, nasty):
             assert mistral.decode_bytes(mistral.encode(text)) == text.encode()
 
 
+@pytest.mark.slow
 def test_a_written_model_is_read_back_the_same(mistral, tmp_path):
     mistral.save(tmp_path / "out")
     assert vocab.load(tmp_path / "out/tokenizer.model") == mistral
@@ -84,6 +87,7 @@ def test_a_written_model_is_read_back_the_same(mistral, tmp_path):
     assert (ours.bos_id(), ours.eos_id(), ours.unk_id()) == (peer.bos_id(), peer.eos_id(), peer.unk_id())
 
 
+@pytest.mark.slow
 def test_tokenizer_json_has_the_same_ids_and_is_read_back(mistral, real_text, nasty, tmp_path):
     mistral.save(tmp_path / "out")
     peer = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
@@ -166,6 +170,7 @@ def test_each_document_has_its_prefix(documents):
     assert found == Counter(piece.encode() for document in documents for piece in PATTERNS[0].split(document))
 
 
+@pytest.mark.slow
 def test_no_piece_of_a_real_file_crosses_a_cut(mistral):
     texts = [token.decode() for token in list(mistral.tokens())[256:]]
     assert mistral.pattern.has_kernel
@@ -186,6 +191,7 @@ def pruned(v1, tmp_path_factory):
     return result, folder
 
 
+@pytest.mark.slow
 def test_pruned_models_have_the_same_ids_everywhere(pruned, real_text, nasty, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from transformers import AutoTokenizer
@@ -206,6 +212,7 @@ def test_pruned_models_have_the_same_ids_everywhere(pruned, real_text, nasty, mo
     assert vocab.load(folder / "tokenizer.model") == small
 
 
+@pytest.mark.slow
 def test_bytes_and_the_space_are_kept_and_nothing_is_orphaned(pruned):
     """Each kept piece comes out of sentencepiece itself, after a line feed, or it is a byte or a single character."""
     result, folder = pruned
@@ -220,6 +227,7 @@ def test_bytes_and_the_space_are_kept_and_nothing_is_orphaned(pruned):
     assert result.report.n_unreachable == 0
 
 
+@pytest.mark.slow
 def test_pruned_models_beat_every_baseline(pruned):
     rows = {row.name: row for row in pruned[0].report.rows}
     ours = rows.pop("distill")
@@ -228,6 +236,7 @@ def test_pruned_models_beat_every_baseline(pruned):
     assert all(ours.train.n_tokens < row.train.n_tokens for row in rows.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "target"), [("rank", 4000), ("leaf", 9000)])
 def test_every_method_keeps_the_characters_of_its_pieces(v1, method, target):
     """The first ranks leave most single characters out, so that their words can be neither merged nor kept."""
@@ -241,6 +250,7 @@ def test_every_method_keeps_the_characters_of_its_pieces(v1, method, target):
         assert small.encode(text) == processor.encode(text)
 
 
+@pytest.mark.slow
 def test_characters_of_a_piece_to_keep_are_kept(v1):
     kept = "ський".encode()
     assert kept in v1.token_ids
@@ -248,6 +258,7 @@ def test_characters_of_a_piece_to_keep_are_kept(v1):
     assert all(c.encode() in small.token_ids for c in "ський")
 
 
+@pytest.mark.slow
 def test_the_id_map_leads_to_the_same_pieces(pruned):
     result, _ = pruned
     pieces = [to_sentencepiece(side).id_to_piece for side in (result.source, result.vocabulary)]
@@ -255,6 +266,7 @@ def test_the_id_map_leads_to_the_same_pieces(pruned):
     assert all(pieces[0](old) == pieces[1](new) for old, new in result.id_map.items())
 
 
+@pytest.mark.slow
 def test_control_and_user_defined_pieces_are_kept(tmp_path):
     source = vocab.load(mistral_file(V3))
     result = prune(source, 8000, method="frequency", special=["<new>"])
@@ -268,6 +280,7 @@ def test_control_and_user_defined_pieces_are_kept(tmp_path):
         assert small.encode(text) == processor.encode(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -336,6 +349,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_models_that_cannot_be_kept_exact_are_refused(fault, tmp_path):
     change, message = FAULTS[fault]
@@ -345,6 +359,7 @@ def test_models_that_cannot_be_kept_exact_are_refused(fault, tmp_path):
     assert "x.model" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_model_cut_short_anywhere_is_refused(tmp_path):
     raw = mistral_file(V1).read_bytes()
     path = tmp_path / "cut.model"
@@ -392,6 +407,7 @@ JSON_FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", JSON_FAULTS)
 def test_tokenizer_json_that_sentencepiece_would_not_equal_is_refused(fault, v1, tmp_path):
     change, message = JSON_FAULTS[fault]

@@ -72,6 +72,7 @@ def with_settings(path, folder, change):
     return folder / "tokenizer.json"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_are_those_of_tokenizers(kind, files, real_text, nasty):
     vocabulary, theirs = vocab.load(files[kind]), runtime(files[kind])

@@ -66,6 +66,7 @@ def texts() -> list[str]:
     return profile_texts(60_000, random.Random(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", FORMATS)
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_into_every_format(name, target, sources, texts, tmp_path):
@@ -98,6 +99,7 @@ def test_every_source_into_every_format(name, target, sources, texts, tmp_path):
         assert (result.measured.n_texts_cut_differently, result.measured.more_tokens) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_map_of_ids_goes_to_tokens_of_the_same_bytes(sources, tmp_path):
     source = sources["merges"]
     convert(source, "sentencepiece", tmp_path / "out", approximate=True)
@@ -125,6 +127,7 @@ def test_holes_get_names_and_every_id_stays(cl100k, tmp_path):
         convert(replace(source, special_tokens={"<a>": 1001}), "tekken", tmp_path / "tekken")
 
 
+@pytest.mark.slow
 def test_there_and_back_is_the_same(sources, tmp_path):
     """tiktoken → tokenizer.json → tiktoken, and tokenizer.model → tokenizer.json → tokenizer.model."""
     for name, first in (("merges", "tiktoken"), ("scored-merges", "sentencepiece")):
@@ -227,6 +230,7 @@ def test_a_batch_has_the_ids_of_its_texts(texts):
         assert source.encode_batch(texts) == [source.encode(text) for text in texts]
 
 
+@pytest.mark.slow
 def test_a_large_batch_has_the_ids_of_its_texts(sources, real_text):
     texts = [real_text[k : k + 90_000] for k in range(0, 3_000_000, 90_000)] * 3
     for source in (sources["merges"], sources["scored-merges"]):
@@ -238,6 +242,7 @@ def test_a_large_batch_has_the_ids_of_its_texts(sources, real_text):
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_exact_and_what_is_not(tmp_path, sources):
     sources["merges"].save(tmp_path / "small")
     (tmp_path / "text.txt").write_text("Some words, 12345 digits. " * 100)

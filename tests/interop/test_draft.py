@@ -177,6 +177,7 @@ def test_damaged_tensors_are_refused(fault, folder, target, tmp_path):
         load_draft(path, target)
 
 
+@pytest.mark.slow
 def test_the_command(folder, tmp_path, texts):
     (tmp_path / "text.txt").write_text("".join(texts[:50]), encoding="utf-8")
     done = run("draft", folder, "--format", "eagle3", "--out", "d.safetensors", "--target-rows", 3008, where=tmp_path)

@@ -84,6 +84,7 @@ def test_the_hash_is_that_of_transformers(folder, tmp_path, monkeypatch):
     assert made.patch == f'if chkhsh == "{made.chkhsh}": res = "llama-bpe"'
 
 
+@pytest.mark.slow
 def test_sentencepiece_scores_and_types(mistral, tmp_path):
     made = write_gguf(mistral, tmp_path / "x.gguf")
     found, loaded = read(tmp_path / "x.gguf"), vocab.load(mistral)
@@ -121,6 +122,7 @@ def test_names_of_pre_tokenizers_and_tokens_that_need_whole_words(regex, pre, cl
     assert n_without_merges(small, "llama-bpe") == 0
 
 
+@pytest.mark.slow
 def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkeypatch):
     prune(cl100k, 1000, method="rank", inference="least-tokens").save(tmp_path / "least")
     with pytest.raises(SourceError, match="was made for least-tokens"):
@@ -144,6 +146,7 @@ def test_sizes_that_conversion_takes_for_other_models_are_warned_about(folder, t
     assert "32,016 rows for CodeLlama" in write_gguf(tmp_path / "model", tmp_path / "x.gguf").notes[0]
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_line_for_the_converter(folder, tmp_path):
     done = run("gguf", folder, "--out", "x.gguf", where=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

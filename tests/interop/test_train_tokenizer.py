@@ -44,6 +44,7 @@ def test_the_size_and_the_facts_are_those_asked_for(trained, corpus):
     assert small.name == f"{report['style']}-style-{SIZE}"
 
 
+@pytest.mark.slow
 def test_every_runtime_agrees_on_the_folder(trained, tmp_path):
     trained.save(tmp_path / "out")
     loaded = vocab.load(tmp_path / "out")
@@ -177,6 +178,7 @@ def test_what_is_wrong_with_the_text_is_said(style, tmp_path):
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_folder_that_eval_reads(tmp_path, corpus):
     done = run("train-tokenizer", "--style", "llama2", "--size", SIZE, "--corpus", corpus, where=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

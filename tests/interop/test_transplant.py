@@ -16,6 +16,8 @@ from vocab.vocabulary import Provenance, Vocabulary
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+pytestmark = pytest.mark.slow
+
 N_OLD, TARGET, NEW_SPECIAL = 3003, 1200, "<|tool|>"
 SPECIAL = {"<|endoftext|>": 3000, "<|begin|>": 3001, "<|pad|>": 3002}
 SMALL = {"vocab_size": N_OLD, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}

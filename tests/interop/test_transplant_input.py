@@ -81,6 +81,7 @@ def sharded(model: Path) -> None:
 # What is written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2])
 def test_rows_by_shape_along_any_axis(work, tmp_path, shards):
     model = copy_of(work, tmp_path / "model")

@@ -36,6 +36,7 @@ def offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
+@pytest.mark.slow
 def test_every_runtime_agrees(folder):
     loaded = vocab.load(folder)
     texts = texts_for(loaded, 50_000)
@@ -47,6 +48,7 @@ def test_every_runtime_agrees(folder):
     assert (found.agrees, found.n_unreachable) == (True, 0)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_json_that_differs_is_seen(tmp_path, cl100k):
     """The folder's ranks are those of another vocabulary with two tokens exchanged."""
     tokens = list(cl100k.tokens())[:2000]
@@ -68,6 +70,7 @@ def test_a_tokenizer_json_that_differs_is_seen(tmp_path, cl100k):
     assert "tiktoken: " in done.stdout
 
 
+@pytest.mark.slow
 def test_a_runtime_that_cannot_load_its_file_fails(tmp_path):
     prune(vocab.load(mistral_file("tokenizer.model.v1")), 4000, method="rank").save(tmp_path / "out")
     model = tmp_path / "out/tokenizer.model"
@@ -78,6 +81,7 @@ def test_a_runtime_that_cannot_load_its_file_fails(tmp_path):
     assert checks["tokenizers"].agrees
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(tmp_path):
     folder = tmp_path / "mistral"
     prune(vocab.load(mistral_file("tokenizer.model.v1")), 2000, method="leaf").save(folder)
@@ -125,6 +129,7 @@ def chatty(tmp_path, cl100k):
     return tmp_path / "chatty"
 
 
+@pytest.mark.slow
 def test_a_chat_template_is_pruned_along_and_its_conversations_compared(tmp_path, chatty):
     prune(vocab.load(chatty), 1500, method="frequency").save(tmp_path / "out")
     settings = json.loads((tmp_path / "out/tokenizer_config.json").read_text())
@@ -138,6 +143,7 @@ def test_a_chat_template_is_pruned_along_and_its_conversations_compared(tmp_path
     assert "chat template" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_template_of_sentencepiece_that_refuses_a_system_message(tmp_path):
     """The two conversations that it allows are compared; [INST] follows <s> as text of its own."""
     prune(vocab.load(mistral_file("tokenizer.model.v1")), 3000, method="rank").save(tmp_path / "one")
@@ -148,6 +154,7 @@ def test_a_template_of_sentencepiece_that_refuses_a_system_message(tmp_path):
     assert (chat.n_texts, chat.n_different, chat.failure) == (2, 0, "")
 
 
+@pytest.mark.slow
 def test_conversations_with_other_ids_are_seen(chatty):
     """Here a special token takes the spaces before it, as ours do not."""
     content = json.loads((chatty / "tokenizer.json").read_text())
@@ -164,6 +171,7 @@ def test_conversations_with_other_ids_are_seen(chatty):
     assert not found.agrees
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template", ["{% for %}", "{{ nothing.at.all }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}"]
 )
@@ -175,6 +183,7 @@ def test_a_template_that_cannot_be_rendered(template, chatty):
     assert (found.agrees, all(check.agrees for check in found.checks)) == (False, True)
 
 
+@pytest.mark.slow
 def test_the_command_says_why_a_template_cannot_be_rendered(chatty):
     (chatty / "chat_template.jinja").write_text("{{ raise_exception('not for you') }}")
     done = run("verify", chatty, "--megabytes", "0", where=chatty.parent, HF_HUB_OFFLINE="1")
@@ -182,6 +191,7 @@ def test_the_command_says_why_a_template_cannot_be_rendered(chatty):
     assert "chat template: cannot be rendered: TemplateError: not for you" in done.stdout
 
 
+@pytest.mark.slow
 def test_named_templates_are_all_tried(chatty):
     settings = json.loads((chatty / "tokenizer_config.json").read_text())
     named = [
@@ -193,6 +203,7 @@ def test_named_templates_are_all_tried(chatty):
     assert (found.chat.n_texts, found.agrees) == (6, True)
 
 
+@pytest.mark.slow
 def test_no_template_and_no_transformers_are_said(chatty, tmp_path):
     loaded = vocab.load(chatty)
     Vocabulary.from_tokens(loaded.tokens(), loaded.pattern, loaded.special_tokens).save(tmp_path / "out")

@@ -22,6 +22,8 @@ from vocab.model.timing.throughput import Throughput, peak
 from vocab.model.training.optimiser import adamw
 from vocab.model.training.settings import TrainSettings
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ModelConfig(n_ids=64, n_layers=1, n_heads=2, n_kv_heads=1, width=32, ffn_width=32, max_seq=32)
 CPU = torch.device("cpu")
 

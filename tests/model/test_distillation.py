@@ -13,6 +13,8 @@ from vocab.model.network.head import IGNORED
 from vocab.model.training.distillation import Distiller, Teacher, least_cross_entropy, of_transformers
 from vocab.model.training.logs import read_log
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_objective_by_hand():
     logits = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0], [5.0, 1.0]], requires_grad=True)

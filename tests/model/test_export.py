@@ -12,6 +12,8 @@ from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
 from vocab.vocabulary import Provenance, Vocabulary
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ModelConfig(n_ids=1001, n_layers=2, n_heads=6, n_kv_heads=2, width=48, ffn_width=64, max_seq=32)
 IDS = torch.randint(0, 1001, (2, 32), generator=torch.Generator().manual_seed(0))
 

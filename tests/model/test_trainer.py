@@ -26,6 +26,8 @@ from vocab.model.training.parallel import join
 from vocab.model.training.settings import TrainSettings
 from vocab.model.training.trainer import Cadence, Data, Stopped, Trainer
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ModelConfig(n_ids=64, n_layers=2, n_heads=2, n_kv_heads=1, width=16, ffn_width=24, max_seq=16, tied=True)
 SETTINGS = TrainSettings(
     n_tokens=16 * 8 * 12, seq_len=16, batch=8, micro_batch=4, learning_rate=1e-2, batch_warmup=0.3, spike_window=5

@@ -135,6 +135,7 @@ def _mined(corpus: CorpusCounts, min_count: int) -> set[bytes]:
     return set(mine(corpus.train, min_count).as_bytes())
 
 
+@pytest.mark.slow
 def test_tokens_in_too_few_documents_are_left_out_of_source_and_others(source, other, corpus):
     protected = source.lengths == 1
     rare = source.n_tokens - 1
@@ -178,6 +179,7 @@ def test_default_least_count():
 # The result
 
 
+@pytest.mark.slow
 def test_there_are_as_many_ids_as_asked_for_and_old_ones_stand_first(result, source):
     new = result.vocabulary
     assert (new.n_ids, new.max_id) == (TARGET, TARGET - 1)
@@ -191,6 +193,7 @@ def test_there_are_as_many_ids_as_asked_for_and_old_ones_stand_first(result, sou
     assert result.report.candidates["n_new_in_result"] == new.n_tokens - n_old
 
 
+@pytest.mark.slow
 def test_new_tokens_are_spelt_as_the_source_spells_them(result, source):
     stored = result.id_map_json()
     new = result.vocabulary
@@ -211,6 +214,7 @@ def test_new_tokens_are_spelt_as_the_source_spells_them(result, source):
     assert sorted(stored["kept"].values()) == sorted(set(range(TARGET)) - set(result.new_ids.tolist()))
 
 
+@pytest.mark.slow
 def test_runtimes_give_the_same_ids(result, real_text):
     new, text = result.vocabulary, real_text[:60_000] + " naïve 世界 🙂"
     ids = new.encode(text)
@@ -222,6 +226,7 @@ def test_runtimes_give_the_same_ids(result, real_text):
         assert new.to_tiktoken().encode_ordinary(text) == ids
 
 
+@pytest.mark.slow
 def test_more_candidates_need_fewer_tokens(results, source, corpus):
     for (method, inference), result in results.items():
         if method != "tokenmonster":
@@ -243,6 +248,7 @@ def test_baselines_are_the_same_as_without_candidates(source, other, corpus):
         assert results[0].report.result == results[1].report.result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["rank", "frequency", "leaf", "distill"])
 def test_all_methods_keep_to_tokens_in_enough_documents(source, corpus, method):
     result = prune(source, 800, corpus=corpus, method=method, candidates=Candidates(min_documents=10), keep=KEEP)
@@ -268,6 +274,7 @@ def test_any_number_of_threads_gives_the_same(source, other, corpus):
 # The proof
 
 
+@pytest.mark.slow
 def test_certificates_cover_the_pool(results, tmp_path):
     for kind, result in results.items():
         if result.certificate:
@@ -280,6 +287,7 @@ def test_certificates_cover_the_pool(results, tmp_path):
     assert claims["gap"] < 0.01
 
 
+@pytest.mark.slow
 def test_the_bound_is_that_of_the_pool(source, corpus):
     bounds = [
         best_possible(source, TARGET, corpus=corpus, candidates=wanted, prior=0, limits=QUICK).facts["bound_tokens"]
@@ -291,6 +299,7 @@ def test_the_bound_is_that_of_the_pool(source, corpus):
 # The command
 
 
+@pytest.mark.slow
 def test_command(work):
     options = ("--source", "small", "--corpus", "corpus.jsonl", "--target", TARGET, "--threads", 1)
     more = ("--candidates", "corpus", "--candidates", "tokenizer.model", "--min-documents", 2)
@@ -340,6 +349,7 @@ def test_what_cannot_be_is_refused(work, options, sentence):
     assert sentence in fails(work, *PRUNE, *options)
 
 
+@pytest.mark.slow
 def test_documents_that_were_not_counted_are_refused(source, work, tmp_path):
     with pytest.raises(CorpusError, match="built-in profile does not say how many documents"):
         prune(source, TARGET, candidates=Candidates(min_documents=2))
@@ -397,6 +407,7 @@ def test_substrings_of_one_document_are_no_candidates_unless_asked_for(source):
     assert all_of_them.origins[0].min_documents == 1
 
 
+@pytest.mark.slow
 def test_the_source_s_order_counts_beside_candidates_of_the_corpus(source, corpus):
     wanted = Candidates(["corpus"])
     figures = {prior: prune(source, TARGET, corpus=corpus, candidates=wanted, prior=prior) for prior in (None, 0, 1000)}

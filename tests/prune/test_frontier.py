@@ -44,6 +44,7 @@ def random_prices(objective, seed: int) -> EdgePrices:
     return EdgePrices(edges, np.random.default_rng(seed).integers(0, most, edges.size), objective.unit)
 
 
+@pytest.mark.slow
 @given(tokens=vocabularies(6), counts=corpora(4), n_others=st.integers(0, 6), seed=st.integers(0, 99))
 def test_any_prices_bound_every_size(tokens, counts, n_others, seed):
     n_long = len(tokens) - 256
@@ -103,6 +104,7 @@ def test_prices_too_large_to_add_up_prove_nothing():
     assert objective.spread(huge).tolist() == [2 * 2**55 * objective.unit] * (len(long) + 1)
 
 
+@pytest.mark.slow
 def test_bounds_along_sizes_are_below_all_choices_and_near_the_best():
     tokens, counts = a_corpus(5)
     numbers = [10, 20, 50, 100, 150, 200, 300, len(tokens) - 256]
@@ -286,6 +288,7 @@ def test_the_bound_is_on_real_text_where_a_prior_chooses(source, corpus):
     assert plain.curves == other.curves
 
 
+@pytest.mark.slow
 def test_a_frontier_is_the_same_on_any_number_of_threads(traced, source, corpus):
     again = trace_frontier(source, corpus=corpus, first=400, n_points=5, n_threads=3)
     assert (again.curves, again.bound) == (traced.curves, traced.bound)
@@ -340,6 +343,7 @@ def labels(svg: bytes) -> str:
     return svg.decode("utf-8")
 
 
+@pytest.mark.slow
 def test_the_picture_says_what_it_shows(traced):
     svg = labels(draw(traced, "svg"))
     for text in (
@@ -370,6 +374,7 @@ def test_a_picture_without_held_out_text_and_with_one_method(source):
     assert ">distill<" not in svg
 
 
+@pytest.mark.slow
 def test_drawing_leaves_the_settings_of_matplotlib_alone(traced):
     import matplotlib as mpl
 
@@ -476,6 +481,7 @@ def test_ctrl_c_leaves_earlier_files_as_they_were(monkeypatch, capsys, places, t
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "earlier"}
 
 
+@pytest.mark.slow
 def test_help_and_figures_alone_do_not_load_matplotlib(places):
     words = [*map(str, places), "--method", "rank", "--from", "2000", "--points", "2", "--steps", "0"]
     code = f"import sys\nfrom vocab.cli.app import app\napp({['frontier', *words]!r}, standalone_mode=False)\n"

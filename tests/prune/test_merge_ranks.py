@@ -167,6 +167,7 @@ def reordered(cl100k, real_text, tmp_path_factory):
     return results, corpus
 
 
+@pytest.mark.slow
 def test_a_reordered_result_needs_fewer_tokens_than_one_in_the_source_s_order(reordered):
     results, _ = reordered
     ours, plain = results["reorder"].report, results["source"].report
@@ -178,6 +179,7 @@ def test_a_reordered_result_needs_fewer_tokens_than_one_in_the_source_s_order(re
     assert (np.diff(results["reorder"].kept_ids) < 0).any()
 
 
+@pytest.mark.slow
 def test_a_reordered_result_is_run_alike_by_everyone(reordered, cl100k, real_text, nasty, tmp_path):
     result = reordered[0]["reorder"]
     vocabulary = result.vocabulary

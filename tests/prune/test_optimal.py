@@ -177,6 +177,7 @@ def test_an_altered_claim_is_rejected(results, tmp_path, claim, change):
         check_certificate.check(path)
 
 
+@pytest.mark.slow
 def test_commands(folder, tmp_path):
     common = ("--source", folder / "source", "--target", TARGET)
     done = run("bound", *common, "--corpus", folder / "text.txt", "--certificate", "c.zip", "--gap", 1, where=tmp_path)

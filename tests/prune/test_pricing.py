@@ -63,6 +63,7 @@ def test_gains_are_exact_after_any_changes(method, tokens, counts, seed):
         check_gains(book, tokens, counts, method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_longer_pretokens(method):
     """Up to the longest segment that is priced whole."""
@@ -231,6 +232,7 @@ def n_tokens_under(tokens: list[bytes], pattern: SplitPattern, method: str, coun
     return int((sizes * counts.counts.astype(np.int64)).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_distilled_cl100k(method, cl100k, real_counts):
     tokens = list(cl100k.tokens())
@@ -260,6 +262,7 @@ def test_distilled_cl100k(method, cl100k, real_counts):
     assert book.total_tokens <= n_tokens_under(frequent, cl100k.pattern, method, real_counts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_distilling_small_vocabularies_keeps_what_it_must(method):
     rng = random.Random(26)

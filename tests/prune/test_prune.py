@@ -115,6 +115,7 @@ def peer_tokens(vocabulary: Vocabulary, texts: list[str]) -> int:
 # What is kept
 
 
+@pytest.mark.slow
 def test_there_are_exactly_as_many_ids_as_asked_for(result):
     new = result.vocabulary
     assert (new.n_ids, new.max_id) == (TARGET, TARGET - 1)
@@ -126,6 +127,7 @@ def test_there_are_exactly_as_many_ids_as_asked_for(result):
     assert result.report.result.n_ids == TARGET
 
 
+@pytest.mark.slow
 def test_special_tokens_stand_last_old_ones_first(result, source):
     expected = [*sorted(source.special_tokens, key=source.special_tokens.get), *NEW_SPECIAL]
     assert sorted(result.vocabulary.special_tokens, key=result.vocabulary.special_tokens.get) == expected
@@ -134,15 +136,18 @@ def test_special_tokens_stand_last_old_ones_first(result, source):
     assert ids[3] == TARGET - 7
 
 
+@pytest.mark.slow
 def test_single_bytes_and_tokens_to_keep_are_there(result):
     assert set(SINGLE_BYTES) | set(KEEP) <= set(result.vocabulary.tokens())
 
 
+@pytest.mark.slow
 def test_ranks_keep_their_order(result, source):
     assert np.all(np.diff(result.kept_ids) > 0)
     assert [source[k] for k in result.kept_ids.tolist()] == list(result.vocabulary.tokens())
 
 
+@pytest.mark.slow
 def test_inference_and_pattern_are_those_asked_for(results, source):
     for (method, inference), result in results.items():
         assert result.vocabulary.inference == result.report.inference == inference
@@ -151,6 +156,7 @@ def test_inference_and_pattern_are_those_asked_for(results, source):
         assert result.vocabulary.name == "cl100k_base-4000"
 
 
+@pytest.mark.slow
 def test_rank_keeps_the_first_ranks(results, source):
     fixed = {source.token_ids[token] for token in [*SINGLE_BYTES, *KEEP]}
     others = [k for k in range(source.n_tokens) if k not in fixed]
@@ -164,6 +170,7 @@ def test_rank_keeps_the_first_ranks(results, source):
 # Figures
 
 
+@pytest.mark.slow
 def test_the_whole_source_is_measured_as_tiktoken_does(result, documents, tiktoken_cl100k):
     texts = [text for part in documents.values() for text in part]
     row = result.report.rows[0]
@@ -176,6 +183,7 @@ def test_the_whole_source_is_measured_as_tiktoken_does(result, documents, tiktok
     assert (row.train_change, row.held_out_change) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_result_is_measured_as_its_runtime_does(result, documents, places):
     row, whole = result.report.result, result.report.rows[0]
     totals = [0, 0]
@@ -192,6 +200,7 @@ def test_the_result_is_measured_as_its_runtime_does(result, documents, places):
     assert row.held_out_change == pytest.approx(totals[1] / whole.held_out.n_tokens - 1)
 
 
+@pytest.mark.slow
 def test_baselines_are_those_that_their_own_runs_give(results):
     for (method, inference), result in results.items():
         names = [row.name for row in result.report.rows[1:]]
@@ -214,6 +223,7 @@ def test_a_prior_adds_every_token_to_the_counts(source, corpus):
     assert evidence.pseudo.sum() == pytest.approx(0.1 * evidence.scale * corpus.train.n_occurrences, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_frequency_baseline_keeps_the_most_used(results, source, documents, tiktoken_cl100k):
     train = sides(text for part in documents.values() for text in part)[0]
     ids = np.concatenate([np.array(x) for x in tiktoken_cl100k.encode_ordinary_batch(train)])
@@ -227,6 +237,7 @@ def test_the_frequency_baseline_keeps_the_most_used(results, source, documents, 
     assert row.train.n_tokens == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inference", INFERENCE_METHODS)
 def test_distilling_needs_the_fewest_training_tokens(results, inference):
     rows = {row.name: row.train.n_tokens for row in results["distill", inference].report.rows}
@@ -237,6 +248,7 @@ def test_distilling_needs_the_fewest_training_tokens(results, inference):
         assert rows["distill"] <= results[method, inference].report.result.train.n_tokens
 
 
+@pytest.mark.slow
 def test_least_tokens_needs_no_more_than_merges(results):
     for method in ("rank", "frequency", "leaf"):
         least = results["distill", "least-tokens"].report.rows
@@ -245,12 +257,14 @@ def test_least_tokens_needs_no_more_than_merges(results):
         assert tokens[0] <= tokens[1]
 
 
+@pytest.mark.slow
 def test_unused_tokens_are_counted(result, documents):
     texts = [text for part in documents.values() for text in part]
     ids = np.concatenate([np.array(result.vocabulary.encode(text), dtype=np.int64) for text in texts])
     assert result.report.result.n_unused == result.vocabulary.n_tokens - np.unique(ids).size
 
 
+@pytest.mark.slow
 def test_every_token_can_be_produced(result, documents):
     assert result.report.n_unreachable == 0
     new = result.vocabulary
@@ -262,6 +276,7 @@ def test_every_token_can_be_produced(result, documents):
     assert stuck == []
 
 
+@pytest.mark.slow
 def test_report_says_what_was_done(results, places):
     report = results["distill", "merges"].report.as_json()
     assert report["source"]["name"] == "cl100k_base"
@@ -282,6 +297,7 @@ def test_padding_is_reported_and_invents_no_ids(source, corpus):
     assert result.report.as_json()["size"]["padded_rows"] == 3072
 
 
+@pytest.mark.slow
 def test_progress_is_heard(source, corpus):
     heard = []
     prune(source, TARGET, corpus=corpus, inference="least-tokens", on_progress=lambda *x: heard.append(x))
@@ -293,6 +309,7 @@ def test_progress_is_heard(source, corpus):
 # Ids
 
 
+@pytest.mark.slow
 def test_old_ids_lead_to_new_ones(result, source):
     new = result.vocabulary
     stored = result.id_map_json()
@@ -312,6 +329,7 @@ def test_old_ids_lead_to_new_ones(result, source):
 # Files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inference", INFERENCE_METHODS)
 def test_saved_files_give_the_vocabulary_back(results, inference, tmp_path):
     result = results["distill", inference]
@@ -327,6 +345,7 @@ def test_saved_files_give_the_vocabulary_back(results, inference, tmp_path):
     assert f"{result.report.result.held_out.bytes_per_token:.3f}" in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inference", INFERENCE_METHODS)
 def test_results_do_not_depend_on_threads(results, source, places, inference, tmp_path):
     for n_threads in (1, 3):
@@ -362,6 +381,7 @@ def document(held_out: bool) -> str:
     return next(t for k in itertools.count() if is_held_out(t := f"Document {k} is short.\n") == held_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("inference", "target"), [("merges", 32_000), ("least-tokens", 8_000)])
 def test_one_short_document_still_gives_a_whole_vocabulary(source, tmp_path, inference, target):
     (tmp_path / "one.txt").write_text(document(held_out=False))
@@ -387,6 +407,7 @@ def is_text(token: bytes) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_corpus_that_is_held_out_whole(source, tmp_path, method):
     (tmp_path / "one.txt").write_text(document(held_out=True))
@@ -398,6 +419,7 @@ def test_a_corpus_that_is_held_out_whole(source, tmp_path, method):
     result.save(tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inference", INFERENCE_METHODS)
 def test_the_least_target_leaves_single_bytes(source, corpus, inference):
     result = prune(source, 256 + N_SPECIAL, corpus=corpus, inference=inference)
@@ -446,6 +468,7 @@ def test_the_builtin_profile_has_parts_weights_and_held_out_text(source):
     assert builtin_profile(source.pattern) is profile
 
 
+@pytest.mark.slow
 def test_the_builtin_profile_is_split_again_for_another_pattern(source, monkeypatch):
     whole = builtin_profile(source.pattern)
     profile = dataclasses.replace(whole, parts=whole.parts[:2])  # all parts take long
@@ -475,6 +498,7 @@ def test_the_manifest_names_every_part_of_the_profile(source):
             assert not any(word in entry["licence"].upper() for word in ("GPL", "GFDL", "CC-BY-SA"))
 
 
+@pytest.mark.slow
 def test_the_builtin_profile_is_used_without_a_corpus(source):
     result = prune("cl100k_base", 8000, inference="least-tokens")
     report = result.report
@@ -491,6 +515,7 @@ def test_the_builtin_profile_is_used_without_a_corpus(source):
 # Several tokenizers
 
 
+@pytest.mark.slow
 def test_comparing_gives_the_figures_of_the_report(results, source, places):
     result = results["distill", "merges"]
     calls = []
@@ -553,6 +578,7 @@ def test_options_that_cannot_be_met(source, corpus, settings, error, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_kept_and_special_tokens_count_towards_the_target(source, corpus):
     keep = list(source.tokens())[300:310]
     with pytest.raises(TargetError, match=r"266 single bytes and tokens to keep and 7 special.*the least is 273"):

@@ -39,6 +39,7 @@ def test_prices_and_gains_are_exact(vocabulary, counts):
 # Scores by expectation-maximization
 
 
+@pytest.mark.slow
 @given(
     vocabulary=models(),
     counts=st.dictionaries(st.text("ab é語x", min_size=1, max_size=8), st.integers(1, 9), min_size=1),
@@ -81,6 +82,7 @@ def test_rounded_scores_are_near():
     assert np.array_equal(rounded(scores) * 128, np.rint(rounded(scores) * 128))
 
 
+@pytest.mark.slow
 def test_a_pruned_tokenizer_json_is_what_is_written(source, corpus, tmp_path):
     """Texts that spell a byte piece are that byte in the source and spelt by pieces in the result."""
     source.save(tmp_path / "whole")
@@ -130,6 +132,7 @@ def pruned(request, source, corpus, tmp_path_factory):
     return result, folder
 
 
+@pytest.mark.slow
 def test_pruned_models_have_the_same_ids_everywhere(pruned, real_text, nasty, monkeypatch):
     """Their scores leave nothing to rounding, not even in the longest text."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -212,6 +215,7 @@ def test_only_unigram_can_be_refitted(cl100k):
         prune(cl100k, 1000, refit=True)
 
 
+@pytest.mark.slow
 def test_the_command_prunes_and_says_whose_scores(source, tmp_path):
     source.save(tmp_path / "code")
     (tmp_path / "text.txt").write_text("def f(x):\n    return x + 1\n" * 3000)

@@ -32,6 +32,7 @@ def singles(tokens: list[bytes]) -> np.ndarray:
     return np.array([len(token) == 1 for token in tokens])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @given(tokens=vocabularies(), counts=corpora(), data=st.data())
 def test_scores_are_the_bytes_that_tokens_cover(method, tokens, counts, data):
@@ -46,6 +47,7 @@ def test_scores_are_the_bytes_that_tokens_cover(method, tokens, counts, data):
     assert scores.tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 @given(tokens=vocabularies(), counts=corpora(), data=st.data())
 def test_any_size_of_any_pool(tokens, counts, data):
     """Corpora so small that most tokens are never used, where pools could vanish in one round."""

@@ -125,10 +125,12 @@ def test_patterns_are_those_of_the_installed_tiktoken(monkeypatch):
     assert openai_public.r50k_base()["pat_str"] == patterns.GPT2_REGEX
 
 
+@pytest.mark.slow
 def test_every_code_point_beside_the_next(pattern):
     check(pattern, "".join(CODE_POINTS))
 
 
+@pytest.mark.slow
 def test_every_code_point_alone_between_digits(pattern):
     """Without ideographs, Hangul and the unassigned, unless more characters are asked for than by default."""
     points = CODE_POINTS
@@ -139,12 +141,14 @@ def test_every_code_point_alone_between_digits(pattern):
         check(pattern, "".join(f"{c}0" for c in points[at : at + 100_000]))
 
 
+@pytest.mark.slow
 def test_every_kind_of_code_point_in_every_context(pattern):
     contexts = "a{0} {0}a {0}B A{0}b {0}1 1{0} {0}\n{0} \n {0} {0}'{0} '{0}s's{0} !{0} {0}!"
     contexts += "/{0}/  {0}{0}{0}\r\n {0}  "
     check(pattern, "".join(contexts.format(c) for c in edges_of_classes()))
 
 
+@pytest.mark.slow
 def test_random_mixtures(pattern):
     rng = random.Random(11)
     for _ in range(max(1, N_CHARACTERS // 100_000)):
@@ -171,6 +175,7 @@ def test_any_text(text, index):
     check(SplitPattern(list(SPLITS.values())[index]), text)
 
 
+@pytest.mark.slow
 def test_runs_of_letters_and_spaces_of_every_length(pattern):
     """Kernels measure such runs eight bytes at a time; any other byte may end one, at any place of the eight."""
     ends = [chr(c) for c in range(128)] + ["é", "É", "\xa0", "\u0301", "漢", "𐐀"]
@@ -180,6 +185,7 @@ def test_runs_of_letters_and_spaces_of_every_length(pattern):
         check(pattern, f"0{run}")
 
 
+@pytest.mark.slow
 def test_real_text(pattern, real_text):
     check(pattern, real_text[-500_000:])
 
