@@ -819,7 +819,7 @@ def test_force_replaces_the_whole_folder(earlier):
 
 
 def test_an_earlier_result_is_not_replaced_without_force(earlier):
-    with pytest.raises(OutputError, match=r"holds an earlier result.*--force"):
+    with pytest.raises(OutputError, match=r"holds an earlier result.*`force`"):
         TINY.save(earlier)
     assert content(earlier) == {"report.json": b"{}"}
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, processors
 
+import vocab.writing
 from vocab.errors import OutputError, SourceError
 from vocab.formats.id_map import IdMap
-from vocab.interop.transplants import model_staging
 from vocab.interop.transplants import tensor_rows as rows
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
@@ -399,21 +399,21 @@ def test_out_may_not_lie_in_an_input(out, work, tmp_path):
 @pytest.mark.parametrize("broken", ["room", "write"])
 def test_a_full_disk_leaves_nothing(broken, work, tmp_path, monkeypatch):
     if broken == "room":
-        monkeypatch.setattr(model_staging.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+        monkeypatch.setattr(vocab.writing.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     else:
 
         def full(*_):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(rows.os, "write", full)
-    with pytest.raises(OutputError, match=r"GB free, and the model takes|No space left on device"):
+    with pytest.raises(OutputError, match=r"GB free, and the result takes|No space left on device"):
         transplant(work / "model", work / "small", tmp_path / "a/out")
     assert entries(tmp_path) == {}
 
 
 def test_a_file_is_no_target(work, tmp_path):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match="is not a folder"):
+    with pytest.raises(OutputError, match="is a file"):
         transplant(work / "model", work / "small", tmp_path / "out", force=True)
     with pytest.raises(OutputError, match="cannot be written"):
         transplant(work / "model", work / "small", tmp_path / "out/b")
@@ -443,7 +443,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(work, tmp_path):
     arguments = [str(work / "model"), str(work / "small"), str(tmp_path / "out")]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in tmp_path.iterdir()] == [".out.transplant-unfinished"]
+    assert [path.name for path in tmp_path.iterdir()] == [".out-unfinished"]
     transplant(*arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert not any(path.name.startswith(".") for path in (tmp_path / "out").iterdir())

@@ -65,7 +65,10 @@ def bound(
     from vocab.formats import load_lossless
     from vocab.prune import Limits, best_possible, check_request
     from vocab.threads import n_cores
+    from vocab.writing import check_file, write_bytes
 
+    if certificate:
+        check_file(certificate)
     whole = load_lossless(source)
     tokens = tokens_to_keep(keep) if keep else []
     chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
@@ -87,16 +90,5 @@ def bound(
         )
     show_certificate(proof.facts)
     if certificate:
-        _write(certificate, proof.as_zip())
-
-
-def _write(path: Path, content: bytes) -> None:
-    from vocab.errors import OutputError
-
-    hidden = path.with_name(f".{path.name}.part")
-    try:
-        hidden.write_bytes(content)
-        hidden.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
-    typer.echo(f"Wrote {path}")
+        write_bytes(certificate, proof.as_zip())
+        typer.echo(f"Wrote {certificate}")

@@ -146,12 +146,9 @@ def merge(
     """Add up count tables, such as those of several machines; in whatever order, the same file."""
     from vocab.corpus.count_table import CountTable
     from vocab.corpus.merging import merge_count_tables
-    from vocab.errors import OutputError
+    from vocab.writing import check_file
 
-    if out.is_dir():
-        raise OutputError(f"{out} is a folder: name a file with --out")
-    if out.exists() and not force:
-        raise OutputError(f"{out} is there already: name another file with --out, or pass --force")
+    check_file(out, force=force, make_folders=True)
     paths = [table_path(path) for path in tables]
     total = sum(CountTable(path).n_rows for path in paths)
     with progress() as bar:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -135,31 +133,27 @@ def frontier(
 def _check_files(paths: list[Path]) -> None:
     """Raise OutputError now for a file that could not be written after minutes of work."""
     from vocab.errors import OutputError
+    from vocab.writing import check_file
 
     for path in paths:
-        if path.is_dir():
-            raise OutputError(f"{path} cannot be written: it is a folder")
-        if not path.absolute().parent.is_dir():
-            raise OutputError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
-        if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-            raise OutputError(f"{path} cannot be written: no permission to write in {path.absolute().parent}")
+        check_file(path)
     if len({path.absolute() for path in paths}) < len(paths):
         raise OutputError("two results cannot be written to the same file: name another")
 
 
 def _json(found: Frontier) -> bytes:
-    return json.dumps(found.as_json(), indent=2, ensure_ascii=False).encode() + b"\n"
+    from vocab.writing import json_text
+
+    return json_text(found.as_json()).encode()
 
 
 def _write(contents: dict[Path, bytes]) -> None:
     """Write all files beside their names before any takes its name."""
-    from vocab.writing import staged_file, writing
+    from vocab.writing import staged_file
 
     with ExitStack() as names:
         for path, content in contents.items():
-            staged = names.enter_context(staged_file(path))
-            with writing(path):
-                staged.write_bytes(content)
+            names.enter_context(staged_file(path)).write_bytes(content)
 
 
 def _show(found: Frontier) -> None:

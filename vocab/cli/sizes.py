@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +69,10 @@ def sizes(
     from vocab.prune.frontier.neighbours import along_sizes
     from vocab.sizes import sizes_near
     from vocab.threads import n_cores
+    from vocab.writing import check_file, write_json
 
+    if json_file:
+        check_file(json_file)
     listed = sizes_near(near, max(_LEAST_WITHIN, near // 32) if within is None else within)
     measured: dict[int, SizeOnCorpus] = {}
     vocabulary: Vocabulary | None = None
@@ -96,8 +98,9 @@ def sizes(
             f"change against {near:,} ids."
         )
     if json_file:
-        content = {"near": near, "width": width, "dtype_bytes": dtype_bytes, "inference": inference.value}
-        _write(json_file, {**content, "source": vocabulary.name if vocabulary else None, "sizes": rows})
+        content: dict[str, Any] = {"near": near, "width": width, "dtype_bytes": dtype_bytes}
+        content |= {"inference": inference.value, "source": vocabulary.name if vocabulary else None, "sizes": rows}
+        write_json(json_file, content, ensure_ascii=True)
 
 
 def _check_sizes(vocabulary: Vocabulary, near: int) -> None:
@@ -139,12 +142,3 @@ def _show(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -
             cells += [f"{row[key]:+.3%}" if key in row else "–" for key in ("train_change", "held_out_change")]
         shown.add_row(*cells, style="bold" if size == near else None)
     console().print(shown)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    from vocab.errors import OutputError
-
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None

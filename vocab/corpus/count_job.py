@@ -38,7 +38,7 @@ from vocab.environment import processor, versions
 from vocab.errors import CorpusError, OutputError, TargetError
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.writing import staged_file, write_text, writing
+from vocab.writing import our_names, staged_file, write_errors_named, write_json
 
 T = TypeVar("T")
 
@@ -164,9 +164,10 @@ class _Run:
                 return state
         elif self.table.exists():
             raise OutputError(
-                f"{self.directory} holds a finished count already: name another folder with --out, or pass --force"
+                f"{self.directory} holds a finished count already: name another folder with `directory`, "
+                "or pass `force`"
             )
-        with writing(self.scratch):
+        with write_errors_named(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
         state = JobState(identity)
         state.save(path)
@@ -192,15 +193,8 @@ class _Run:
             (self.directory / name).unlink(missing_ok=True)
 
     def _check_foreign(self) -> None:
-        if self.directory.exists() and not self.directory.is_dir():
-            raise OutputError(f"{self.directory} is a file: name a folder with --out")
         ours = {_UNFINISHED, TABLE_NAME, REPORT_NAME}
-        names = [p.name for p in self.directory.iterdir()] if self.directory.is_dir() else []
-        foreign = [name for name in names if name not in ours and not name.startswith(f".{TABLE_NAME}")]
-        if foreign:
-            raise OutputError(
-                f"{self.directory} holds other files ({', '.join(sorted(foreign)[:3])}): name another folder with --out"
-            )
+        our_names(self.directory, lambda names: [name for name in names if name not in ours])
 
     def finish(self) -> Counted:
         """Count what is left, add up, report; what an interrupted count needs goes last."""
@@ -225,9 +219,7 @@ class _Run:
             peak_resident_bytes=peak_resident_bytes(),
             was_resumed=was_resumed,
         )
-        write_text(
-            self.directory / REPORT_NAME, json.dumps(_report(self.job, done), indent=2, ensure_ascii=False) + "\n"
-        )
+        write_json(self.directory / REPORT_NAME, _report(self.job, done))
         self._remove_scratch()
         return done
 

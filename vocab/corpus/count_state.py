@@ -10,7 +10,7 @@ from typing import Any
 from vocab.corpus.blocks import Position
 from vocab.corpus.counting import Tally
 from vocab.errors import CorpusError
-from vocab.writing import write_text
+from vocab.writing import write_json
 
 
 @dataclass
@@ -26,7 +26,7 @@ class JobState:
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
-        write_text(path, json.dumps(asdict(self), indent=1))
+        write_json(path, asdict(self), 1)
 
     @classmethod
     def load(cls, path: Path) -> JobState:

@@ -31,7 +31,7 @@ from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.sorted_rows import Rows, end_to_end
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.writing import writing
+from vocab.writing import write_errors_named
 
 VALUE_COLUMNS = ("count", "documents", "held_out_count", "held_out_documents")
 _SCHEMA = pa.schema([("pretoken", pa.binary()), *((name, pa.uint64()) for name in VALUE_COLUMNS)])
@@ -60,7 +60,7 @@ class CountTableWriter:
         self._path = path
         self._pending: list[pa.Table] = []
         self._n_pending = 0
-        with writing(path):
+        with write_errors_named(path):
             self._writer = pq.ParquetWriter(
                 path,
                 _SCHEMA,
@@ -83,7 +83,7 @@ class CountTableWriter:
     def _flush(self, n_rows: int) -> None:
         while self._n_pending >= max(1, n_rows):
             table = pa.concat_tables(self._pending)
-            with writing(self._path):
+            with write_errors_named(self._path):
                 self._writer.write_table(table.slice(0, _ROW_GROUP_ROWS))
             rest = table.slice(_ROW_GROUP_ROWS)
             self._pending, self._n_pending = ([rest], len(rest)) if len(rest) else ([], 0)
@@ -91,7 +91,7 @@ class CountTableWriter:
     def close(self, facts: CountFacts | None = None) -> None:
         """Write what is left and the metadata."""
         self._flush(1)
-        with writing(self._path):
+        with write_errors_named(self._path):
             if facts:
                 self._writer.add_key_value_metadata({_METADATA.decode(): facts.to_json()})
             self._writer.close()

@@ -29,7 +29,7 @@ from vocab.corpus.merging import merge_count_tables, write_sum
 from vocab.corpus.readers import BLOCK_BYTES, Reading
 from vocab.errors import CorpusError, MissingExtraError, TargetError
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.writing import staged_file, writing
+from vocab.writing import staged_file, write_errors_named
 
 if TYPE_CHECKING:
 
@@ -286,7 +286,7 @@ def _folder_and_name(place: Folder) -> tuple[Any, str]:
 @contextmanager
 def _scratch_folder(parent: str | Path | None, prefix: str) -> Iterator[Path]:
     """A local folder that is gone afterwards; raises OutputError when there can be none."""
-    with writing(Path(parent or tempfile.gettempdir())):
+    with write_errors_named(Path(parent or tempfile.gettempdir())):
         folder = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
     with folder as name:
         yield Path(name)
@@ -300,5 +300,5 @@ def _publish(table: Path, folder: Any, name: str) -> None:
     if not folder.is_local():
         folder.put_file(str(table), name)
         return
-    with staged_file(Path(folder.resolve_paths(name))) as staged, writing(staged):
+    with staged_file(Path(folder.resolve_paths(name))) as staged:
         shutil.copyfile(table, staged)

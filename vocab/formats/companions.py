@@ -15,6 +15,7 @@ from typing import Any
 from vocab.errors import SourceError
 from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.vocabulary import Vocabulary
+from vocab.writing import write_bytes
 
 KEY = "hugging_face"  # of a source's extras
 CONFIG, SPECIAL, TEMPLATE = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
@@ -77,7 +78,7 @@ def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
     template = chat_template(vocabulary)
     if not (isinstance(template, str) and vocabulary.provenance.extras[KEY]["in_file"]):
         return []
-    (directory / TEMPLATE).write_bytes(template.encode())
+    write_bytes(directory / TEMPLATE, template.encode())
     return [directory / TEMPLATE]
 
 

@@ -5,7 +5,6 @@ No tokenizer.json can hold ungreedy, so for that there is TokenMonster's YAML al
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.vocabulary import Vocabulary
-from vocab.writing import OUR_NAMES, staged_folder
+from vocab.writing import OUR_NAMES, staged_folder, write_json
 
 # Texts that the field uses for the beginning and the end of a document, best known first.
 _BEGIN_OF_TEXT = ("<|begin_of_text|>", "<s>")
@@ -79,7 +78,7 @@ def write_hugging_face(vocabulary: Vocabulary, directory: Path) -> list[Path]:
         (SPECIAL, _special_tokens_map(vocabulary)),
     ):
         paths.append(directory / file_name)
-        paths[-1].write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(paths[-1], content)
     return paths + write_template(vocabulary, directory)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vocab.errors import SourceError
+from vocab.writing import read_json
 
 FILE_NAME = "id_map.json"
 
@@ -74,16 +73,3 @@ def _check(found: IdMap, path: Path) -> None:
         raise SourceError(f"{path} is damaged: it has an id twice")
     if not all(found.added.values()):
         raise SourceError(f"{path} is damaged: a token that the source lacks is spelt with nothing")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises SourceError when it cannot be read or is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise SourceError(f"{path} is not a JSON object")
-    return content

@@ -22,6 +22,7 @@ from vocab.formats.sentencepiece_json import check_characters, pieces_of
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import write_bytes
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -127,7 +128,7 @@ def _token(piece: str, path: Path) -> bytes:
 
 def write_sentencepiece(vocabulary: Vocabulary, path: Path) -> None:
     """Write a `.model`; raises SourceError for a vocabulary that does not come from SentencePiece."""
-    path.write_bytes(to_proto(vocabulary))
+    write_bytes(path, to_proto(vocabulary))
 
 
 def to_proto(vocabulary: Vocabulary) -> bytes:

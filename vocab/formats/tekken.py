@@ -17,6 +17,7 @@ from vocab.errors import SourceError
 from vocab.formats.companions import KEY
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import write_json
 
 FILE_NAME = "tekken.json"
 _OURS = ("vocab", "special_tokens", "config", KEY)  # read by themselves; the other entries are carried
@@ -135,7 +136,7 @@ def write_tekken(vocabulary: Vocabulary, path: Path) -> None:
         ],
         **extras,
     }
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(path, content, 1)
 
 
 def _entry(rank: int, token: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vocab.errors import SourceError
 from vocab.formats.known_ranks import named_by_sha256
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import write_bytes, write_json
 
 ENDING = ".tiktoken"
 
@@ -109,9 +110,8 @@ def write_tiktoken(vocabulary: Vocabulary, directory: Path, name: str) -> list[P
     lines = (
         b"%s %d\n" % (base64.b64encode(token), k) for k, token in enumerate(vocabulary.tokens(), vocabulary.first_id)
     )
-    ranks.write_bytes(b"".join(lines))
-    text = json.dumps(encoding_settings(vocabulary, name), indent=2, ensure_ascii=False)
-    settings.write_text(text + "\n", encoding="utf-8")
+    write_bytes(ranks, b"".join(lines))
+    write_json(settings, encoding_settings(vocabulary, name))
     return [ranks, settings]
 
 

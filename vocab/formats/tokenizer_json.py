@@ -24,6 +24,7 @@ from vocab.formats.byte_alphabet import to_bytes, to_characters
 from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import write_text
 
 _OTHER_KINDS_OF_BPE = ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix", "dropout")
 _SCORE = -1.0  # of every Unigram piece; sums of equal scores are exact, so ties are real ties
@@ -100,7 +101,7 @@ def all_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
 
 def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
     """Write tokenizer.json; raises SourceError as `to_tokenizers` does."""
-    path.write_text(to_tokenizers(vocabulary).to_str(pretty=True) + "\n", encoding="utf-8")
+    write_text(path, to_tokenizers(vocabulary).to_str(pretty=True) + "\n")
 
 
 def read_tokenizer_json(path: Path) -> Vocabulary | WordPieceTokenizer:

@@ -19,6 +19,7 @@ import yaml
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import write_text
 
 ENDING = ".tokenmonster.yaml"
 WHOLE_TEXT_REGEX = r"[\s\S]+"
@@ -57,7 +58,7 @@ def write_tokenmonster_yaml(vocabulary: Vocabulary, path: Path) -> None:
         lines.append("special:\n")
         by_id = sorted(vocabulary.special_tokens.items(), key=lambda item: item[1])
         lines += [_entry(text.encode(), id_) for text, id_ in by_id]
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    write_text(path, "".join(lines))
 
 
 def _entry(token: bytes, token_id: int) -> str:

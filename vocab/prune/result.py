@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from vocab.prune.bound.certificate import FILE_NAME, Certificate
 from vocab.prune.card import model_card
 from vocab.prune.report import Report
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_folder
+from vocab.writing import staged_folder, write_bytes, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -83,18 +82,10 @@ class PruneResult:
         name = safe_name(self.vocabulary.name)
         with staged_folder(directory, force=force) as staging:
             names = [path.name for path in write_files(self.vocabulary, staging, name)]
-            texts = {
-                "id_map.json": _json(self.id_map_json(), None),
-                "report.json": _json(self.report.as_json(), 2),
-                "README.md": model_card(self.report, self.vocabulary, name),
-            }
-            for file_name, text in texts.items():
-                (staging / file_name).write_text(text, encoding="utf-8")
-            names += [FILE_NAME] if self.certificate else []
             if self.certificate:
-                (staging / FILE_NAME).write_bytes(self.certificate.as_zip())
-        return [directory / file_name for file_name in [*names, *texts]]
-
-
-def _json(content: dict[str, Any], indent: int | None) -> str:
-    return json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
+                names.append(FILE_NAME)
+                write_bytes(staging / FILE_NAME, self.certificate.as_zip())
+            write_json(staging / "id_map.json", self.id_map_json(), None)
+            write_json(staging / "report.json", self.report.as_json())
+            write_text(staging / "README.md", model_card(self.report, self.vocabulary, name))
+        return [directory / file_name for file_name in [*names, "id_map.json", "report.json", "README.md"]]

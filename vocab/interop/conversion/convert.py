@@ -6,7 +6,6 @@ and compared in every runtime that is installed, before the folder takes its nam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ from vocab.interop.conversion.reshape import (
 from vocab.interop.conversion.verify import Verification, verify
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_folder
+from vocab.writing import staged_folder, write_json
 
 FORMATS: tuple[VocabularyFormat, ...] = get_args(VocabularyFormat)
 
@@ -148,9 +147,9 @@ def convert(
         ids = id_map(source, read) if reason else {}
         measured = text_differences(source, read, texts) if reason else None
         if reason:
-            _write_json(staging / "id_map.json", ids, None)
+            write_json(staging / "id_map.json", ids, None)
         result = Conversion(source, read, target, reason, measured, found, ids, [])
-        _write_json(staging / "report.json", report_of(result), 2)
+        write_json(staging / "report.json", report_of(result), 2)
         names = sorted(path.name for path in staging.iterdir())
     result.paths.extend(directory / file_name for file_name in names)
     return result
@@ -224,7 +223,3 @@ def report_of(result: Conversion) -> dict[str, Any]:
         {"name": c.runtime, "version": c.version, "n_texts": c.n_texts, "n_bytes": c.n_bytes} for c in checks
     ]
     return facts | {"versions": dict(versions())}
-
-
-def _write_json(path: Path, content: Mapping[str, Any], indent: int | None) -> None:
-    path.write_text(json.dumps(content, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")

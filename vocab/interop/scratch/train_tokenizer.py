@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from vocab.formats.tokenizer_json import is_token_text
 from vocab.interop.scratch import cl100k_style, llama2_style
 from vocab.interop.scratch.training_text import TrainingText
 from vocab.vocabulary import Provenance, Vocabulary
-from vocab.writing import staged_folder
+from vocab.writing import staged_folder, write_json
 
 STYLES: tuple[Style, ...] = get_args(Style)
 
@@ -37,8 +36,7 @@ class TrainedTokenizer:
         directory = Path(directory)
         with staged_folder(directory, force=force) as staging:
             names = [p.name for p in write_files(self.vocabulary, staging, safe_name(self.vocabulary.name))]
-            text = json.dumps(self.report, indent=2, ensure_ascii=False) + "\n"
-            (staging / "report.json").write_text(text, encoding="utf-8")
+            write_json(staging / "report.json", self.report)
         return [directory / name for name in [*names, "report.json"]]
 
 

@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from vocab.errors import SourceError, TargetError
 from vocab.formats import load_lossless
-from vocab.formats.id_map import IdMap, read_id_map, read_json
+from vocab.formats.id_map import IdMap, read_id_map
 from vocab.pretokens.counts import PretokenCounts
 from vocab.vocabulary import Vocabulary
+from vocab.writing import read_json
 
 REPORT = "report.json"
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from vocab.choices import DraftFormat
-from vocab.errors import OutputError, SourceError
+from vocab.errors import SourceError
 from vocab.formats import load_lossless
 from vocab.interop.serving.draft import DraftVocabulary, check_draft
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_file, writing
+from vocab.writing import check_file, write_bytes
 
 _FOLDER = "hot_token_ids"
 _FACTS = "vocab.json"
@@ -42,11 +42,9 @@ def write_draft(
     Raises OutputError when there is a file already and not `force`, or the disk refuses; TargetError for too few rows.
     """
     path = Path(path)
-    if path.is_dir() or (path.exists() and not force):
-        raise OutputError(f"{path} is there already: name another file with --out, or replace it with --force")
+    check_file(path, force=force, make_folders=True)
     raw = _eagle3(draft, n_rows) if file_format == "eagle3" else _sglang(draft)
-    with staged_file(path) as staged, writing(path):
-        staged.write_bytes(raw)
+    write_bytes(path, raw)
 
 
 def load_draft(path: str | Path, source: Vocabulary | str | Path) -> DraftVocabulary:

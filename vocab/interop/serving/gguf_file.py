@@ -13,9 +13,8 @@ from typing import Any
 
 import tokenizers
 
-from vocab.errors import MissingExtraError, OutputError, SourceError
+from vocab.errors import MissingExtraError, SourceError
 from vocab.formats import load_lossless
-from vocab.formats.id_map import read_json
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
 from vocab.interop.serving.llama_cpp import (
@@ -28,7 +27,7 @@ from vocab.interop.serving.llama_cpp import (
 )
 from vocab.interop.transplants.vocabulary_tensors import old_vocab_size
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_file, writing
+from vocab.writing import check_file, read_json, staged_file
 
 ARCHITECTURE = "llama"
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "mask")
@@ -68,10 +67,9 @@ def write_gguf(
         raise SourceError(f"{directory} has no tokenizer.json")
     if vocabulary.inference not in ("merges", "scored-merges"):
         raise SourceError(f"llama.cpp runs merges, and {directory} was made for {vocabulary.inference}")
-    if path.is_dir() or (path.exists() and not force):
-        raise OutputError(f"{path} is there already: name another file with --out, or replace it with --force")
+    check_file(path, force=force, make_folders=True)
     found = _described(vocabulary, directory, pre)
-    with staged_file(path) as staged, writing(path):
+    with staged_file(path) as staged:
         writer = library.GGUFWriter(staged, ARCHITECTURE)
         _add_tokenizer(writer, library, vocabulary, directory, found)
         writer.write_header_to_file()

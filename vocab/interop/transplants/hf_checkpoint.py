@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
-from vocab.formats.id_map import read_json
 from vocab.interop.transplants.safetensors_file import SafetensorsFile, read_header
+from vocab.writing import read_json
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"

@@ -6,7 +6,6 @@ beside it, the tokens put before and after a text, the chat template and the lon
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 from vocab.errors import SourceError
 from vocab.formats.companions import CONFIG, MORE_TEMPLATES, SPECIAL, TEMPLATE, roles_of
 from vocab.formats.id_map import FILE_NAME as ID_MAP
-from vocab.formats.id_map import IdMap, read_json
+from vocab.formats.id_map import IdMap
+from vocab.writing import read_json, write_json
 
 TOKENIZER = "tokenizer.json"
 _COPIED = ("tokenizer.model", "tekken.json", ID_MAP)  # of the new vocabulary, beside those made here
@@ -148,8 +148,3 @@ def _check_loads(path: Path) -> None:
         tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
         raise SourceError(f"the model's {TOKENIZER} cannot follow: {str(error).splitlines()[0]}") from None
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object as transformers does, indented by two."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -15,15 +15,16 @@ from typing import Any
 
 from vocab.environment import versions
 from vocab.errors import SourceError, TargetError
-from vocab.formats.id_map import IdMap, read_id_map, read_json
+from vocab.formats.id_map import IdMap, read_id_map
 from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids, with_vocab_size
-from vocab.interop.transplants.model_staging import RECORD, check_out, staged_model
-from vocab.interop.transplants.model_tokenizer import check_source, write_json, write_tokenizer_files
+from vocab.interop.transplants.model_staging import RECORD, check_apart, foreign_to_model
+from vocab.interop.transplants.model_tokenizer import check_source, write_tokenizer_files
 from vocab.interop.transplants.safetensors_file import BITS, SafetensorsFile, Tensor, header_bytes
 from vocab.interop.transplants.tensor_rows import RowPlan, RowWriter, copy_bytes, write_all
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, old_vocab_size, vocabulary_tensors
 from vocab.sizes import padded
+from vocab.writing import read_json, staged_folder, write_json
 
 GENERATION = "generation_config.json"
 # Files beside the weights that stay true; licences must go with them.
@@ -68,8 +69,9 @@ def transplant(
     if pad_to_multiple_of < 1:
         raise TargetError(f"rows are padded to a multiple of 1 or more, not {pad_to_multiple_of}")
     job = _Job(model, vocabulary_dir, pad_to_multiple_of)
-    check_out(out, [model, vocabulary_dir], force=force)
-    with staged_model(out, job.n_bytes + _SPARE_BYTES) as staging:
+    check_apart(out, [model, vocabulary_dir])
+    foreign, n_bytes = foreign_to_model(out), job.n_bytes + _SPARE_BYTES
+    with staged_folder(out, force=force, foreign=foreign, lock=True, n_bytes=n_bytes) as staging:
         job.write(staging, on_progress or (lambda done, total: None))
         record = job.record() | {"seconds": time.perf_counter() - started, "versions": versions()}
         record["files"] = sorted(p.name for p in staging.iterdir() if not p.name.startswith("."))

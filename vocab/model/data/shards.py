@@ -21,6 +21,7 @@ import numpy.typing as npt
 from vocab.choices import Side
 from vocab.errors import TrainingError
 from vocab.vocabulary import Vocabulary
+from vocab.writing import write_json
 
 FACTS = "shards.json"
 HEADER_INTS = 256
@@ -143,7 +144,7 @@ def documents_path(path: Path) -> Path:
 
 def write_facts(directory: Path, facts: ShardFacts) -> None:
     """Write shards.json."""
-    (directory / FACTS).write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
+    write_json(directory / FACTS, asdict(facts), 1, ensure_ascii=True)
 
 
 def read_facts(directory: Path) -> ShardFacts:

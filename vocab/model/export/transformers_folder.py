@@ -26,6 +26,7 @@ from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
 from vocab.model.training.parallel import whole
 from vocab.vocabulary import Vocabulary
+from vocab.writing import write_json
 
 _WEIGHTS, _CONFIG, _OURS = "model.safetensors", "config.json", "vocab_decoder"
 
@@ -101,7 +102,7 @@ def export(decoder: Decoder, vocabulary: Vocabulary, directory: Path, *, write: 
         tensors |= {part: piece.contiguous().clone() for part, piece in zip(parts, pieces, strict=True)}
     save_file(tensors, directory / _WEIGHTS, metadata={"format": "pt"})
     content = llama_config(decoder.config, end_of_text(vocabulary))
-    (directory / _CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(directory / _CONFIG, content, ensure_ascii=True)
     if decoder.config.position == "alibi":
         shutil.copy(alibi_transformers.__file__, directory)
     _write_tokenizer(vocabulary, directory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import torch
 
-from vocab.errors import OutputError
 from vocab.model.network.config import ModelConfig
 from vocab.model.timing.bench import BenchSettings, Timing
 from vocab.model.timing.machine import hardware, training_versions
 from vocab.model.timing.throughput import MFU_FORMULA, Peak
+from vocab.writing import write_json_lines
 
 
 def json_row(
@@ -47,7 +46,4 @@ def json_row(
 
 def write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     """Write rows as JSON lines; raises OutputError when the file cannot be written."""
-    try:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+    write_json_lines(path, rows)

@@ -24,6 +24,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from vocab.errors import OutputError, TrainingError
 from vocab.model.network.head import LanguageModel
 from vocab.model.training.parallel import Workers
+from vocab.writing import write_json
 
 _WHOLE, _STATE = "whole.json", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -94,9 +95,9 @@ class Checkpoints:
         save(tensors, storage_writer=writer, no_dist=self._workers.group is None)
         self._workers.wait()
         if self._workers.is_first:
-            (part / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+            write_json(part / _STATE, state, 1, ensure_ascii=True)
             digests = {path.name: _sha256(path) for path in sorted(part.iterdir())}
-            (part / _WHOLE).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+            write_json(part / _WHOLE, digests, 1, ensure_ascii=True)
             target = self.directory / f"step-{step:08d}"
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)

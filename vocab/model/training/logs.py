@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocab.writing import write_text
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -20,7 +22,7 @@ class RunLog:
         self.path = directory / LOG
         kept = read_lines(directory)[:n_lines] if n_lines else []
         self.n_lines = len(kept)
-        self.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_text(self.path, "".join(line + "\n" for line in kept))
         self._stream = self.path.open("a", encoding="utf-8")
         self._board = _board(directory / "tensorboard") if board else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -29,7 +28,7 @@ from vocab.model.training.parallel import Workers, join, shard
 from vocab.model.training.settings import TrainSettings
 from vocab.model.training.trainer import Cadence, Data, Distill, OnRecord, Trainer
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_folder, write_text
+from vocab.writing import our_names, staged_folder, write_json
 
 REPORT, MODEL, CURVE = "report.json", "model", "loss.png"
 _OURS = {"checkpoints", "log.jsonl", "tensorboard", "shards", MODEL, REPORT, CURVE}
@@ -48,16 +47,10 @@ class RunResult:
 
 def check_run_folder(out: Path, *, force: bool) -> None:
     """Raise OutputError when a folder holds a finished run or what is not ours; with `force`, empty it of a run."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out} is a file: name another folder with --out")
-    names = {path.name for path in out.iterdir()}
-    if foreign := sorted(names - _OURS):
-        raise OutputError(f"{out} holds other files ({', '.join(foreign[:3])}): name another folder with --out")
+    names = our_names(out, lambda names: [name for name in names if name not in _OURS])
     if not force:
         if REPORT in names:
-            raise OutputError(f"{out} holds a finished run: name another folder with --out, or pass --force")
+            raise OutputError(f"{out} holds a finished run: name another folder with `out`, or pass `force`")
         return
     for name in names:
         path = out / name
@@ -148,7 +141,7 @@ def _write(trainer: Trainer, vocabulary: Vocabulary, out: Path, report: dict[str
         draw_curve(read_log(out), out / CURVE)
     except MissingExtraError as error:
         report["notes"].append(str(error))
-    write_text(out / REPORT, json.dumps(report, indent=1) + "\n")
+    write_json(out / REPORT, report, 1, ensure_ascii=True)
 
 
 def throughput_of(rows: list[dict[str, Any]], trainer: Trainer, peak_flops: float) -> Throughput | None:
