@@ -1,7 +1,7 @@
 """Fixtures for all tests.
 
 VOCAB_HYPOTHESIS_EXAMPLES   examples that each property is tried on (default 50; 15 with -m "not slow")
-VOCAB_TEST_CHARACTERS       characters of random text that each split pattern is tried on (default 1,000,000)
+VOCAB_TEST_CHARACTERS       characters of random text that each split pattern is tried on (default 300,000)
 NUMBA_BOUNDSCHECK=1         kernels raise IndexError when they leave an array; they are compiled into a folder
                             of their own, because Numba's cache does not tell the two kinds apart
 """

@@ -32,7 +32,7 @@ from vocab.writing import staged_folder
 METHODS = [method for method in ALL_METHODS if method != "ungreedy"]  # no tokenizer.json: test_ungreedy.py
 N_TOKENS = 31_995
 SPECIAL = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|endofprompt|>"]
-N_BYTES = 10_000_000
+N_BYTES = 4_000_000
 
 
 @dataclass
@@ -111,7 +111,7 @@ def run_documented_line(folder: Path, name: str) -> tiktoken.Encoding:
 
 @pytest.fixture(scope="module")
 def documents(real_text) -> list[str]:
-    """10 MB: 3 MB of conftest's text and the sources of the standard library's packages, a document a file."""
+    """4 MB: 3 MB of conftest's text and the sources of the standard library's packages, a document a file."""
     found, n_bytes = [real_text], len(real_text.encode())
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*/**/*.py")):
         if n_bytes > N_BYTES:

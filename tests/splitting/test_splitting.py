@@ -18,7 +18,7 @@ from vocab.splitting import SplitPattern, patterns
 from vocab.splitting.classes import CASELESS, DIGIT, LETTER, LOWER, NEWLINE, SPACE, UPPER, class_table
 
 ROOT = Path(__file__).parents[2]
-N_CHARACTERS = int(os.environ.get("VOCAB_TEST_CHARACTERS", "1000000"))
+N_CHARACTERS = int(os.environ.get("VOCAB_TEST_CHARACTERS", "300000"))
 SPLITS = {
     "cl100k": patterns.CL100K_REGEX,
     "gpt2": patterns.GPT2_REGEX,
