@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from vocab.corpus.counting import CorpusCounts, count
+    from vocab.corpus.counting import CorpusCounts, CountProgress, count
+    from vocab.corpus.readers import ReadOptions
     from vocab.errors import (
         CertificateError,
         CorpusError,
@@ -38,9 +39,11 @@ __all__ = [
     "CertificateError",
     "CorpusCounts",
     "CorpusError",
+    "CountProgress",
     "MissingExtraError",
     "OutputError",
     "PretokenCounts",
+    "ReadOptions",
     "SourceError",
     "SplitPattern",
     "StudyError",
@@ -54,6 +57,8 @@ __all__ = [
 
 _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error")), "vocab.errors") | {
     "CorpusCounts": "vocab.corpus.counting",
+    "CountProgress": "vocab.corpus.counting",
+    "ReadOptions": "vocab.corpus.readers",
     "count": "vocab.corpus.counting",
     "PretokenCounts": "vocab.pretokens.counts",
     "load": "vocab.formats.loading",

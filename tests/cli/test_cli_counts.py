@@ -124,7 +124,7 @@ def test_merge_and_info(vocab, counted):
         (("prune", "--source", "small", "--target", "900", "--counts", "code", "--min-count", "99999999"), "is empty"),
         (("counts", "info", "code.jsonl"), "code.jsonl cannot be read"),
         (("counts", "merge", "code", "none", "--out", "y.parquet"), "none cannot be read"),
-        (("counts", "merge", "code", "--out", "other"), "other is a folder"),
+        (("counts", "merge", "code", "--out", "other"), "other cannot be written: it is a folder"),
     ],
 )
 def test_what_is_refused(vocab, counted, arguments, sentence):

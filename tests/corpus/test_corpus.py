@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocab.corpus import counting, readers
-from vocab.corpus.counting import Progress, count, count_documents, is_held_out
+from vocab.corpus.counting import CountProgress, count, count_documents, is_held_out
 from vocab.corpus.documents import read_documents
-from vocab.corpus.readers import MAX_DOCUMENT_BYTES, TEXT_BLOCK_BYTES, Reading
+from vocab.corpus.readers import MAX_DOCUMENT_BYTES, TEXT_BLOCK_BYTES, ReadOptions
 from vocab.errors import CorpusError, MissingExtraError
 from vocab.pretokens.counts import PretokenCounts, merge
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
@@ -40,7 +40,7 @@ TEXTS = [
 
 
 def read(place: object, column: str = "text") -> list[str]:
-    return list(read_documents(str(place), Reading(column=column)))
+    return list(read_documents(str(place), ReadOptions(column=column)))
 
 
 def as_counter(counts: PretokenCounts) -> Counter[bytes]:
@@ -63,7 +63,7 @@ def write_parquet(path: Path, texts: list, column: str = "text") -> Path:
 def refusal(place: object, **how: str) -> str:
     """The sentence with which a corpus is refused."""
     with pytest.raises(CorpusError) as caught:
-        count(str(place), PATTERN, how=Reading(**how))
+        count(str(place), PATTERN, options=ReadOptions(**how))
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
@@ -119,9 +119,9 @@ def test_folder_is_read_in_sorted_order_without_hidden_and_binary_files(tmp_path
     (tmp_path / ".git" / "config").write_text("no")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\0\0")
     write_parquet(tmp_path / "d.parquet", ["four"])
-    how = Reading()
-    assert list(read_documents(str(tmp_path), how)) == ["one", "two", "three", "four"]
-    assert how.skipped == [tmp_path / "picture.png"]
+    options = ReadOptions()
+    assert list(read_documents(str(tmp_path), options)) == ["one", "two", "three", "four"]
+    assert options.skipped == [tmp_path / "picture.png"]
     assert count(tmp_path, PATTERN).parts[0].n_files_skipped == 1
 
 
@@ -180,7 +180,7 @@ def test_hugging_face_dataset_is_streamed(dataset):
 
 def test_hugging_face_dataset_without_the_column(dataset):
     dataset([{"text": "fine"}, {"body": "x", "id": 3}])
-    sentence = "hf://org/name row 1 has no text in column 'text' (it has: body, id); name one with --column"
+    sentence = "hf://org/name row 1 has no text in column 'text' (it has: body, id); name one with `column`"
     assert refusal("hf://org/name") == sentence
 
 
@@ -224,14 +224,14 @@ def test_line_without_end_is_cut_between_characters(tmp_path, monkeypatch):
 def test_a_text_file_as_one_document(tmp_path):
     (tmp_path / "a.txt").write_text("line\n" * 50_000)
     (tmp_path / "b.txt").write_text("second\n\nstill second\n")
-    found = list(read_documents(str(tmp_path), Reading(documents="file")))
+    found = list(read_documents(str(tmp_path), ReadOptions(documents="file")))
     assert found == ["line\n" * 50_000, "second\n\nstill second\n"]
 
 
 def test_blank_lines_between_documents(tmp_path):
     text = "\none\nstill one\n\n \t\ntwo\r\n\r\n\n" + "three is long\n" * 20_000 + "\n\n\nfour\n\n"
     (tmp_path / "c.txt").write_bytes(text.encode())
-    found = list(read_documents(str(tmp_path), Reading(documents="blank-line")))
+    found = list(read_documents(str(tmp_path), ReadOptions(documents="blank-line")))
     assert "".join(found) == text
     assert [part[:4] for part in found] == ["\none", "two\r", "thre", "four"]
     assert all(re.search(r"\n[ \t\r]*\n$", part) for part in found)
@@ -240,7 +240,7 @@ def test_blank_lines_between_documents(tmp_path):
 def test_a_file_too_large_for_one_document(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "MAX_DOCUMENT_BYTES", 100_000)
     (tmp_path / "c.txt").write_text("x\n" * 60_000)
-    assert refusal(tmp_path / "c.txt", documents="file").endswith("leave --documents at block")
+    assert refusal(tmp_path / "c.txt", documents="file").endswith("leave `documents` at block")
     assert "a document of" in refusal(tmp_path / "c.txt", documents="blank-line")
     (tmp_path / "c.jsonl").write_text(json.dumps({"text": "x" * 9_000_000}))
     assert refusal(tmp_path / "c.jsonl").startswith(f"a line of {tmp_path / 'c.jsonl'} has more than 100,000 bytes")
@@ -250,7 +250,7 @@ def test_a_file_too_large_for_one_document(tmp_path, monkeypatch):
 def test_small_files_share_a_block(tmp_path):
     for k in range(30):
         (tmp_path / f"{k:02}.txt").write_text(f"file {k}\n" * 500)
-    blocks = list(readers.read_blocks(readers.list_sources(str(tmp_path)), Reading()))
+    blocks = list(readers.read_blocks(readers.list_sources(str(tmp_path)), ReadOptions()))
     assert len(blocks) == 1
     assert blocks[0].batch("refuse").n_documents == 30
     assert blocks[0].n_stored_bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
@@ -272,14 +272,14 @@ def test_invalid_utf8_is_repaired_left_out_or_refused(tmp_path, name):
     assert (part.tally.n_documents_repaired, part.tally.n_documents_skipped, part.tally.n_documents) == (1, 0, 2)
     repaired = as_counter(part.train) + as_counter(part.held_out)
     assert any("\ufffd".encode() in piece for piece in repaired)
-    part = count(tmp_path, PATTERN, how=Reading(encoding_errors="skip")).parts[0]
+    part = count(tmp_path, PATTERN, options=ReadOptions(encoding_errors="skip")).parts[0]
     assert (part.tally.n_documents_repaired, part.tally.n_documents_skipped, part.tally.n_documents) == (0, 1, 1)
     kept = as_counter(part.train) + as_counter(part.held_out)
     assert kept == oracles.count(PATTERN, ["fine\n" if name == "c.txt" else "fine"])
     sentence = refusal(tmp_path, encoding_errors="refuse")
     assert sentence.startswith(f"{tmp_path / name} ")
     assert "is not UTF-8 at its byte" in sentence
-    assert sentence.endswith("--encoding-errors replace or skip")
+    assert sentence.endswith("set `encoding_errors` to replace or skip")
 
 
 def test_surrogate_pairs_of_json_are_characters(tmp_path):
@@ -301,16 +301,16 @@ def test_a_file_that_is_written_while_it_is_read(tmp_path):
     (source,) = readers.list_sources(str(path))
     path.write_bytes(json_lines(["one", "two"]))
     with pytest.raises(CorpusError, match="changed while it was read"):
-        list(readers.read_blocks([source], Reading()))
+        list(readers.read_blocks([source], ReadOptions()))
     (source,) = readers.list_sources(str(path))
-    blocks = readers.read_blocks([source], Reading())
+    blocks = readers.read_blocks([source], ReadOptions())
     next(blocks)
     path.write_bytes(b"")
     with pytest.raises(CorpusError, match="changed while it was read"):
         next(blocks)
     path.unlink()
     with pytest.raises(CorpusError, match="cannot be read: No such file"):
-        list(readers.read_blocks([source], Reading()))
+        list(readers.read_blocks([source], ReadOptions()))
 
 
 # Counting
@@ -365,7 +365,7 @@ def test_counts_do_not_depend_on_threads(real_text, monkeypatch, n_threads):
 def test_progress_hears_every_byte(real_text, monkeypatch):
     monkeypatch.setattr(counting, "BLOCK_BYTES", 5000)
     items = corpus_texts(real_text)
-    heard: list[Progress] = []
+    heard: list[CountProgress] = []
     part = count_documents(items, "c", PATTERN, 2, heard.append)
     assert heard[-1].n_bytes_read == heard[-1].n_stored_bytes == part.tally.n_bytes_read
     assert heard[-1].n_pretokens >= part.train.n_pretokens
@@ -526,7 +526,7 @@ def test_parquet_damaged_within(tmp_path):
 
 def test_parquet_without_the_column(tmp_path):
     path = write_parquet(tmp_path / "c.parquet", TEXTS, "body")
-    assert refusal(path) == f"{path} has no column 'text' (it has: id, body); name one with --column"
+    assert refusal(path) == f"{path} has no column 'text' (it has: id, body); name one with `column`"
 
 
 @pytest.mark.parametrize("values", [["fine", None], [1, 2]], ids=["null", "numbers"])
@@ -554,7 +554,7 @@ def test_json_nested_too_deep(tmp_path):
 def test_json_line_without_text_in_the_column(tmp_path, row, held):
     path = tmp_path / "c.jsonl"
     path.write_bytes(json_lines(["one"]) + json.dumps(row).encode())
-    expected = f"{path} line 2 has no text in column 'text' (it has: {held}); name one with --column"
+    expected = f"{path} line 2 has no text in column 'text' (it has: {held}); name one with `column`"
     assert refusal(path) == expected
 
 

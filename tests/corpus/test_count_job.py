@@ -16,7 +16,7 @@ from vocab.corpus import readers
 from vocab.corpus.count_job import CountJob, Shard, count_to
 from vocab.corpus.count_table import CountTable, CountTableWriter
 from vocab.corpus.merging import merge_count_tables
-from vocab.corpus.readers import Reading
+from vocab.corpus.readers import ReadOptions
 from vocab.errors import CorpusError, OutputError, TargetError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 
@@ -147,7 +147,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["_add_up", "_remove_scratch", "write_text"])
+@pytest.mark.parametrize("place", ["_add_up", "_remove_scratch", "write_json"])
 def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkeypatch, place):
     job = CountJob([str(corpus)], PATTERN)
 
@@ -155,7 +155,7 @@ def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkey
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr(jobs if place == "write_text" else jobs._Run, place, die)
+        broken.setattr(jobs if place == "write_json" else jobs._Run, place, die)
         with pytest.raises(Killed):
             count_to(tmp_path / "c", job)
     done = count_to(tmp_path / "c", job)
@@ -207,13 +207,13 @@ def test_another_job_does_not_go_on_with_it(corpus, many_runs, tmp_path, monkeyp
             count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
     for job, what in [
         (CountJob([str(corpus)], SplitPattern(GPT2_REGEX)), "split pattern"),
-        (CountJob([str(corpus)], PATTERN, Reading(encoding_errors="skip")), "encoding errors"),
+        (CountJob([str(corpus)], PATTERN, ReadOptions(encoding_errors="skip")), "encoding errors"),
         (CountJob([str(corpus)], PATTERN, shard=Shard(1, 2)), "files, shard"),
         (CountJob([str(corpus / "0.jsonl")], PATTERN), "corpus, files"),
     ]:
         assert f"with other {what}" in refusal(CorpusError, tmp_path / "c", job)
     (tmp_path / "c" / "unfinished" / "progress.json").write_text("{")
-    assert "start over with --force" in refusal(CorpusError, tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    assert "start over with `force`" in refusal(CorpusError, tmp_path / "c", CountJob([str(corpus)], PATTERN))
 
 
 # Disks and memory
@@ -264,7 +264,7 @@ def test_a_full_disk_while_runs_are_written(corpus, undisturbed, many_runs, tmp_
 
 def test_too_little_memory(corpus, tmp_path):
     said = refusal(TargetError, tmp_path / "c", CountJob([str(corpus)], PATTERN), memory_bytes=10**8)
-    assert re.search(r"^100 MB are too few: give --memory at least \d+MB$", said)
+    assert re.search(r"^100 MB are too few: give `memory_bytes` at least \d+MB$", said)
 
 
 def test_folders_with_other_things(corpus, tmp_path):
@@ -294,4 +294,4 @@ def test_standard_input_cannot_go_on(many_runs, tmp_path, monkeypatch):
     (tmp_path / "c" / "unfinished").mkdir(parents=True)
     monkeypatch.setattr(jobs.JobState, "check_same", lambda *_: None)
     state.save(tmp_path / "c" / "unfinished" / "progress.json")
-    assert "start over with --force" in refusal(CorpusError, tmp_path / "c", CountJob(["-"], PATTERN))
+    assert "start over with `force`" in refusal(CorpusError, tmp_path / "c", CountJob(["-"], PATTERN))

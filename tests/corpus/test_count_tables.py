@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocab.corpus import merging
-from vocab.corpus.count_facts import CountFacts
 from vocab.corpus.count_job import CountJob, count_to
+from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_table import CountTable, CountTableWriter, read_part
 from vocab.corpus.counting import CorpusPart, Tally, count
 from vocab.corpus.merging import merge_count_tables
@@ -142,7 +142,7 @@ def test_min_count_leaves_out_and_says_how_much(table, min_count):
     assert facts.left_out.n_occurrences == sum(rare.values())
     assert facts.left_out.n_bytes == sum(len(pretoken) * n for pretoken, n in rare.items())
     assert set(pq.read_table(out)["pretoken"].to_pylist()) == totals.keys() - rare.keys()
-    assert CountTable(out).facts == facts
+    assert CountTable(out).metadata == facts
     if len(rare) < len(totals):
         kept = read_part(table, PATTERN, min_count)
         assert kept.train.pretokens() == [
@@ -197,7 +197,7 @@ def test_more_rows_than_a_row_group(tmp_path):
         writer = CountTableWriter(tmp_path / f"{n_rows}.parquet")
         for k in range(0, made.n_pretokens, n_rows):
             writer.write(Rows(made.blob, made.starts, values).slice(k, min(made.n_pretokens, k + n_rows)))
-        writer.close(CountFacts(CL100K_REGEX))
+        writer.close(CountMetadata(CL100K_REGEX))
     files = [(tmp_path / f"{n}.parquet").read_bytes() for n in (1_000, 70_000, 150_000)]
     assert files[0] == files[1] == files[2]
     assert read_part(tmp_path / "1000.parquet", PATTERN).train.pretokens() == pretokens

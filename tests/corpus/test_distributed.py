@@ -249,7 +249,7 @@ def test_step_that_fails_leaves_nothing(tmp_path):
 def test_lone_surrogates_are_mended_as_everywhere(tmp_path):
     counted(["a \ud800 b"], tmp_path)
     table = CountTable(tmp_path / "00000.parquet")
-    assert table.facts.tally.n_documents_repaired == 1
+    assert table.metadata.tally.n_documents_repaired == 1
     assert b" \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" in pq.read_table(table.path)["pretoken"].to_pylist()
 
 
@@ -266,7 +266,7 @@ def test_other_file_systems_and_patterns(tmp_path):
     counted([], "memory://vocab-test/tables", 1, 2, split_pattern=GPT2_REGEX, corpus="two")  # fewer files than tasks
     merge("memory://vocab-test/tables", ("memory://vocab-test/sum.parquet", {}), tasks=2)
     merge("memory://vocab-test/tables", tmp_path / "deep/er/sum.parquet", tasks=2)
-    facts = CountTable(tmp_path / "deep/er/sum.parquet").facts
+    facts = CountTable(tmp_path / "deep/er/sum.parquet").metadata
     assert facts.split_pattern == GPT2_REGEX
     assert facts.corpus == ({"place": "two (tasks: 2)", "n_tasks": 2},)
     stored = JsonlReader("memory://vocab-test").data_folder.cat_file("sum.parquet")

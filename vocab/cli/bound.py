@@ -26,7 +26,7 @@ from vocab.cli.corpora import (
     MinCountOption,
     ThreadsOption,
     corpus_of,
-    reading,
+    read_options,
 )
 from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
 from vocab.cli.screen import progress, stages
@@ -73,8 +73,8 @@ def bound(
     tokens = tokens_to_keep(keep) if keep else []
     chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
     check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
-    how = reading(column, documents, encoding_errors)
-    counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
+    options = read_options(column, documents, encoding_errors)
+    counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
         proof = best_possible(
             whole,

@@ -15,8 +15,8 @@ from vocab.cli.screen import console, progress
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from vocab.corpus.counting import CorpusCounts, Progress
-    from vocab.corpus.readers import Reading
+    from vocab.corpus.counting import CorpusCounts, CountProgress
+    from vocab.corpus.readers import ReadOptions
     from vocab.splitting import SplitPattern
 
 
@@ -76,18 +76,18 @@ ThreadsOption = Annotated[
 ]
 
 
-def reading(column: str, documents: DocumentName, encoding_errors: EncodingErrorsName) -> Reading:
+def read_options(column: str, documents: DocumentName, encoding_errors: EncodingErrorsName) -> ReadOptions:
     """How to read a corpus, from the options."""
-    from vocab.corpus.readers import Reading
+    from vocab.corpus.readers import ReadOptions
 
-    return Reading(column, documents.value, encoding_errors.value)
+    return ReadOptions(column, documents.value, encoding_errors.value)
 
 
 def corpus_of(
     places: Sequence[str] | None,
     tables: Sequence[str] | None,
     pattern: SplitPattern,
-    how: Reading,
+    options: ReadOptions,
     n_threads: int,
     min_count: int = 1,
 ) -> CorpusCounts | None:
@@ -106,7 +106,7 @@ def corpus_of(
         names = [place for place, _ in named]
         with progress() as bar:
             counted = count(
-                names, pattern, how=how, n_threads=n_threads, on_progress=count_bar(bar, stored_bytes(names))
+                names, pattern, options=options, n_threads=n_threads, on_progress=count_bar(bar, stored_bytes(names))
             )
         parts = [*counted.parts, *parts]
     return mixed(parts, [weight for _, weight in [*named, *stored]])
@@ -141,12 +141,12 @@ def stored_bytes(places: Sequence[str]) -> int | None:
     return sum(sizes) if all(sizes) else None
 
 
-def count_bar(bar: Bar, total: int | None) -> Callable[[Progress], None]:
+def count_bar(bar: Bar, total: int | None) -> Callable[[CountProgress], None]:
     """A listener that shows bytes, MB/s of text, distinct pre-tokens and the time left."""
     task = bar.add_task("count pre-tokens", total=total, rate="")
     last = 0
 
-    def hear(now: Progress) -> None:
+    def hear(now: CountProgress) -> None:
         nonlocal last
         bar.advance(task, now.n_stored_bytes - last)
         last = now.n_stored_bytes

@@ -19,7 +19,7 @@ from vocab.cli.corpora import (
     ThreadsOption,
     count_bar,
     note_slow_split,
-    reading,
+    read_options,
     stored_bytes,
     table_path,
 )
@@ -28,9 +28,9 @@ from vocab.cli.screen import console, progress, stopped, table
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from vocab.corpus.count_facts import CountFacts
-    from vocab.corpus.count_job import Counted
-    from vocab.corpus.counting import Progress
+    from vocab.corpus.count_job import CountResult
+    from vocab.corpus.count_metadata import CountMetadata
+    from vocab.corpus.counting import CountProgress
 
 counts_app = typer.Typer(help="Add up and look into count tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -70,8 +70,8 @@ def count(
     from vocab.threads import n_cores
 
     pattern = load(source).pattern
-    how = reading(column, documents, encoding_errors)
-    job = CountJob(corpus, pattern, how, Shard.parse(shard), min_count)
+    options = read_options(column, documents, encoding_errors)
+    job = CountJob(corpus, pattern, options, Shard.parse(shard), min_count)
     note_slow_split(pattern)
     n_bytes = parse_bytes(memory)
     try:
@@ -85,11 +85,11 @@ def count(
     _show(done, out)
 
 
-def _stages(bar: Bar, total: int | None) -> Callable[[str, Progress], None]:
+def _stages(bar: Bar, total: int | None) -> Callable[[str, CountProgress], None]:
     counting = count_bar(bar, total)
     adding: list[Any] = []
 
-    def hear(stage: str, now: Progress) -> None:
+    def hear(stage: str, now: CountProgress) -> None:
         if stage == "count":
             counting(now)
             return
@@ -100,9 +100,9 @@ def _stages(bar: Bar, total: int | None) -> Callable[[str, Progress], None]:
     return hear
 
 
-def _show(done: Counted, out: Path) -> None:
+def _show(done: CountResult, out: Path) -> None:
     screen = console()
-    screen.print(_facts_table(done.facts, done.n_pretokens))
+    screen.print(_metadata_table(done.metadata, done.n_pretokens))
     screen.print(
         f"{done.seconds:,.1f} s, {done.bytes_per_second / 1e6:,.0f} MB/s of text, sorted runs: {done.n_runs}, "
         f"peak memory {done.peak_resident_bytes / 1e6:,.0f} MB."
@@ -114,9 +114,9 @@ def _show(done: Counted, out: Path) -> None:
     )
 
 
-def _facts_table(facts: CountFacts, n_pretokens: int) -> Any:
-    tally, left_out = facts.tally, facts.left_out
-    shown = table(f"Counts of {facts.name}", ["", "number"])
+def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
+    tally, left_out = metadata.tally, metadata.left_out
+    shown = table(f"Counts of {metadata.name}", ["", "number"])
     rows = {
         "bytes of text": tally.n_bytes_read,
         "documents": tally.n_documents,
@@ -125,9 +125,9 @@ def _facts_table(facts: CountFacts, n_pretokens: int) -> Any:
         "left out: not UTF-8": tally.n_documents_skipped,
         "distinct pre-tokens": n_pretokens,
     }
-    if facts.min_count > 1:
+    if metadata.min_count > 1:
         rows |= {
-            f"distinct left out: fewer than {facts.min_count}": left_out.n_pretokens,
+            f"distinct left out: fewer than {metadata.min_count}": left_out.n_pretokens,
             "their occurrences": left_out.n_occurrences,
             "their bytes": left_out.n_bytes,
         }
@@ -153,8 +153,8 @@ def merge(
     total = sum(CountTable(path).n_rows for path in paths)
     with progress() as bar:
         task = bar.add_task("add up", total=total, rate="")
-        facts = merge_count_tables(paths, out, min_count=min_count, on_rows=lambda n: bar.advance(task, n))
-    console().print(_facts_table(facts, CountTable(out).n_rows))
+        metadata = merge_count_tables(paths, out, min_count=min_count, on_rows=lambda n: bar.advance(task, n))
+    console().print(_metadata_table(metadata, CountTable(out).n_rows))
     console().print(f"Wrote {out}.", soft_wrap=True)
 
 
@@ -162,7 +162,7 @@ def merge(
 def info(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Count table, or a folder that holds one.")],
     top: Annotated[int, typer.Option("--top", min=0, help="How many of the most frequent pre-tokens to list.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
 ) -> None:
     """Check a count table from end to end and say what it holds."""
     from vocab.corpus.count_table import CountTable, most_frequent
@@ -171,15 +171,17 @@ def info(
     rows = most_frequent(found, top)
     if as_json:
         typer.echo(
-            json.dumps({**json.loads(found.facts.to_json()), "n_pretokens": found.n_rows}, indent=2, ensure_ascii=False)
+            json.dumps(
+                {**json.loads(found.metadata.to_json()), "n_pretokens": found.n_rows}, indent=2, ensure_ascii=False
+            )
         )
         return
     screen = console()
-    screen.print(_facts_table(found.facts, found.n_rows))
-    for entry in found.facts.corpus:
+    screen.print(_metadata_table(found.metadata, found.n_rows))
+    for entry in found.metadata.corpus:
         screen.print(", ".join(f"{key} {value}" for key, value in entry.items()), soft_wrap=True)
-    screen.print(f"Split pattern: {found.facts.split_pattern}", markup=False)
-    screen.print(f"Held out: {found.facts.held_out_rule}.")
+    screen.print(f"Split pattern: {found.metadata.split_pattern}", markup=False)
+    screen.print(f"Held out: {found.metadata.held_out_rule}.")
     if rows:
         shown = table("Most frequent", ["pre-token", "count", "documents", "held-out count"])
         for pretoken, values in rows:

@@ -19,7 +19,7 @@ from vocab.cli.corpora import (
     MinCountOption,
     ThreadsOption,
     corpus_of,
-    reading,
+    read_options,
 )
 from vocab.cli.screen import console
 
@@ -75,8 +75,8 @@ def draft(
     def counted(target: Vocabulary) -> PretokenCounts:
         from vocab.corpus.profile import builtin_profile
 
-        how = reading(column, documents, encoding_errors)
-        found = corpus_of(corpus, counts, target.pattern, how, threads or n_cores(), min_count)
+        options = read_options(column, documents, encoding_errors)
+        found = corpus_of(corpus, counts, target.pattern, options, threads or n_cores(), min_count)
         return (found or builtin_profile(target.pattern)).train
 
     if size is None:

@@ -17,7 +17,7 @@ from vocab.cli.corpora import (
     MinCountOption,
     ThreadsOption,
     corpus_of,
-    reading,
+    read_options,
 )
 from vocab.cli.screen import console, ratio_cells, table
 
@@ -58,8 +58,8 @@ def evaluate(
         )
 
     def count(pattern: SplitPattern) -> CorpusCounts:
-        how = reading(column, documents, encoding_errors)
-        named = corpus_of(corpus, counts, pattern, how, threads or n_cores(), min_count)
+        options = read_options(column, documents, encoding_errors)
+        named = corpus_of(corpus, counts, pattern, options, threads or n_cores(), min_count)
         return named or builtin_profile(pattern)
 
     measured = compare(loaded, count, threads or n_cores())

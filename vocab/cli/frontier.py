@@ -20,7 +20,7 @@ from vocab.cli.corpora import (
     MinCountOption,
     ThreadsOption,
     corpus_of,
-    reading,
+    read_options,
 )
 from vocab.cli.prune import InferenceName
 from vocab.cli.screen import console, progress, stages, table
@@ -104,8 +104,8 @@ def frontier(
     whole = load_lossless(source)
     methods: list[FrontierMethod] = [name.value for name in method or OrderName]
     check_frontier(whole, first, whole.n_ids if last is None else last, methods)
-    how = reading(column, documents, encoding_errors)
-    counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
+    options = read_options(column, documents, encoding_errors)
+    counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
         found = trace_frontier(
             whole,

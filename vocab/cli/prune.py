@@ -29,7 +29,7 @@ from vocab.cli.corpora import (
     MinCountOption,
     ThreadsOption,
     corpus_of,
-    reading,
+    read_options,
 )
 from vocab.cli.screen import console, progress, ratio_cells, stages, table
 
@@ -181,8 +181,8 @@ def prune(
     tokens = tokens_to_keep(keep) if keep else []
     chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
     check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
-    how = reading(column, documents, encoding_errors)
-    counted = corpus_of(corpus, counts, whole.pattern, how, threads or n_cores(), min_count)
+    options = read_options(column, documents, encoding_errors)
+    counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
         result = run(
             whole,

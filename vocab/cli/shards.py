@@ -15,13 +15,13 @@ from vocab.cli.corpora import (
     EncodingErrorsOption,
     ThreadsOption,
     note_slow_split,
-    reading,
+    read_options,
     stored_bytes,
 )
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from vocab.corpus.readers import Reading
+    from vocab.corpus.readers import ReadOptions
     from vocab.model.data.shards import ShardFacts
     from vocab.vocabulary import Vocabulary
 
@@ -47,7 +47,7 @@ def shards(
 
     whole = load_lossless(vocabulary)
     check_target(out, force=force)
-    facts = encode_corpus(whole, corpus, out, reading(column, documents, encoding_errors), threads, force=force)
+    facts = encode_corpus(whole, corpus, out, read_options(column, documents, encoding_errors), threads, force=force)
     shown = table(f"Shards of {facts.vocabulary} ({facts.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"])
     for side in ("train", "held_out"):
         files = getattr(facts, side)
@@ -62,7 +62,7 @@ def shards(
 
 
 def encode_corpus(
-    vocabulary: Vocabulary, corpus: list[str], out: Path, how: Reading, threads: int | None, *, force: bool
+    vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None, *, force: bool
 ) -> ShardFacts:
     """Make shards under a progress bar."""
     from vocab.model.data.sharding import make_shards
@@ -75,7 +75,7 @@ def encode_corpus(
             vocabulary,
             corpus,
             out,
-            how=how,
+            options=options,
             n_threads=threads or n_cores(),
             force=force,
             on_progress=lambda n_bytes: bar.advance(task, n_bytes),

@@ -17,7 +17,7 @@ from vocab.cli.corpora import (
     EncodingErrorsOption,
     ThreadsOption,
     corpus_of,
-    reading,
+    read_options,
 )
 from vocab.cli.prune import InferenceName
 from vocab.cli.screen import console, progress, stages, table
@@ -79,8 +79,8 @@ def sizes(
     if source or corpus or counts:
         vocabulary = load_lossless(source or "cl100k_base")
         _check_sizes(vocabulary, near)
-        how = reading(column, documents, encoding_errors)
-        counted: CorpusCounts | None = corpus_of(corpus, counts, vocabulary.pattern, how, threads or n_cores())
+        options = read_options(column, documents, encoding_errors)
+        counted: CorpusCounts | None = corpus_of(corpus, counts, vocabulary.pattern, options, threads or n_cores())
         with progress() as bar:
             measured = along_sizes(
                 vocabulary,

@@ -16,7 +16,7 @@ from vocab.cli.corpora import (
     EncodingErrorsName,
     EncodingErrorsOption,
     ThreadsOption,
-    reading,
+    read_options,
 )
 from vocab.cli.screen import console, progress, stopped, table
 from vocab.cli.shards import encode_corpus
@@ -152,8 +152,8 @@ def train(
     if shards is None:
         shards = out / "shards"
         if not (shards / "shards.json").exists():
-            how = reading(column, documents, encoding_errors)
-            encode_corpus(whole, corpus or [], shards, how, threads, force=False)
+            options = read_options(column, documents, encoding_errors)
+            encode_corpus(whole, corpus or [], shards, options, threads, force=False)
     facts = read_facts(shards)
     usual = RECIPES[preset.value]
     seq_len = seq_len or config.max_seq

@@ -14,7 +14,7 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsName,
     EncodingErrorsOption,
-    reading,
+    read_options,
 )
 from vocab.cli.screen import console, progress
 
@@ -75,7 +75,9 @@ def train_tokenizer(
     check_request(style.value, size, special)
     with progress() as bar:
         bar.add_task("train", total=None, rate="")
-        result = run(style.value, size, corpus, how=reading(column, documents, encoding_errors), special=special)
+        result = run(
+            style.value, size, corpus, options=read_options(column, documents, encoding_errors), special=special
+        )
     paths = result.save(directory, force=force)
     _show(result, directory, [path.name for path in paths])
 

@@ -68,7 +68,7 @@ class Batch:
     ) -> Batch:
         if _is_valid(text, starts):
             return cls(text, starts, text.size)
-        return _mended(text.tobytes(), starts.tolist(), errors, where)
+        return _repaired(text.tobytes(), starts.tolist(), errors, where)
 
 
 def _is_valid(text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> bool:
@@ -81,18 +81,18 @@ def _is_valid(text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> boo
     return True
 
 
-def _mended(raw: bytes, starts: list[int], errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
+def _repaired(raw: bytes, starts: list[int], errors: EncodingErrors, where: Callable[[int], str]) -> Batch:
     """The documents one by one: invalid ones are repaired, left out or refused."""
     kept: list[bytes] = []
     n_repaired = n_skipped = 0
     for d, (first, last) in enumerate(itertools.pairwise(starts)):
         document = raw[first:last]
-        mended = decoded(document, errors, lambda d=d: where(d))  # type: ignore[misc]
-        if mended is None:
+        repaired = decoded(document, errors, lambda d=d: where(d))  # type: ignore[misc]
+        if repaired is None:
             n_skipped += 1
             continue
-        n_repaired += mended is not document
-        kept.append(mended)
+        n_repaired += repaired is not document
+        kept.append(repaired)
     text, offsets = end_to_end(kept)
     return Batch(text, offsets, len(raw), n_repaired, n_skipped)
 
@@ -104,6 +104,6 @@ def decoded(document: bytes, errors: EncodingErrors, where: Callable[[], str]) -
     except UnicodeDecodeError as error:
         if errors == "refuse":
             what = f"{where()} is not UTF-8 at its byte {error.start:,}"
-            raise CorpusError(f"{what}: mend it, or use --encoding-errors replace or skip") from None
+            raise CorpusError(f"{what}: repair it, or set `encoding_errors` to replace or skip") from None
         return None if errors == "skip" else document.decode(errors="replace").encode()
     return document

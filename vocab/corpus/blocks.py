@@ -136,5 +136,5 @@ def text_of_row(row: Any, column: str, where: str) -> bytes:
     value = row.get(column) if isinstance(row, dict) else None
     if not isinstance(value, str):
         held = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-        raise CorpusError(f"{where} has no text in column {column!r} (it has: {held}); name one with --column")
+        raise CorpusError(f"{where} has no text in column {column!r} (it has: {held}); name one with `column`")
     return value.encode(errors="surrogatepass")

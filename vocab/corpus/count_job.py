@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vocab.corpus.blocks import Position
-from vocab.corpus.count_facts import CountFacts
+from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_state import JobState
 from vocab.corpus.count_table import CountTableWriter, rows_of_table, stored_rows
-from vocab.corpus.counting import CountingPool, Progress
+from vocab.corpus.counting import CountProgress, ThreadedCounter
 from vocab.corpus.merging import write_sum
 from vocab.corpus.process_memory import give_back_unused, peak_resident_bytes, resident_bytes
-from vocab.corpus.readers import BLOCK_BYTES, Reading, list_sources, read_blocks
+from vocab.corpus.readers import BLOCK_BYTES, ReadOptions, list_sources, read_blocks
 from vocab.environment import processor, versions
 from vocab.errors import CorpusError, OutputError, TargetError
 from vocab.pretokens.table import PretokenTable
@@ -82,17 +82,17 @@ class CountJob:
 
     places: Sequence[str]
     pattern: SplitPattern
-    how: Reading = field(default_factory=Reading)
+    options: ReadOptions = field(default_factory=ReadOptions)
     shard: Shard = field(default=Shard())
     min_count: int = 1
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountResult:
     """What counting a job into a folder came to."""
 
     path: Path
-    facts: CountFacts
+    metadata: CountMetadata
     n_pretokens: int  # distinct, in the table
     n_runs: int
     n_run_bytes: int  # on disk, before runs were added up
@@ -105,14 +105,14 @@ class Counted:
     @property
     def bytes_per_second(self) -> float:
         """Text counted and added up in a second."""
-        return self.facts.tally.n_bytes_read / self.seconds
+        return self.metadata.tally.n_bytes_read / self.seconds
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, after everything counted so far was put on disk."""
 
 
-OnJobProgress = Callable[[str, Progress], None]
+OnJobProgress = Callable[[str, CountProgress], None]
 
 
 def count_to(
@@ -123,7 +123,7 @@ def count_to(
     n_threads: int = 1,
     force: bool = False,
     on_progress: OnJobProgress | None = None,
-) -> Counted:
+) -> CountResult:
     """Count a corpus into DIR/counts.parquet, going on where an interrupted run of the same job stopped.
 
     `on_progress` hears ("count" or "add up", how far). Memory stays below `memory_bytes`, as long as single
@@ -180,9 +180,9 @@ class _Run:
             "corpus": list(self.job.places),
             "files": hashlib.sha256(files.encode()).hexdigest(),
             "split pattern": self.job.pattern.sha256,
-            "column": self.job.how.column,
-            "documents": self.job.how.documents,
-            "encoding errors": self.job.how.encoding_errors,
+            "column": self.job.options.column,
+            "documents": self.job.options.documents,
+            "encoding errors": self.job.options.encoding_errors,
             "size of blocks": BLOCK_BYTES,  # positions count them
             "shard": f"{self.job.shard.number}/{self.job.shard.n}",
         }
@@ -196,7 +196,7 @@ class _Run:
         ours = {_UNFINISHED, TABLE_NAME, REPORT_NAME}
         our_names(self.directory, lambda names: [name for name in names if name not in ours])
 
-    def finish(self) -> Counted:
+    def finish(self) -> CountResult:
         """Count what is left, add up, report; what an interrupted count needs goes last."""
         was_resumed = self.state.position > Position()
         try:
@@ -206,10 +206,10 @@ class _Run:
                 self._remove_scratch()
         if not self.state.runs:
             raise CorpusError(f"corpus {' + '.join(self.job.places)} is empty: there is no text to count")
-        facts, n_pretokens = self._add_up()
-        done = Counted(
+        metadata, n_pretokens = self._add_up()
+        done = CountResult(
             path=self.table,
-            facts=facts,
+            metadata=metadata,
             n_pretokens=n_pretokens,
             n_runs=len(self.state.runs),
             n_run_bytes=sum((self.scratch / name).stat().st_size for name in self.state.runs),
@@ -223,9 +223,9 @@ class _Run:
         self._remove_scratch()
         return done
 
-    def _add_up(self) -> tuple[CountFacts, int]:
-        """Write the table; its facts, and how many pre-tokens it has."""
-        done = Progress(self.state.n_stored_bytes, self.state.tally.n_bytes_read, 0)
+    def _add_up(self) -> tuple[CountMetadata, int]:
+        """Write the table; its metadata, and how many pre-tokens it has."""
+        done = CountProgress(self.state.n_stored_bytes, self.state.tally.n_bytes_read, 0)
         n_rows = 0
 
         def on_rows(n: int) -> None:
@@ -234,8 +234,8 @@ class _Run:
             self.on_progress("add up", replace(done, n_pretokens=n_rows))
 
         runs = [partial(stored_rows, self.scratch / name) for name in self.state.runs]
-        facts = write_sum(runs, self.table, self._facts(), self.job.min_count, on_rows)
-        return facts, n_rows - facts.left_out.n_pretokens
+        metadata = write_sum(runs, self.table, self._metadata(), self.job.min_count, on_rows)
+        return metadata, n_rows - metadata.left_out.n_pretokens
 
     def _remove_scratch(self) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -245,43 +245,43 @@ class _Run:
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
 
-    def _facts(self) -> CountFacts:
+    def _metadata(self) -> CountMetadata:
         corpus = []
         for place in sorted(self.job.places):
             mine = [s for name, s in zip(self.places, self.sources, strict=True) if name == place]
             corpus.append({"place": place, "n_files": len(mine), "n_stored_bytes": sum(s.n_stored_bytes for s in mine)})
-        return CountFacts(self.job.pattern.regex, tuple(corpus), self.state.tally)
+        return CountMetadata(self.job.pattern.regex, tuple(corpus), self.state.tally)
 
     def _count(self) -> None:
         budget = self._table_bytes()
-        before, how = self.state, replace(self.job.how, skipped=[])
+        before, options = self.state, replace(self.job.options, skipped=[])
         last_run = time.monotonic()
-        with deferred_interrupt() as interrupt, CountingPool(self.job.pattern, how, self.n_threads) as pool:
+        with deferred_interrupt() as interrupt, ThreadedCounter(self.job.pattern, options, self.n_threads) as pool:
             end = before.position
-            for block in read_blocks(self.sources, how, end):
+            for block in read_blocks(self.sources, options, end):
                 pool.count(block)
                 end = block.end
                 self.on_progress("count", _sum(before, pool.progress))
                 is_due = time.monotonic() - last_run > _SECONDS_BETWEEN_RUNS
                 if interrupt.is_set() or is_due or pool.n_bytes_held > budget:
-                    self._write_runs(pool, before, end, how)
+                    self._write_runs(pool, before, end, options)
                     last_run = time.monotonic()
                 if interrupt.is_set():
                     raise Interrupted
             pool.wait()
             self.on_progress("count", _sum(before, pool.progress))
-            self._write_runs(pool, before, end, how)
+            self._write_runs(pool, before, end, options)
 
     def _table_bytes(self) -> int:
         free = self.memory_bytes - resident_bytes() - _BYTES_A_THREAD * self.n_threads
         if free * _SHARE_FOR_TABLES < _LEAST_TABLE_BYTES:
             least = self.memory_bytes - free + _LEAST_TABLE_BYTES / _SHARE_FOR_TABLES
             raise TargetError(
-                f"{self.memory_bytes / 1e6:,.0f} MB are too few: give --memory at least {least / 1e6:.0f}MB"
+                f"{self.memory_bytes / 1e6:,.0f} MB are too few: give `memory_bytes` at least {least / 1e6:.0f}MB"
             )
         return int(free * _SHARE_FOR_TABLES)
 
-    def _write_runs(self, pool: CountingPool, before: JobState, end: Position, how: Reading) -> None:
+    def _write_runs(self, pool: ThreadedCounter, before: JobState, end: Position, options: ReadOptions) -> None:
         """Put everything counted since the last time on disk, then say so in progress.json."""
         pool.wait()
         paths = write_runs(pool, self.scratch, len(self.state.runs), self.n_threads)
@@ -291,21 +291,21 @@ class _Run:
             runs=[*self.state.runs, *(path.name for path in paths)],
             tally=before.tally + pool.tally,
             n_stored_bytes=before.n_stored_bytes + pool.progress.n_stored_bytes,
-            n_files_skipped=before.n_files_skipped + len(how.skipped),
+            n_files_skipped=before.n_files_skipped + len(options.skipped),
             seconds=self._seconds(),
         )
         self.state.save(self.scratch / _PROGRESS)
         give_back_unused()
 
 
-def _report(job: CountJob, done: Counted) -> dict[str, Any]:
-    """report.json: the facts of the table, the settings, and what it took."""
+def _report(job: CountJob, done: CountResult) -> dict[str, Any]:
+    """report.json: the metadata of the table, the settings, and what it took."""
     return {
-        **json.loads(done.facts.to_json()),
+        **json.loads(done.metadata.to_json()),
         "n_pretokens": done.n_pretokens,
-        "column": job.how.column,
-        "documents": job.how.documents,
-        "encoding_errors": job.how.encoding_errors,
+        "column": job.options.column,
+        "documents": job.options.documents,
+        "encoding_errors": job.options.encoding_errors,
         "shard": asdict(job.shard),
         "n_files_skipped": done.n_files_skipped,
         "n_runs": done.n_runs,
@@ -320,7 +320,7 @@ def _report(job: CountJob, done: Counted) -> dict[str, Any]:
     }
 
 
-def _sum(before: JobState, progress: Progress) -> Progress:
+def _sum(before: JobState, progress: CountProgress) -> CountProgress:
     return replace(
         progress,
         n_stored_bytes=before.n_stored_bytes + progress.n_stored_bytes,
@@ -328,7 +328,7 @@ def _sum(before: JobState, progress: Progress) -> Progress:
     )
 
 
-def write_runs(pool: CountingPool, folder: Path, first: int, n_threads: int = 1) -> list[Path]:
+def write_runs(pool: ThreadedCounter, folder: Path, first: int, n_threads: int = 1) -> list[Path]:
     """Write all that a pool holds as sorted runs, numbered from `first` on, and leave it empty; the runs' paths."""
     tables = [(table, side) for side, tables in enumerate(pool.take_tables()) for table in tables if table.n_entries]
     paths = [folder / f"run-{first + k:06}.parquet" for k in range(len(tables))]

@@ -35,12 +35,12 @@ class JobState:
             position, tally = Position(**found.pop("position")), Tally(**found.pop("tally"))
             return cls(position=position, tally=tally, **found)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CorpusError(f"{path} cannot be read ({error}): start over with --force") from None
+            raise CorpusError(f"{path} cannot be read ({error}): start over with `force`") from None
 
     def check_same(self, identity: dict[str, Any], directory: Path) -> None:
         """Raise CorpusError when it was left behind by the count of something else."""
         if different := [key for key in identity if self.identity.get(key) != identity[key]]:
             raise CorpusError(
                 f"{directory} holds an interrupted count with other {', '.join(different)}: "
-                "repeat that command, or start over with --force"
+                "repeat that command, or start over with `force`"
             )

@@ -23,12 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vocab.corpus.arrow import blob_and_starts
-from vocab.corpus.count_facts import CountFacts, LeftOut
+from vocab.corpus.count_metadata import CountMetadata, LeftOut
 from vocab.corpus.counting import CorpusPart
-from vocab.corpus.files import reading
+from vocab.corpus.files import read_errors_named
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts
-from vocab.pretokens.sorted_rows import Rows, end_to_end
+from vocab.pretokens.sorted_rows import Rows, concatenate_rows
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
 from vocab.writing import write_errors_named
@@ -88,12 +88,12 @@ class CountTableWriter:
             rest = table.slice(_ROW_GROUP_ROWS)
             self._pending, self._n_pending = ([rest], len(rest)) if len(rest) else ([], 0)
 
-    def close(self, facts: CountFacts | None = None) -> None:
+    def close(self, metadata: CountMetadata | None = None) -> None:
         """Write what is left and the metadata."""
         self._flush(1)
         with write_errors_named(self._path):
-            if facts:
-                self._writer.add_key_value_metadata({_METADATA.decode(): facts.to_json()})
+            if metadata:
+                self._writer.add_key_value_metadata({_METADATA.decode(): metadata.to_json()})
             self._writer.close()
 
 
@@ -111,15 +111,15 @@ class CountTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with reading(path):
+        with read_errors_named(path):
             file = pq.ParquetFile(path)
         self._file = file
         metadata = file.metadata.metadata or {}
         if _METADATA not in metadata:
             raise CorpusError(
-                f"{path} is no count table: it does not say which split pattern it was counted with; see docs/counts.md"
+                f"{path} is not a count table: it does not say which split pattern it was counted with; see docs/counts.md"
             )
-        self.facts = CountFacts.from_json(metadata[_METADATA], path)
+        self.metadata = CountMetadata.from_json(metadata[_METADATA], path)
         self.n_rows: int = file.metadata.num_rows
         self._columns = _checked_columns(file.schema_arrow, path)
 
@@ -127,7 +127,7 @@ class CountTable:
         """All rows in order; raises CorpusError that names the first row that cannot be."""
         before = None
         n_before = n_bytes = 0
-        with reading(self.path):
+        with read_errors_named(self.path):
             for batch in self._file.iter_batches(_READ_ROWS, columns=self._columns, use_threads=False):
                 rows = _from_arrow(batch, self.path, n_before)
                 _check_rising(rows, before, self.path, n_before)
@@ -154,7 +154,7 @@ def most_frequent(table: CountTable, n: int) -> list[tuple[bytes, list[int]]]:
 
 def stored_rows(path: Path) -> Iterator[Rows]:
     """All rows of a file that CountTableWriter wrote, unchecked."""
-    with reading(path):
+    with read_errors_named(path):
         for batch in pq.ParquetFile(path).iter_batches(_READ_ROWS, use_threads=False):
             yield _from_arrow(batch, path, 0)
 
@@ -164,14 +164,16 @@ def _checked_columns(schema: pa.Schema, path: Path) -> list[str]:
     missing = [name for name in ("pretoken", "count") if name not in names]
     if missing:
         raise CorpusError(
-            f"{path} is no count table: it has no column {missing[0]!r} (it has: {', '.join(schema.names)})"
+            f"{path} is not a count table: it has no column {missing[0]!r} (it has: {', '.join(schema.names)})"
         )
     kind = schema.field("pretoken").type
     if kind not in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string()):
-        raise CorpusError(f"{path} is no count table: its pre-tokens are {kind} and not binary")
+        raise CorpusError(f"{path} is not a count table: its pre-tokens are {kind} and not binary")
     for name in names[1:]:
         if not pa.types.is_integer(schema.field(name).type):
-            raise CorpusError(f"{path} is no count table: column {name!r} is {schema.field(name).type} and not uint64")
+            raise CorpusError(
+                f"{path} is not a count table: column {name!r} is {schema.field(name).type} and not uint64"
+            )
     return names
 
 
@@ -222,10 +224,10 @@ def read_part(path: Path, pattern: SplitPattern | None = None, min_count: int = 
     Raises CorpusError when the table cannot be trusted, or was counted with another split pattern.
     """
     table = CountTable(path)
-    digest = SplitPattern(table.facts.split_pattern).sha256
+    digest = SplitPattern(table.metadata.split_pattern).sha256
     if pattern and digest != pattern.sha256:
         raise CorpusError(
-            f"{path} was counted with another split pattern than the vocabulary's: count the corpus again with --source"
+            f"{path} was counted with another split pattern: count the corpus again with that of `source`"
         )
     kept, left_out = [], LeftOut()
     for rows in table.rows():
@@ -233,8 +235,8 @@ def read_part(path: Path, pattern: SplitPattern | None = None, min_count: int = 
         left_out += dropped
         kept.append(rows)
     train, held_out = _side(kept, 0, digest), _side(kept, 2, digest)
-    part = CorpusPart.of(table.facts.name, train, held_out, table.facts.tally)
-    return replace(part, held_out_rule=table.facts.held_out_rule)
+    part = CorpusPart.of(table.metadata.name, train, held_out, table.metadata.tally)
+    return replace(part, held_out_rule=table.metadata.held_out_rule)
 
 
 def drop_rare(rows: Rows, min_count: int) -> tuple[Rows, LeftOut]:
@@ -260,6 +262,6 @@ def _side(parts: Sequence[Rows], column: int, digest: str) -> PretokenCounts:
 
     Documents are known when each of these is in at least one.
     """
-    whole = end_to_end([_NO_ROWS, *(_chosen(rows, rows.values[:, column] > 0) for rows in parts)])
+    whole = concatenate_rows([_NO_ROWS, *(_chosen(rows, rows.values[:, column] > 0) for rows in parts)])
     counts, documents = np.ascontiguousarray(whole.values[:, column : column + 2].T)
     return PretokenCounts(whole.blob, whole.starts, counts, digest, documents if documents.all() else None)

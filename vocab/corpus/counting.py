@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vocab.arrays import frozen
 from vocab.corpus.batch import Batch
 from vocab.corpus.blocks import Block, Position, TextBlock
-from vocab.corpus.readers import BLOCK_BYTES, Reading, list_sources, read_blocks
+from vocab.corpus.readers import BLOCK_BYTES, ReadOptions, list_sources, read_blocks
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts, from_tables, merge
 from vocab.pretokens.table import PretokenTable
@@ -97,7 +97,7 @@ class CorpusCounts:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CountProgress:
     """How far counting has come."""
 
     n_stored_bytes: int  # bytes of files on disk that were worked through
@@ -105,34 +105,38 @@ class Progress:
     n_pretokens: int  # distinct ones in memory, counted once a thread
 
 
-OnProgress = Callable[[Progress], None]
+OnCountProgress = Callable[[CountProgress], None]
 
 
 def count(
     places: str | Path | Iterable[str | Path],
     pattern: SplitPattern,
     *,
-    how: Reading | None = None,
+    options: ReadOptions | None = None,
     n_threads: int = 1,
-    on_progress: OnProgress | None = None,
+    on_progress: OnCountProgress | None = None,
 ) -> CorpusCounts:
     """Count the pre-tokens of one or more corpora, each a part named after its place.
 
-    `places` are what `read_documents` takes, read as `how` says. Memory: the distinct pre-tokens of a corpus (about
+    `places` are what `read_documents` takes, read as `options` say. Memory: the distinct pre-tokens of a corpus (about
     60 bytes each) a thread, and a few blocks of 1 MB. Raises CorpusError when a corpus cannot be read or is empty.
     """
     names = [str(places)] if isinstance(places, (str, Path)) else [str(place) for place in places]
     if len(set(names)) < len(names):
         raise CorpusError("a corpus is named twice; its documents would count twice")
-    return CorpusCounts(tuple(_count_place(name, pattern, how or Reading(), n_threads, on_progress) for name in names))
+    return CorpusCounts(
+        tuple(_count_place(name, pattern, options or ReadOptions(), n_threads, on_progress) for name in names)
+    )
 
 
 def _count_place(
-    place: str, pattern: SplitPattern, how: Reading, n_threads: int, on_progress: OnProgress | None
+    place: str, pattern: SplitPattern, options: ReadOptions, n_threads: int, on_progress: OnCountProgress | None
 ) -> CorpusPart:
-    n_skipped = len(how.skipped)
-    blocks = read_blocks(list_sources(place), how)
-    return _count_blocks(blocks, place, pattern, how, n_threads, on_progress, lambda: len(how.skipped) - n_skipped)
+    n_skipped = len(options.skipped)
+    blocks = read_blocks(list_sources(place), options)
+    return _count_blocks(
+        blocks, place, pattern, options, n_threads, on_progress, lambda: len(options.skipped) - n_skipped
+    )
 
 
 def count_documents(
@@ -140,10 +144,10 @@ def count_documents(
     name: str,
     pattern: SplitPattern,
     n_threads: int = 1,
-    on_progress: OnProgress | None = None,
+    on_progress: OnCountProgress | None = None,
 ) -> CorpusPart:
     """Count documents; the result does not depend on the number of threads."""
-    return _count_blocks(_as_blocks(documents, name), name, pattern, Reading(), n_threads, on_progress)
+    return _count_blocks(_as_blocks(documents, name), name, pattern, ReadOptions(), n_threads, on_progress)
 
 
 def _as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
@@ -171,12 +175,12 @@ def _count_blocks(
     blocks: Iterable[Block],
     name: str,
     pattern: SplitPattern,
-    how: Reading,
+    options: ReadOptions,
     n_threads: int,
-    on_progress: OnProgress | None,
+    on_progress: OnCountProgress | None,
     n_files_skipped: Callable[[], int] = lambda: 0,
 ) -> CorpusPart:
-    with CountingPool(pattern, how, n_threads) as pool:
+    with ThreadedCounter(pattern, options, n_threads) as pool:
         for block in blocks:
             pool.count(block)
             if on_progress:
@@ -188,15 +192,15 @@ def _count_blocks(
         return CorpusPart.of(name, train, held_out, pool.tally, n_files_skipped())
 
 
-class CountingPool(AbstractContextManager["CountingPool"]):
+class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
     """Threads that take blocks apart, split and count them, each into tables of its own.
 
     With one thread everything happens in the caller's. What is counted does not depend on which thread got a block.
     """
 
-    def __init__(self, pattern: SplitPattern, how: Reading, n_threads: int) -> None:
+    def __init__(self, pattern: SplitPattern, options: ReadOptions, n_threads: int) -> None:
         self._pattern = pattern
-        self._how = how
+        self._options = options
         self._local = threading.local()
         self._counters: list[_Counter] = []
         self._under_way: deque[Future[None]] = deque()
@@ -227,7 +231,7 @@ class CountingPool(AbstractContextManager["CountingPool"]):
         if not hasattr(self._local, "counter"):
             self._local.counter = _Counter(self._pattern)
             self._counters.append(self._local.counter)
-        self._local.counter.add(block.batch(self._how.encoding_errors))
+        self._local.counter.add(block.batch(self._options.encoding_errors))
 
     @property
     def tally(self) -> Tally:
@@ -235,9 +239,9 @@ class CountingPool(AbstractContextManager["CountingPool"]):
         return sum((counter.tally for counter in self._counters), Tally())
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> CountProgress:
         n_pretokens = sum(counter.train.n_entries + counter.held_out.n_entries for counter in self._counters)
-        return Progress(self._n_stored_bytes, self.tally.n_bytes_read, n_pretokens)
+        return CountProgress(self._n_stored_bytes, self.tally.n_bytes_read, n_pretokens)
 
     @property
     def n_bytes_held(self) -> int:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocab.corpus.blocks import Position, TextBlock
-from vocab.corpus.count_facts import CountFacts
 from vocab.corpus.count_job import write_runs
+from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_table import stored_rows
-from vocab.corpus.counting import CountingPool
+from vocab.corpus.counting import ThreadedCounter
 from vocab.corpus.merging import merge_count_tables, write_sum
-from vocab.corpus.readers import BLOCK_BYTES, Reading
+from vocab.corpus.readers import BLOCK_BYTES, ReadOptions
 from vocab.errors import CorpusError, MissingExtraError, TargetError
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.writing import staged_file, write_errors_named
@@ -95,16 +95,16 @@ class CountPretokens(PipelineStep):
         The table is written when the last document was asked for, so what follows must not stop before.
         """
         with _scratch_folder(self.scratch, f"vocab-count-{rank:05d}-") as scratch:
-            counted = _Counted(self.pattern, self.memory_bytes, scratch)
+            counted = _DocumentCounter(self.pattern, self.memory_bytes, scratch)
             for document in data or ():
                 with self.track_time():
                     counted.add(document.text, document.id)
                 yield document
             table = scratch / "table.parquet"
             with self.track_time():
-                facts = counted.write(table, _entry(self.corpus, world_size))
+                metadata = counted.write(table, _entry(self.corpus, world_size))
                 _publish(table, self.output_folder, _table_name(rank))
-        self.stat_update("text", value=facts.tally.n_bytes_read, unit="task")
+        self.stat_update("text", value=metadata.tally.n_bytes_read, unit="task")
         self.stat_update("runs", value=len(counted.runs), unit="task")
 
 
@@ -151,10 +151,10 @@ class MergeCounts(PipelineStep):
         yield from data or ()
         with self.track_time("task"), _scratch_folder(self.scratch, "vocab-merge-") as scratch:
             total = scratch / "sum.parquet"
-            facts = merge_count_tables(self._tables(scratch), total, min_count=self.min_count)
-            self._check_facts(facts)
+            metadata = merge_count_tables(self._tables(scratch), total, min_count=self.min_count)
+            self._check_metadata(metadata)
             _publish(total, self.output_folder, self.output_name)
-        self.stat_update("text", value=facts.tally.n_bytes_read, unit="task")
+        self.stat_update("text", value=metadata.tally.n_bytes_read, unit="task")
 
     def _tables(self, scratch: Path) -> list[Path]:
         """Every task's table, on a local disk."""
@@ -180,20 +180,20 @@ class MergeCounts(PipelineStep):
                 "count into a folder that holds nothing else"
             )
 
-    def _check_facts(self, facts: CountFacts) -> None:
+    def _check_metadata(self, metadata: CountMetadata) -> None:
         # Tasks of 8 and tasks of 16 are different shares of the corpus, though their tables have the same names.
-        if len(facts.corpus) != 1 or facts.corpus[0] != _entry_of_all(facts.corpus[0], self.tasks):
+        if len(metadata.corpus) != 1 or metadata.corpus[0] != _entry_of_all(metadata.corpus[0], self.tasks):
             raise CorpusError(
-                f"{self.input_folder.path} holds tables of different jobs ({facts.name}): start over with an empty "
+                f"{self.input_folder.path} holds tables of different jobs ({metadata.name}): start over with an empty "
                 "folder and another logging_dir"
             )
-        if facts.tally.n_bytes_read == 0:
+        if metadata.tally.n_bytes_read == 0:
             raise CorpusError(
                 f"the tables in {self.input_folder.path} hold nothing: is text_key of the reader the column of text?"
             )
 
 
-class _Counted:
+class _DocumentCounter:
     """Documents to one sorted table in bounded memory: tables that grow past it become sorted runs on disk."""
 
     def __init__(self, pattern: SplitPattern, memory_bytes: int, scratch: Path) -> None:
@@ -201,7 +201,7 @@ class _Counted:
         self._pattern = pattern
         self._memory_bytes = memory_bytes
         self._scratch = scratch
-        self._pool = CountingPool(pattern, Reading(), n_threads=1)
+        self._pool = ThreadedCounter(pattern, ReadOptions(), n_threads=1)
         self._texts: list[bytes] = []
         self._names: list[str] = []
         self._n_bytes = 0
@@ -225,12 +225,12 @@ class _Counted:
     def _spill(self) -> None:
         self.runs += write_runs(self._pool, self._scratch, len(self.runs))
 
-    def write(self, path: Path, entry: dict[str, Any]) -> CountFacts:
+    def write(self, path: Path, entry: dict[str, Any]) -> CountMetadata:
         """Write the table of everything added."""
         self._count()
         self._spill()
-        facts = CountFacts(self._pattern.regex, (entry,), self._pool.tally)
-        return write_sum([partial(stored_rows, run) for run in self.runs], path, facts)
+        metadata = CountMetadata(self._pattern.regex, (entry,), self._pool.tally)
+        return write_sum([partial(stored_rows, run) for run in self.runs], path, metadata)
 
 
 def _check_datatrove(what: str) -> None:
@@ -241,7 +241,7 @@ def _check_datatrove(what: str) -> None:
 def _checked_pattern(text: str) -> SplitPattern:
     """Refuse a wrong pattern before a thousand tasks start; raises SourceError."""
     pattern = SplitPattern(text)
-    CountFacts(text).to_json()
+    CountMetadata(text).to_json()
     if not pattern.has_kernel:
         pattern.ends(b"")
     return pattern

@@ -34,7 +34,7 @@ class CorpusFile:
     @classmethod
     def of(cls, path: Path, *, in_folder: bool = False) -> CorpusFile:
         """Raises CorpusError when the file is gone."""
-        with reading(path):
+        with read_errors_named(path):
             stat = path.stat()
         return cls(path, stat.st_size, stat.st_mtime_ns, in_folder)
 
@@ -78,7 +78,7 @@ def corpus_files(place: str) -> list[CorpusFile]:
 
 
 @contextmanager
-def reading(path: Path | str, at: str = "") -> Iterator[None]:
+def read_errors_named(path: Path | str, at: str = "") -> Iterator[None]:
     """Turn what goes wrong while reading a file into one sentence; `at` says where."""
     try:
         yield
@@ -93,7 +93,7 @@ class UnpackedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_bytes_read = 0  # unpacked
-        with reading(path):
+        with read_errors_named(path):
             self._raw, self._stream = _opened(path)
 
     def __enter__(self) -> UnpackedFile:
@@ -109,7 +109,7 @@ class UnpackedFile:
 
     def read(self, n_bytes: int) -> bytes:
         """Up to `n_bytes` more bytes, fewer only at the end; raises CorpusError that says after how many bytes."""
-        with reading(self.path, f" after {self.n_bytes_read:,} bytes of text"):
+        with read_errors_named(self.path, f" after {self.n_bytes_read:,} bytes of text"):
             data = self._stream.read(n_bytes)
         self.n_bytes_read += len(data)
         return data

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from vocab.corpus.count_facts import CountFacts, LeftOut, merged_facts
+from vocab.corpus.count_metadata import CountMetadata, LeftOut, merged_metadata
 from vocab.corpus.count_table import CountTable, CountTableWriter, drop_rare, stored_rows
 from vocab.pretokens.sorted_rows import Rows, sum_rows
 from vocab.writing import staged_file
@@ -17,15 +17,15 @@ MAX_SIDE_BY_SIDE = 32
 
 def merge_count_tables(
     paths: Sequence[Path], out: Path, *, min_count: int = 1, on_rows: Callable[[int], None] | None = None
-) -> CountFacts:
+) -> CountMetadata:
     """Write the sum of count tables; the same file in whatever order and groups they are added.
 
-    Pre-tokens that occur fewer than `min_count` times in the sum are left out; the facts returned say how many.
+    Pre-tokens that occur fewer than `min_count` times in the sum are left out; the metadata returned say how many.
     Memory: about 150 MB, whatever the size and number of tables. Raises CorpusError for tables counted in different
     ways.
     """
-    facts = merged_facts([CountTable(path).facts for path in paths], [str(path) for path in paths])
-    return write_sum([partial(_rows, path) for path in paths], out, facts, min_count, on_rows)
+    metadata = merged_metadata([CountTable(path).metadata for path in paths], [str(path) for path in paths])
+    return write_sum([partial(_rows, path) for path in paths], out, metadata, min_count, on_rows)
 
 
 def _rows(path: Path) -> Iterator[Rows]:
@@ -36,11 +36,11 @@ def _rows(path: Path) -> Iterator[Rows]:
 def write_sum(
     tables: Sequence[Callable[[], Iterator[Rows]]],
     out: Path,
-    facts: CountFacts,
+    metadata: CountMetadata,
     min_count: int = 1,
     on_rows: Callable[[int], None] | None = None,
-) -> CountFacts:
-    """Write the sum of sorted tables, given by what starts reading each, with these facts; nothing half-written."""
+) -> CountMetadata:
+    """Write the sum of sorted tables, given by what starts reading each, with these metadata; nothing half-written."""
     left_out = LeftOut()
     with staged_file(out) as staged:
         writer = CountTableWriter(staged)
@@ -50,9 +50,9 @@ def write_sum(
             kept, dropped = drop_rare(rows, min_count)
             left_out += dropped
             writer.write(kept)
-        facts = facts.with_left_out(min_count, left_out)
-        writer.close(facts)
-    return facts
+        metadata = metadata.with_left_out(min_count, left_out)
+        writer.close(metadata)
+    return metadata
 
 
 def _summed(tables: Sequence[Callable[[], Iterator[Rows]]], scratch: Path, level: int = 0) -> Iterator[Rows]:

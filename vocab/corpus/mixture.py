@@ -24,7 +24,7 @@ def mixed(parts: Sequence[CorpusPart], shares: Sequence[float | None]) -> Corpus
     if all(share is None for share in shares):
         return CorpusCounts(tuple(parts))
     if any(share is not None and not 0 < share < 1e9 for share in shares):
-        raise TargetError("the weight of a corpus must be above 0, like --corpus books/:2")
+        raise TargetError("the weight of a corpus must be above 0, like the 2 of books/:2")
     wanted = [
         Fraction(1 if share is None else share) / part.train.n_bytes for part, share in zip(parts, shares, strict=True)
     ]
@@ -41,7 +41,7 @@ def shares(corpus: CorpusCounts) -> list[float]:
     return [n / sum(n_bytes) for n in n_bytes]
 
 
-def corpus_facts(corpus: CorpusCounts) -> dict[str, object]:
+def corpus_summary(corpus: CorpusCounts) -> dict[str, object]:
     """What a report says of a corpus."""
     return {
         "is_builtin_profile": corpus.is_builtin,

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from vocab.choices import DocumentUnit, EncodingErrors
 from vocab.corpus.blocks import Block, ColumnBlock, LinesBlock, Position, TextBlock, text_of_row
-from vocab.corpus.files import CorpusFile, UnpackedFile, corpus_files, reading
+from vocab.corpus.files import CorpusFile, UnpackedFile, corpus_files, read_errors_named
 from vocab.errors import CorpusError, MissingExtraError
 from vocab.writing import first_line
 
@@ -33,7 +33,7 @@ _NOT_TEXT = "holds NUL bytes, so it is not text: give text, JSON lines, Parquet,
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How a corpus is read: the text column, what is a document of plain text, and what invalid UTF-8 becomes."""
 
     column: str = "text"
@@ -42,7 +42,7 @@ class Reading:
     skipped: list[Path] = field(default_factory=list, compare=False)  # files of folders that are not text
 
 
-class Source(Protocol):
+class TextSource(Protocol):
     """One file, standard input or data set: what a corpus is listed as before it is read."""
 
     @property
@@ -58,7 +58,7 @@ class Source(Protocol):
         """Name, size and time of writing, by which an interrupted count knows its files again."""
         ...
 
-    def units(self, how: Reading, n_done: int) -> Iterator[tuple[Unit, int]]:
+    def units(self, options: ReadOptions, n_done: int) -> Iterator[tuple[Unit, int]]:
         """Units after the first `n_done`, each with the bytes on disk that it took."""
         ...
 
@@ -66,7 +66,7 @@ class Source(Protocol):
 Unit = Callable[[Position, int], Block] | bytes  # how to make a block, or a document to be joined with others
 
 
-def list_sources(place: str) -> list[Source]:
+def list_sources(place: str) -> list[TextSource]:
     """What a place is made of: "-" is standard input, "hf://…" a data set, anything else files.
 
     Raises CorpusError when there are none.
@@ -78,13 +78,13 @@ def list_sources(place: str) -> list[Source]:
     return [_File(file) for file in corpus_files(place)]
 
 
-def read_blocks(sources: Sequence[Source], how: Reading, start: Position | None = None) -> Iterator[Block]:
+def read_blocks(sources: Sequence[TextSource], options: ReadOptions, start: Position | None = None) -> Iterator[Block]:
     """Blocks of all sources in order from a position on; documents of text are joined to blocks of about 1 MB."""
     start = start or Position()
     text = _TextInHand()
     for number in range(start.source, len(sources)):
         n_done = start.n_units if number == start.source else 0
-        for k, (unit, n_stored_bytes) in enumerate(sources[number].units(how, n_done), n_done + 1):
+        for k, (unit, n_stored_bytes) in enumerate(sources[number].units(options, n_done), n_done + 1):
             end = Position(number, k)
             if isinstance(unit, bytes):
                 text.add(unit, f"{sources[number].name} document {k:,}", end, n_stored_bytes)
@@ -136,23 +136,23 @@ class _File:
     def fingerprint(self) -> tuple[str, int, int]:
         return self.name, self.file.n_bytes, self.file.mtime_ns
 
-    def units(self, how: Reading, n_done: int) -> Iterator[tuple[Unit, int]]:
+    def units(self, options: ReadOptions, n_done: int) -> Iterator[tuple[Unit, int]]:
         self.file.check_unchanged()
         if self.file.in_folder and self.file.is_binary():
-            how.skipped.append(self.file.path)
+            options.skipped.append(self.file.path)
             return
         if self.file.kind == "parquet":
-            yield from _parquet_units(self.file.path, how.column, n_done)
+            yield from _parquet_units(self.file.path, options.column, n_done)
         else:
             with UnpackedFile(self.file.path) as stream:
-                yield from self._stream_units(stream, how, n_done)
+                yield from self._stream_units(stream, options, n_done)
         self.file.check_unchanged()
 
-    def _stream_units(self, stream: UnpackedFile, how: Reading, n_done: int) -> Iterator[tuple[Unit, int]]:
+    def _stream_units(self, stream: UnpackedFile, options: ReadOptions, n_done: int) -> Iterator[tuple[Unit, int]]:
         if self.file.kind == "json lines":
-            units = _line_units(stream, self.name, how.column, n_done)
+            units = _line_units(stream, self.name, options.column, n_done)
         else:
-            units = itertools.islice(_text_documents(stream.read, self.name, how.documents), n_done, None)
+            units = itertools.islice(_text_documents(stream.read, self.name, options.documents), n_done, None)
         before = 0
         for unit in units:
             now = stream.n_stored_bytes_read
@@ -165,11 +165,11 @@ class _StandardInput:
     n_stored_bytes = 0
     fingerprint = (name, 0, 0)
 
-    def units(self, how: Reading, n_done: int) -> Iterator[tuple[Unit, int]]:
+    def units(self, options: ReadOptions, n_done: int) -> Iterator[tuple[Unit, int]]:
         if n_done:
-            raise CorpusError("standard input cannot be read again from its beginning: start over with --force")
+            raise CorpusError("standard input cannot be read again from its beginning: start over with `force`")
         stream: IO[bytes] = sys.stdin.buffer
-        for document in itertools.islice(_text_documents(stream.read, self.name, how.documents), n_done, None):
+        for document in itertools.islice(_text_documents(stream.read, self.name, options.documents), n_done, None):
             yield document, len(document)
 
 
@@ -182,7 +182,7 @@ class _Dataset:
     def fingerprint(self) -> tuple[str, int, int]:
         return self.name, 0, 0
 
-    def units(self, how: Reading, n_done: int) -> Iterator[tuple[Unit, int]]:
+    def units(self, options: ReadOptions, n_done: int) -> Iterator[tuple[Unit, int]]:
         try:
             import datasets
         except ImportError:
@@ -191,7 +191,7 @@ class _Dataset:
         try:
             rows = datasets.load_dataset(name, split=split or "train", streaming=True)
             for number, row in enumerate(rows.skip(n_done) if n_done else rows, n_done):
-                yield text_of_row(row, how.column, f"{self.name} row {number:,}"), 0
+                yield text_of_row(row, options.column, f"{self.name} row {number:,}"), 0
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
             raise CorpusError(f"{self.name} cannot be read: {first_line(error)}") from None
 
@@ -274,7 +274,7 @@ def _whole_file(parts: Iterator[bytes], name: str) -> Iterator[bytes]:
         document += part
         if len(document) > MAX_DOCUMENT_BYTES:
             what = f"{name} has more than {MAX_DOCUMENT_BYTES:,} bytes, too many for one document"
-            raise CorpusError(f"{what}: leave --documents at block")
+            raise CorpusError(f"{what}: leave `documents` at block")
     if document:
         yield bytes(document)
 
@@ -298,7 +298,7 @@ def _blank_line_documents(parts: Iterator[bytes], name: str) -> Iterator[bytes]:
 def _parquet_units(path: Path, column: str, n_done: int) -> Iterator[tuple[Unit, int]]:
     import pyarrow.parquet as pq
 
-    with reading(path), pq.ParquetFile(path) as file:
+    with read_errors_named(path), pq.ParquetFile(path) as file:
         _check_column(file.schema_arrow, column, path)
         number = first_row = 0
         for group in range(file.num_row_groups):
@@ -316,12 +316,12 @@ def _parquet_units(path: Path, column: str, n_done: int) -> Iterator[tuple[Unit,
 def _check_column(schema: Any, column: str, path: Path) -> None:
     if column not in schema.names:
         held = ", ".join(schema.names)
-        raise CorpusError(f"{path} has no column {column!r} (it has: {held}); name one with --column")
+        raise CorpusError(f"{path} has no column {column!r} (it has: {held}); name one with `column`")
     kind = schema.field(column).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise CorpusError(f"{path} has no text in column {column!r}, which holds {kind}; name another with --column")
+        raise CorpusError(f"{path} has no text in column {column!r}, which holds {kind}; name another with `column`")
 
 
 def _column_unit(path: str, first_row: int, array: pa.Array) -> Unit:

@@ -54,7 +54,7 @@ def sum_rows(parts: Sequence[Rows], n_threads: int = 1) -> Rows:
             merged = list(pool.map(_sum_of_two, pieces))
     else:
         merged = [_sum_of_two(piece) for piece in pieces]
-    sums = [end_to_end(merged[k : k + 2]) for k in range(0, len(merged), 2)]
+    sums = [concatenate_rows(merged[k : k + 2]) for k in range(0, len(merged), 2)]
     return sum_rows([*sums, *parts[len(parts) // 2 * 2 :]], n_threads)
 
 
@@ -80,7 +80,7 @@ def _sum_of_two(pair: tuple[Rows, Rows]) -> Rows:
     return Rows(blob[: starts[n]], starts[: n + 1], values[:n])
 
 
-def end_to_end(parts: Sequence[Rows]) -> Rows:
+def concatenate_rows(parts: Sequence[Rows]) -> Rows:
     """Rows of several tables, of which all of one come before all of the next."""
     before = np.cumsum([0] + [rows.blob.size for rows in parts])
     starts = [rows.starts[:-1] + n for rows, n in zip(parts, before[:-1], strict=True)]

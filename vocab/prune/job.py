@@ -15,7 +15,7 @@ from vocab.analysis.evaluation import Evaluation, Evaluator
 from vocab.analysis.reachable import spellable, unreachable
 from vocab.choices import InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
-from vocab.corpus.mixture import corpus_facts
+from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
@@ -306,7 +306,7 @@ class Job:
             inference=self.inference,
             ranks=self.ranks,
             above_least_tokens=above_least,
-            corpus=corpus_facts(self.corpus),
+            corpus=corpus_summary(self.corpus),
             rows=rows,
             candidates=self.pool.facts | {"n_new_in_result": int(np.count_nonzero(old_ranks < 0))},
             n_unreachable=n_unreachable,

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from vocab.choices import Style
 from vocab.corpus.process_memory import peak_resident_bytes
-from vocab.corpus.readers import Reading
+from vocab.corpus.readers import ReadOptions
 from vocab.environment import processor, versions
 from vocab.errors import TargetError
 from vocab.formats.folder import safe_name, write_files
@@ -67,7 +67,7 @@ def train_tokenizer(
     size: int,
     places: Sequence[str],
     *,
-    how: Reading | None = None,
+    options: ReadOptions | None = None,
     special: Sequence[str] | None = None,
 ) -> TrainedTokenizer:
     """Train a tokenizer of exactly `size` ids on corpora, without the documents that `vocab count` holds out.
@@ -79,7 +79,7 @@ def train_tokenizer(
     not allow, CorpusError when the text cannot be read.
     """
     texts = check_request(style, size, special)
-    documents = TrainingText(places, how)
+    documents = TrainingText(places, options)
     started = time.perf_counter()
     train = llama2_style.train if style == "llama2" else cl100k_style.train
     vocabulary = train(documents, size, texts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
-from vocab.corpus.readers import Reading, list_sources, read_blocks
+from vocab.corpus.readers import ReadOptions, list_sources, read_blocks
 from vocab.errors import CorpusError
 
 
@@ -17,11 +17,11 @@ class TrainingText:
     Where a document or two of a corpus were all held out by chance, they are there to train on, as in `CorpusPart`.
     """
 
-    def __init__(self, places: Sequence[str], how: Reading | None = None) -> None:
+    def __init__(self, places: Sequence[str], options: ReadOptions | None = None) -> None:
         if len(set(places)) < len(places):
             raise CorpusError("a corpus is named twice; its documents would count twice")
         self._places = list(places)
-        self._how = how or Reading()
+        self._options = options or ReadOptions()
         self._sources = {place: list_sources(place) for place in places}
         self.n_documents = 0
         self.n_documents_held_out = 0
@@ -37,8 +37,8 @@ class TrainingText:
     def _documents(self, place: str) -> Iterator[str]:
         held_out: list[bytes] = []
         n_before = self.n_documents
-        for block in read_blocks(self._sources[place], self._how):
-            batch = block.batch(self._how.encoding_errors)
+        for block in read_blocks(self._sources[place], self._options):
+            batch = block.batch(self._options.encoding_errors)
             raw, edges = batch.text.tobytes(), itertools.pairwise(batch.starts.tolist())
             for (start, stop), is_out in zip(edges, are_held_out(batch).tolist(), strict=True):
                 if not is_out:
@@ -64,5 +64,5 @@ class TrainingText:
             "n_documents_held_out": self.n_documents_held_out,
             "n_bytes": self.n_bytes,
             "held_out_rule": HELD_OUT_RULE,
-            "n_files_skipped": len(self._how.skipped),
+            "n_files_skipped": len(self._options.skipped),
         }

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vocab.choices import EncodingErrors, Side
 from vocab.corpus.blocks import Block
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
-from vocab.corpus.readers import Reading, list_sources, read_blocks
+from vocab.corpus.readers import ReadOptions, list_sources, read_blocks
 from vocab.errors import CorpusError
 from vocab.model.data.shards import ShardFacts, ShardWriter, end_of_text, fingerprint, write_facts
 from vocab.vocabulary import Vocabulary
@@ -67,7 +67,7 @@ def make_shards(
     corpus: Sequence[str],
     out: Path,
     *,
-    how: Reading | None = None,
+    options: ReadOptions | None = None,
     n_threads: int = 1,
     shard_tokens: int = SHARD_TOKENS,
     force: bool = False,
@@ -78,13 +78,13 @@ def make_shards(
     `on_progress` hears the bytes on disk that each block took. Raises CorpusError for a corpus that cannot be read or
     is empty, OutputError for a folder that may not be written.
     """
-    how = how or Reading()
+    options = options or ReadOptions()
     vocabulary.encoder  # noqa: B018 - built once, before threads need it
     with staged_folder(out, force=force) as staging:
         n_ids = vocabulary.max_id + 1
         writers = {side: ShardWriter(staging, side, n_ids, shard_tokens) for side in SIDES}
         n_skipped = n_repaired = 0
-        for done in _encoded(vocabulary, corpus, how, n_threads):
+        for done in _encoded(vocabulary, corpus, options, n_threads):
             for side, writer in writers.items():
                 writer.add(*done.side(side == "held_out"))
             n_skipped, n_repaired = n_skipped + done.n_skipped, n_repaired + done.n_repaired
@@ -110,14 +110,14 @@ def make_shards(
     return facts
 
 
-def _encoded(vocabulary: Vocabulary, corpus: Sequence[str], how: Reading, n_threads: int) -> Iterator[_Encoded]:
+def _encoded(vocabulary: Vocabulary, corpus: Sequence[str], options: ReadOptions, n_threads: int) -> Iterator[_Encoded]:
     """Encoded blocks in the order of the corpus, a few of them under way at a time."""
     sources = [source for place in corpus for source in list_sources(place)]
     end = end_of_text(vocabulary)
     waiting: deque[Future[_Encoded]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
-        for block in read_blocks(sources, how):
-            waiting.append(pool.submit(encode_block, block, vocabulary, how.encoding_errors, end))
+        for block in read_blocks(sources, options):
+            waiting.append(pool.submit(encode_block, block, vocabulary, options.encoding_errors, end))
             if len(waiting) > 2 * n_threads:
                 yield waiting.popleft().result()
         while waiting:

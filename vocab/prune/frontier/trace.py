@@ -20,7 +20,7 @@ import numpy.typing as npt
 from vocab.analysis.evaluation import Compression, Evaluator
 from vocab.choices import FrontierMethod, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
-from vocab.corpus.mixture import corpus_facts
+from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD
 from vocab.environment import versions
@@ -192,7 +192,7 @@ def trace_frontier(
         curves=curves,
         bound=tracer.bound(curves, n_steps),
         decoder=decoder or Decoder(),
-        corpus=corpus_facts(counted),
+        corpus=corpus_summary(counted),
         seconds=tracer.seconds,
     )
 

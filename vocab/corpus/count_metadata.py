@@ -32,7 +32,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class CountFacts:
+class CountMetadata:
     """What a count table says of itself. `corpus` names each place with its files and bytes on disk."""
 
     split_pattern: str
@@ -47,21 +47,21 @@ class CountFacts:
         """The places, for a person."""
         return " + ".join(str(entry["place"]) for entry in self.corpus) or "counts"
 
-    def with_left_out(self, min_count: int, left_out: LeftOut) -> CountFacts:
+    def with_left_out(self, min_count: int, left_out: LeftOut) -> CountMetadata:
         """The same after rare pre-tokens were dropped once more."""
         return replace(self, min_count=max(min_count, self.min_count), left_out=self.left_out + left_out)
 
     def to_json(self) -> str:
-        """The metadata of the file; the same facts give the same text."""
+        """The metadata of the file; the same metadata give the same text."""
         digest = SplitPattern(self.split_pattern).sha256
         return json.dumps({"format": FORMAT, "split_pattern_sha256": digest, **asdict(self)}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: bytes | str, path: Path) -> CountFacts:
+    def from_json(cls, text: bytes | str, path: Path) -> CountMetadata:
         """Raises CorpusError when the metadata is not what `to_json` writes."""
         try:
             found = json.loads(text)
-            facts = cls(
+            metadata = cls(
                 split_pattern=found["split_pattern"],
                 corpus=tuple(dict(entry) for entry in found.get("corpus", ())),
                 tally=Tally(**found.get("tally", {})),
@@ -69,33 +69,33 @@ class CountFacts:
                 min_count=int(found.get("min_count", 1)),
                 left_out=LeftOut(**found.get("left_out", {})),
             )
-            digest = SplitPattern(facts.split_pattern).sha256
+            digest = SplitPattern(metadata.split_pattern).sha256
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorpusError(f"{path} does not say how it was counted ({error!r}); see docs/counts.md") from None
         if found.get("format") != FORMAT:
             raise CorpusError(f"{path} is a count table of format {found.get('format')}; this vocab reads {FORMAT}")
         if found.get("split_pattern_sha256", digest) != digest:
             raise CorpusError(f"{path} names a split pattern whose sha256 is another than the one it states")
-        return facts
+        return metadata
 
 
-def merged_facts(facts: Sequence[CountFacts], names: Sequence[str]) -> CountFacts:
+def merged_metadata(metadata: Sequence[CountMetadata], names: Sequence[str]) -> CountMetadata:
     """Facts of the sum of tables; raises CorpusError when they were counted in different ways."""
-    first = facts[0]
-    for name, other in zip(names, facts, strict=True):
+    first = metadata[0]
+    for name, other in zip(names, metadata, strict=True):
         same_split = SplitPattern(other.split_pattern).sha256 == SplitPattern(first.split_pattern).sha256
         if not same_split or other.held_out_rule != first.held_out_rule:
             what = "held-out rule" if same_split else "split pattern"
             raise CorpusError(f"{name} and {names[0]} have another {what} each, so their counts cannot be added")
     places: dict[str, dict[str, Any]] = {}
-    for entry in sorted((e for f in facts for e in f.corpus), key=lambda e: str(e["place"])):
+    for entry in sorted((e for f in metadata for e in f.corpus), key=lambda e: str(e["place"])):
         known = places.setdefault(str(entry["place"]), {"place": entry["place"]})
         for key in entry.keys() - {"place"}:
             known[key] = known.get(key, 0) + entry[key]
     return replace(
         first,
         corpus=tuple(places.values()),
-        tally=sum((f.tally for f in facts), Tally()),
-        min_count=max(f.min_count for f in facts),
-        left_out=sum((f.left_out for f in facts), LeftOut()),
+        tally=sum((f.tally for f in metadata), Tally()),
+        min_count=max(f.min_count for f in metadata),
+        left_out=sum((f.left_out for f in metadata), LeftOut()),
     )
