@@ -95,7 +95,7 @@ def test_shards_add_up_to_the_whole(corpus, undisturbed, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2"])
 def test_no_shard(text):
-    with pytest.raises(TargetError, match="is no shard"):
+    with pytest.raises(TargetError, match="is not a shard"):
         Shard.parse(text)
 
 

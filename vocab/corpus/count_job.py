@@ -66,7 +66,7 @@ class Shard:
         """From "2/8"; raises TargetError for anything else."""
         number, slash, n = text.partition("/")
         if not (slash and number.isdigit() and n.isdigit() and 1 <= int(number) <= int(n)):
-            raise TargetError(f"{text!r} is no shard: write the number of this one and of all, like 2/8")
+            raise TargetError(f"{text!r} is not a shard: write the number of this one and of all, like 2/8")
         return cls(int(number), int(n))
 
     def of(self, files: Sequence[T]) -> list[T]:

@@ -117,7 +117,8 @@ class CountTable:
         metadata = file.metadata.metadata or {}
         if _METADATA not in metadata:
             raise CorpusError(
-                f"{path} is not a count table: it does not say which split pattern it was counted with; see docs/counts.md"
+                f"{path} is not a count table: it does not say which split pattern it was counted with; "
+                "see docs/counts.md"
             )
         self.metadata = CountMetadata.from_json(metadata[_METADATA], path)
         self.n_rows: int = file.metadata.num_rows

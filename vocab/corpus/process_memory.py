@@ -19,7 +19,7 @@ def parse_bytes(text: str) -> int:
     """Bytes from "4GB", "512MiB" or "1000000"; raises TargetError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]I?)?B?\s*", text.upper())
     if not match:
-        raise TargetError(f"{text!r} is no amount of memory: write it like 4GB, 512MiB or 1000000")
+        raise TargetError(f"{text!r} is not an amount of memory: write it like 4GB, 512MiB or 1000000")
     return int(float(match[1]) * _UNITS[match[2] or ""])
 
 
