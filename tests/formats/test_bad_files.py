@@ -93,6 +93,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_sentence(name, originals, tmp_
         assert "\n" not in refusal(place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [None, [], {}, "x", -1, 10**30])
 @pytest.mark.parametrize("name", ["tokenizer.json", "small.json", "wordpiece/tokenizer.json"])
 def test_values_of_another_kind_are_refused_in_one_sentence(name, value, originals, tmp_path):
