@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import vocab
 from vocab.analysis.segmentation import TextDifferences, text_differences
+from vocab.choices import VOCABULARY_FORMATS
 from vocab.errors import SourceError
-from vocab.interop.conversion.convert import FORMATS, convert, obstacle
+from vocab.interop.conversion.convert import convert, obstacle
 from vocab.interop.conversion.hard_texts import HARD_TEXTS, profile_texts
 from vocab.interop.conversion.reshape import as_byte_level, as_scored_pieces, numbered, with_holes_named
 from vocab.interop.conversion.verify import verify
@@ -67,7 +68,7 @@ def texts() -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("target", VOCABULARY_FORMATS)
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_into_every_format(name, target, sources, texts, tmp_path):
     source = sources[name]

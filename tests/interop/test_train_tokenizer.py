@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vocab
+from vocab.choices import STYLES
 from vocab.corpus.counting import is_held_out
 from vocab.errors import CorpusError, TargetError
 from vocab.interop.conversion.hard_texts import texts_for
 from vocab.interop.conversion.verify import verify
 from vocab.interop.scratch.llama2_style import MAX_LINE_CHARACTERS, lines_of
-from vocab.interop.scratch.train_tokenizer import STYLES, check_request, train_tokenizer
+from vocab.interop.scratch.train_tokenizer import check_request, train_tokenizer
 from vocab.interop.scratch.training_text import TrainingText
 from vocab.splitting import CL100K_REGEX, SplitPattern
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,6 @@ from vocab.arrays import end_to_end
 from vocab.choices import EncodingErrors
 from vocab.corpus.arrow import blob_and_starts
 from vocab.errors import CorpusError
-
-ENCODING_ERRORS: tuple[EncodingErrors, ...] = get_args(EncodingErrors)
 
 
 @dataclass(frozen=True)

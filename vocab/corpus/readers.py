@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol, get_args
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
@@ -17,8 +17,6 @@ from vocab.corpus.blocks import Block, ColumnBlock, LinesBlock, Position, TextBl
 from vocab.corpus.files import CorpusFile, UnpackedFile, corpus_files, read_errors_named
 from vocab.errors import CorpusError, MissingExtraError
 from vocab.writing import first_line
-
-DOCUMENT_UNITS: tuple[DocumentUnit, ...] = get_args(DocumentUnit)
 
 # A document of a text file is this long or a little more and ends after a line, unless asked for otherwise.
 TEXT_BLOCK_BYTES = 64 << 10

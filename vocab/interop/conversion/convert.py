@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from vocab.analysis.segmentation import TextDifferences, text_differences
 from vocab.choices import VocabularyFormat
@@ -39,8 +39,6 @@ from vocab.interop.conversion.verify import Verification, verify
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
 from vocab.writing import staged_folder, write_json
-
-FORMATS: tuple[VocabularyFormat, ...] = get_args(VocabularyFormat)
 
 _VERIFIED_BYTES = 200_000  # of the profile's words, beside hard texts and every token
 _WRITERS: dict[VocabularyFormat, Callable[[Vocabulary, Path, str], object]] = {

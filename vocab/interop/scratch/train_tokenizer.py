@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from vocab.choices import Style
 from vocab.corpus.process_memory import peak_resident_bytes
@@ -20,8 +20,6 @@ from vocab.interop.scratch import cl100k_style, llama2_style
 from vocab.interop.scratch.training_text import TrainingText
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import staged_folder, write_json
-
-STYLES: tuple[Style, ...] = get_args(Style)
 
 
 @dataclass(frozen=True)
