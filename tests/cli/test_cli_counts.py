@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.cli import run
 
-from vocab.cli.corpora import place_and_weight
+from vocab.cli.corpora import path_and_weight
 from vocab.vocabulary import Provenance, Vocabulary
 
 
@@ -142,8 +142,8 @@ def test_what_is_refused(vocab, counted, arguments, sentence):
 def test_a_weight_is_no_part_of_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "odd:2").write_text("")
-    assert place_and_weight("books:2") == ("books", 2.0)
-    assert place_and_weight("hf://a/b:train:0.5") == ("hf://a/b:train", 0.5)
-    assert place_and_weight("hf://a/b:train") == ("hf://a/b:train", None)
-    assert place_and_weight("odd:2") == ("odd:2", None)
-    assert place_and_weight("odd:2:3") == ("odd:2", 3.0)
+    assert path_and_weight("books:2") == ("books", 2.0)
+    assert path_and_weight("hf://a/b:train:0.5") == ("hf://a/b:train", 0.5)
+    assert path_and_weight("hf://a/b:train") == ("hf://a/b:train", None)
+    assert path_and_weight("odd:2") == ("odd:2", None)
+    assert path_and_weight("odd:2:3") == ("odd:2", 3.0)

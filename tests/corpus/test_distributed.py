@@ -246,7 +246,7 @@ def test_step_that_fails_leaves_nothing(tmp_path):
 
 
 @needs_datatrove
-def test_lone_surrogates_are_mended_as_everywhere(tmp_path):
+def test_lone_surrogates_are_repaired_as_everywhere(tmp_path):
     counted(["a \ud800 b"], tmp_path)
     table = CountTable(tmp_path / "00000.parquet")
     assert table.metadata.tally.n_documents_repaired == 1

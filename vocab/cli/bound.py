@@ -19,9 +19,7 @@ from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
     CountsOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     MinCountOption,
     ThreadsOption,
@@ -54,8 +52,8 @@ def bound(
     gap: GapOption = DEFAULT_GAP_PER_CENT,
     seconds: TimeOption = None,
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
 ) -> None:
     """Show how few tokens any vocabulary of TARGET ids needs at least, and the fewest found for one.

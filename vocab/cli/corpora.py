@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vocab.choices import DocumentUnit, EncodingErrors
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts, CountProgress
     from vocab.corpus.readers import ReadOptions
     from vocab.splitting import SplitPattern
-
-
-class DocumentName(StrEnum):
-    """What one document of a text file is."""
-
-    block = "block"
-    file = "file"
-    blank_line = "blank-line"
-
-
-class EncodingErrorsName(StrEnum):
-    """What becomes of documents that are not UTF-8."""
-
-    mend = "replace"
-    skip = "skip"
-    refuse = "refuse"
 
 
 CorpusOption = Annotated[
@@ -56,16 +40,19 @@ CountsOption = Annotated[
 ]
 ColumnOption = Annotated[str, typer.Option("--column", help="Column that holds the text in JSON lines and Parquet.")]
 DocumentsOption = Annotated[
-    DocumentName,
+    DocumentUnit,
     typer.Option(
         "--documents",
-        help="What one document of a text file is: a block of about 64 KiB of whole lines, the file, or what stands "
+        help="What one document of a text file is: a block of about 64 KiB of whole lines, the file, or the text "
         "between blank lines.",
     ),
 ]
 EncodingErrorsOption = Annotated[
-    EncodingErrorsName,
-    typer.Option("--encoding-errors", help="What becomes of documents that are not UTF-8: mend, leave out, or stop."),
+    EncodingErrors,
+    typer.Option(
+        "--encoding-errors",
+        help="Documents that are not UTF-8: replace the invalid bytes, skip the document, or refuse the corpus.",
+    ),
 ]
 MinCountOption = Annotated[
     int, typer.Option("--min-count", min=1, help="Leave out pre-tokens that occur fewer times than this.")
@@ -76,34 +63,43 @@ ThreadsOption = Annotated[
 ]
 
 
-def read_options(column: str, documents: DocumentName, encoding_errors: EncodingErrorsName) -> ReadOptions:
-    """How to read a corpus, from the options."""
+def read_options(column: str, documents: DocumentUnit, encoding_errors: EncodingErrors) -> ReadOptions:
+    """The options of reading a corpus."""
     from vocab.corpus.readers import ReadOptions
 
-    return ReadOptions(column, documents.value, encoding_errors.value)
+    return ReadOptions(column, documents, encoding_errors)
 
 
 def corpus_of(
-    places: Sequence[str] | None,
+    corpora: Sequence[str] | None,
     tables: Sequence[str] | None,
     pattern: SplitPattern,
     options: ReadOptions,
     n_threads: int,
     min_count: int = 1,
 ) -> CorpusCounts | None:
-    """The corpora and count tables that a command names as one corpus, None when it names none."""
+    """Count the corpora and read the count tables that a command names, as one corpus; None when it names none.
+
+    Args:
+        corpora: each as PATH[:WEIGHT].
+        tables: count tables or their folders, each as PATH[:WEIGHT].
+        pattern: split pattern of the vocabulary.
+        options: how corpora are read.
+        n_threads: threads to count with.
+        min_count: the least count of a pre-token of a table.
+    """
     from vocab.corpus.count_table import read_part
     from vocab.corpus.counting import count
     from vocab.corpus.mixture import mixed
 
-    if not places and not tables:
+    if not corpora and not tables:
         return None
-    named = [place_and_weight(text) for text in places or []]
-    stored = [place_and_weight(text) for text in tables or []]
+    named = [path_and_weight(text) for text in corpora or []]
+    stored = [path_and_weight(text) for text in tables or []]
     parts = [read_part(table_path(path), pattern, min_count) for path, _ in stored]
     if named:
         note_slow_split(pattern)
-        names = [place for place, _ in named]
+        names = [name for name, _ in named]
         with progress() as bar:
             counted = count(
                 names, pattern, options=options, n_threads=n_threads, on_progress=count_bar(bar, stored_bytes(names))
@@ -113,40 +109,39 @@ def corpus_of(
 
 
 def note_slow_split(pattern: SplitPattern) -> None:
-    """Say so when a split pattern has no compiled splitter."""
+    """Tell the user when a split pattern has no compiled splitter."""
     if not pattern.has_kernel:
         note = "This split pattern has no compiled splitter: it runs on the regex package, about ten times slower."
         console(stderr=True).print(note)
 
 
-def place_and_weight(text: str) -> tuple[str, float | None]:
-    """("books/", 2.0) from "books/:2"; what is the name of something that exists is no weight."""
+def path_and_weight(text: str) -> tuple[str, float | None]:
+    """Split "books/:2" into ("books/", 2.0); a path that exists is taken whole, without a weight."""
     match = re.fullmatch(r"(.+):(\d+(?:\.\d+)?)", text)
     if match is None or Path(text).exists():
         return text, None
     return match[1], float(match[2])
 
 
-def table_path(place: str | Path) -> Path:
-    """A count table, given by its file or by the folder that `vocab count` wrote it to."""
-    path = Path(place)
-    return path / "counts.parquet" if path.is_dir() else path
+def table_path(path: str | Path) -> Path:
+    """The file of a count table, given that file or the folder that `vocab count` wrote."""
+    return Path(path) / "counts.parquet" if Path(path).is_dir() else Path(path)
 
 
-def stored_bytes(places: Sequence[str]) -> int | None:
-    """Bytes on disk behind places, None where some are not known before reading."""
+def stored_bytes(corpora: Sequence[str]) -> int | None:
+    """Bytes on disk of some corpora, None where they are not known before reading."""
     from vocab.corpus.readers import list_sources
 
-    sizes = [source.n_stored_bytes for place in places for source in list_sources(place)]
+    sizes = [source.n_stored_bytes for name in corpora for source in list_sources(name)]
     return sum(sizes) if all(sizes) else None
 
 
 def count_bar(bar: Bar, total: int | None) -> Callable[[CountProgress], None]:
-    """A listener that shows bytes, MB/s of text, distinct pre-tokens and the time left."""
+    """A function that shows progress: bytes, MB/s of text, distinct pre-tokens and the time left."""
     task = bar.add_task("count pre-tokens", total=total, rate="")
     last = 0
 
-    def hear(now: CountProgress) -> None:
+    def on_progress(now: CountProgress) -> None:
         nonlocal last
         bar.advance(task, now.n_stored_bytes - last)
         last = now.n_stored_bytes
@@ -154,4 +149,4 @@ def count_bar(bar: Bar, total: int | None) -> Callable[[CountProgress], None]:
         speed = f"{now.n_bytes_read / 1e6 / elapsed:,.0f} MB/s" if elapsed > 0 else ""
         bar.update(task, rate=f"{now.n_bytes_read / 1e6:,.0f} MB  {speed}  {now.n_pretokens / 1e6:.2f} M distinct")
 
-    return hear
+    return on_progress

@@ -11,9 +11,7 @@ import typer
 
 from vocab.cli.corpora import (
     ColumnOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     MinCountOption,
     ThreadsOption,
@@ -49,21 +47,21 @@ def count(
     source: Annotated[
         str, typer.Option("--source", help="Vocabulary whose split pattern is used, as for `vocab prune`.")
     ] = "cl100k_base",
-    memory: Annotated[str, typer.Option("--memory", help="Memory that is kept to, like 512MB or 16GiB.")] = "4GB",
+    memory: Annotated[str, typer.Option("--memory", help="Memory to use at most, like 512MB or 16GiB.")] = "4GB",
     min_count: MinCountOption = 1,
     shard: Annotated[
         str,
         typer.Option("--shard", metavar="I/N", help="Count every N-th file from the I-th on: one machine's share."),
     ] = "1/1",
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start over, replacing an earlier count in the folder.")
     ] = False,
 ) -> None:
-    """Count a corpus of any size once, for `vocab prune --counts`; an interrupted count goes on when repeated."""
+    """Count a corpus of any size once, for `vocab prune --counts`. Repeat an interrupted command to continue."""
     from vocab.corpus.count_job import CountJob, Interrupted, Shard, count_to
     from vocab.corpus.process_memory import parse_bytes
     from vocab.formats import load
@@ -73,12 +71,15 @@ def count(
     options = read_options(column, documents, encoding_errors)
     job = CountJob(corpus, pattern, options, Shard.parse(shard), min_count)
     note_slow_split(pattern)
-    n_bytes = parse_bytes(memory)
     try:
         with progress() as bar:
-            hear = _stages(bar, stored_bytes(corpus) if job.shard.n == 1 else None)
             done = count_to(
-                out, job, memory_bytes=n_bytes, n_threads=threads or n_cores(), force=force, on_progress=hear
+                out,
+                job,
+                memory_bytes=parse_bytes(memory),
+                n_threads=threads or n_cores(),
+                force=force,
+                on_progress=_stages(bar, stored_bytes(corpus) if job.shard.n == 1 else None),
             )
     except Interrupted:
         stopped(f"what was counted is kept in {out}")
@@ -86,10 +87,11 @@ def count(
 
 
 def _stages(bar: Bar, total: int | None) -> Callable[[str, CountProgress], None]:
+    """A function that shows the progress of counting, and then of adding up."""
     counting = count_bar(bar, total)
     adding: list[Any] = []
 
-    def hear(stage: str, now: CountProgress) -> None:
+    def on_progress(stage: str, now: CountProgress) -> None:
         if stage == "count":
             counting(now)
             return
@@ -97,7 +99,7 @@ def _stages(bar: Bar, total: int | None) -> Callable[[str, CountProgress], None]
             adding.append(bar.add_task("add up", total=None, rate=""))
         bar.update(adding[0], rate=f"{now.n_pretokens / 1e6:.2f} M distinct")
 
-    return hear
+    return on_progress
 
 
 def _show(done: CountResult, out: Path) -> None:
@@ -121,7 +123,7 @@ def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
         "bytes of text": tally.n_bytes_read,
         "documents": tally.n_documents,
         "held out": tally.n_documents_held_out,
-        "mended: not UTF-8": tally.n_documents_repaired,
+        "repaired: not UTF-8": tally.n_documents_repaired,
         "left out: not UTF-8": tally.n_documents_skipped,
         "distinct pre-tokens": n_pretokens,
     }
@@ -143,7 +145,7 @@ def merge(
     min_count: MinCountOption = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Add up count tables, such as those of several machines; in whatever order, the same file."""
+    """Add up count tables, such as those of several machines. Their order does not change the file."""
     from vocab.corpus.count_table import CountTable
     from vocab.corpus.merging import merge_count_tables
     from vocab.writing import check_file
@@ -164,24 +166,21 @@ def info(
     top: Annotated[int, typer.Option("--top", min=0, help="How many of the most frequent pre-tokens to list.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
 ) -> None:
-    """Check a count table from end to end and say what it holds."""
+    """Check a whole count table and show a summary."""
     from vocab.corpus.count_table import CountTable, most_frequent
+    from vocab.writing import json_text
 
-    found = CountTable(table_path(path))
-    rows = most_frequent(found, top)
+    stored = CountTable(table_path(path))
+    rows = most_frequent(stored, top)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {**json.loads(found.metadata.to_json()), "n_pretokens": found.n_rows}, indent=2, ensure_ascii=False
-            )
-        )
+        typer.echo(json_text({**json.loads(stored.metadata.to_json()), "n_pretokens": stored.n_rows}), nl=False)
         return
     screen = console()
-    screen.print(_metadata_table(found.metadata, found.n_rows))
-    for entry in found.metadata.corpus:
+    screen.print(_metadata_table(stored.metadata, stored.n_rows))
+    for entry in stored.metadata.corpus:
         screen.print(", ".join(f"{key} {value}" for key, value in entry.items()), soft_wrap=True)
-    screen.print(f"Split pattern: {found.metadata.split_pattern}", markup=False)
-    screen.print(f"Held out: {found.metadata.held_out_rule}.")
+    screen.print(f"Split pattern: {stored.metadata.split_pattern}", markup=False)
+    screen.print(f"Held out: {stored.metadata.held_out_rule}.")
     if rows:
         shown = table("Most frequent", ["pre-token", "count", "documents", "held-out count"])
         for pretoken, values in rows:

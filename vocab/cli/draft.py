@@ -12,9 +12,7 @@ from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
     CountsOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     MinCountOption,
     ThreadsOption,
@@ -61,8 +59,8 @@ def draft(
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
 ) -> None:
     """Write which ids of a target model its draft model may propose, for speculative decoding."""

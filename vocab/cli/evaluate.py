@@ -10,9 +10,7 @@ from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
     CountsOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     MinCountOption,
     ThreadsOption,
@@ -36,8 +34,8 @@ def evaluate(
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
 ) -> None:
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""

@@ -13,9 +13,7 @@ from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
     CountsOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     MinCountOption,
     ThreadsOption,
@@ -81,8 +79,8 @@ def frontier(
     png_file: Annotated[Path | None, typer.Option("--png", help="File to draw the curves to as PNG.")] = None,
     svg_file: Annotated[Path | None, typer.Option("--svg", help="File to draw the curves to as SVG.")] = None,
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
 ) -> None:
     """Trace bytes a token against vocabulary size, by several methods, with the bound on what is possible.

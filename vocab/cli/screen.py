@@ -1,9 +1,9 @@
-"""What commands share on the screen: a progress bar, tables of at most 100 columns, numbers."""
+"""What all commands show: a progress bar, tables of at most 100 columns, numbers."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vocab.analysis.evaluation import Compression
+    from vocab.progress import OnProgress
 
 MAX_COLUMNS = 100
 # Exit code after Ctrl-C.
@@ -25,10 +26,10 @@ def console(*, stderr: bool = False) -> Console:
     """A console no wider than 100 columns."""
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False)
-    if found.width > MAX_COLUMNS or not found.is_terminal:
+    screen = Console(stderr=stderr, highlight=False)
+    if screen.width > MAX_COLUMNS or not screen.is_terminal:
         return Console(stderr=stderr, highlight=False, width=MAX_COLUMNS)
-    return found
+    return screen
 
 
 def table(title: str, columns: list[str], n_text: int = 1) -> Table:
@@ -36,21 +37,21 @@ def table(title: str, columns: list[str], n_text: int = 1) -> Table:
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    empty = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for k, name in enumerate(columns):
-        made.add_column(name, justify="left" if k < n_text else "right", overflow="fold")
-    return made
+        empty.add_column(name, justify="left" if k < n_text else "right", overflow="fold")
+    return empty
 
 
 def stopped(kept: str) -> NoReturn:
-    """End after Ctrl-C with exit code 130 and one sentence, which says what is kept."""
+    """Exit after Ctrl-C with code 130 and one sentence, which says what is kept."""
     typer.echo(f"vocab: stopped; {kept}: repeat the command to go on", err=True)
     sys.exit(INTERRUPTED)
 
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A progress display on standard error with rate and time left; silent when that is no terminal."""
+    """Show progress on standard error, with rate and time left; nothing where that is not a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
@@ -65,11 +66,11 @@ def progress() -> Iterator[Progress]:
         yield bar
 
 
-def stages(bar: Progress) -> Callable[[str, int, int], None]:
-    """A listener for `prune` that shows each stage as a bar, with news after a colon in its name as the rate."""
+def stages(bar: Progress) -> OnProgress:
+    """An `OnProgress` that shows each stage as a bar; text after a colon in its name is shown as its rate."""
     tasks: dict[str, int] = {}
 
-    def hear(stage: str, done: int, total: int) -> None:
+    def on_progress(stage: str, done: int, total: int) -> None:
         stage, _, news = stage.partition(": ")
         if stage not in tasks:
             tasks[stage] = bar.add_task(stage, total=None, rate="")
@@ -78,9 +79,9 @@ def stages(bar: Progress) -> Callable[[str, int, int], None]:
         rate = news or (f"{speed:,.0f}/s" if speed and total > 1 else "")
         bar.update(task, completed=done, total=total if total > 1 or done else None, rate=rate)  # type: ignore[arg-type]
 
-    return hear
+    return on_progress
 
 
 def ratio_cells(text: Compression, share: float) -> list[str]:
-    """Bytes a token and a change as signed per cent, or dashes where there is no text."""
+    """Bytes per token and a change in signed per cent, or dashes where there is no text."""
     return [f"{text.bytes_per_token:.3f}", f"{share:+.2%}"] if text.n_bytes else ["–", "–"]

@@ -9,9 +9,7 @@ import typer
 
 from vocab.cli.corpora import (
     ColumnOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     ThreadsOption,
     note_slow_split,
@@ -36,8 +34,8 @@ def shards(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier shards in the folder.")] = False,
 ) -> None:

@@ -11,9 +11,7 @@ from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
     CountsOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     ThreadsOption,
     corpus_of,
@@ -56,8 +54,8 @@ def sizes(
     dtype_bytes: Annotated[int, typer.Option("--dtype-bytes", min=1, help="Bytes of a parameter.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
 ) -> None:
     """List sizes around one that suit hardware, with what they cost in tokens and in memory.

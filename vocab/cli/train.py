@@ -11,9 +11,7 @@ import typer
 
 from vocab.cli.corpora import (
     ColumnOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     ThreadsOption,
     read_options,
@@ -121,8 +119,8 @@ def train(
     ] = 2_000_000,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
 ) -> None:

@@ -10,9 +10,7 @@ import typer
 
 from vocab.cli.corpora import (
     ColumnOption,
-    DocumentName,
     DocumentsOption,
-    EncodingErrorsName,
     EncodingErrorsOption,
     read_options,
 )
@@ -62,8 +60,8 @@ def train_tokenizer(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
     column: ColumnOption = "text",
-    documents: DocumentsOption = DocumentName.block,
-    encoding_errors: EncodingErrorsOption = EncodingErrorsName.mend,
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
 ) -> None:
     """Train a tokenizer from scratch, to compare a pruned one with or to use."""
     from vocab.interop.scratch.train_tokenizer import check_request
