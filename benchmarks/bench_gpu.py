@@ -54,7 +54,7 @@ def bench_attention(n_heads: int, head_dim: int, seq_len: int, batch: int, repea
             if reason:
                 rows.append({"kind": "attention", "name": name, "position": position, "reason": reason} | row_facts())
                 continue
-            state = backend.prepare(heads=n_heads, max_seq=seq_len, slopes=slopes, device=DEVICE)
+            state = backend.prepare(heads=n_heads, max_seq_len=seq_len, slopes=slopes, device=DEVICE)
             for both in (False, True):
                 shape = (batch, n_heads, seq_len, head_dim)
                 q, k, v = (torch.randn(shape, device=DEVICE, dtype=DTYPE, requires_grad=both) for _ in range(3))
@@ -117,7 +117,7 @@ def show_attention(rows: list[dict[str, Any]]) -> None:
 def bench_head(sizes: list[int], batch: int, seq_len: int, cycles: int, name: str, head: str) -> list[dict[str, Any]]:
     """Rows of the head alone over sizes."""
     settings = BenchSettings(batch=batch, seq_len=seq_len, head=head, dtype=DTYPE, cycles=cycles)
-    config, top = preset(name, max_seq=seq_len), peak(DEVICE)
+    config, top = preset(name, max_seq_len=seq_len), peak(DEVICE)
     timings = bench_sizes(config, sizes, sizes[0], settings, DEVICE)
     return [{"kind": "head"} | json_row(one, config, settings, top, {}, DEVICE) for one in timings]
 
@@ -143,7 +143,7 @@ def main() -> None:
     started = time.perf_counter()
     torch.set_float32_matmul_precision("high")
     repeats = 2 if given.tiny else given.repeats
-    small = {"n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "width": 16, "ffn_width": 16, "max_seq": 16, "n_ids": 64}
+    small = {"n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "width": 16, "ffn_width": 16, "max_seq_len": 16, "n_ids": 64}
     head = "compiled" if ON_GPU else "chunked"
     with given.out.open("w", encoding="utf-8") as stream:
 

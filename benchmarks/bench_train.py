@@ -18,15 +18,15 @@ import torch
 from common import machine, show
 
 from vocab.model.export.transformers_folder import llama_config
+from vocab.model.hardware.machine import hardware, training_versions
+from vocab.model.hardware.precision import autocast
 from vocab.model.network.config import ModelConfig, preset
 from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import LanguageModel
+from vocab.model.network.language_model import LanguageModel
 from vocab.model.timing.bench import ratio_interval
 from vocab.model.timing.bench_rows import write_rows
 from vocab.model.timing.kernel_names import longest_kernels
-from vocab.model.timing.machine import hardware, training_versions
 from vocab.model.timing.throughput import MFU_FORMULA, clock_mhz, peak, peak_memory_bytes, timed
-from vocab.model.training.held_out_loss import autocast
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
@@ -134,7 +134,7 @@ def _bench_steps(
     name: str, config: ModelConfig, batch: int, repeats: int, *, head: str, compiled: bool, limit: float
 ) -> list[dict[str, Any]]:
     torch.manual_seed(0)
-    ids = torch.randint(0, config.n_ids, (batch, config.max_seq + 1), device=DEVICE)
+    ids = torch.randint(0, config.n_ids, (batch, config.max_seq_len + 1), device=DEVICE)
     calls = {
         "vocab": our_step(config, ids, compiled=compiled, head=head),
         "transformers": their_step(config, ids, compiled=compiled),
@@ -143,7 +143,7 @@ def _bench_steps(
     before = clock_mhz(DEVICE)
     laps = time_in_turn(calls, repeats, limit)
     facts = row_facts() | {"clocks_mhz": (before, clock_mhz(DEVICE))}
-    top, n_tokens = peak(DEVICE), batch * config.max_seq
+    top, n_tokens = peak(DEVICE), batch * config.max_seq_len
     rng = np.random.default_rng(0)
     rows = []
     for peer, lap in laps.items():
@@ -157,7 +157,7 @@ def _bench_steps(
             "preset": name,
             "n_parameters": config.n_parameters,
             "sequences": batch,
-            "seq_len": config.max_seq,
+            "seq_len": config.max_seq_len,
             "compiled": compiled,
             "head": head if peer == "vocab" else "plain",
             "dtype": str(DTYPE),
@@ -166,8 +166,8 @@ def _bench_steps(
             "tokens_per_cpu_second": n_tokens / statistics.median(lap.cpu_seconds),
             "speed_against_transformers": found["seconds"],
             "speed_against_transformers_by_cpu_seconds": found["cpu_seconds"],
-            "mfu": rate * config.flops_per_token(config.max_seq) / top.flops,
-            "mfu_causal": rate * config.flops_per_token(config.max_seq, causal=True) / top.flops,
+            "mfu": rate * config.flops_per_token(config.max_seq_len) / top.flops,
+            "mfu_causal": rate * config.flops_per_token(config.max_seq_len, causal=True) / top.flops,
             "mfu_formula": MFU_FORMULA,
             "peak": {"flops": top.flops, "source": top.source},
             "peak_memory_bytes": memory[peer],
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="small shapes and few repeats, to see that all of it runs")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    small = {"n_layers": 1, "max_seq": 16, "n_ids": 64} if given.tiny else {}
+    small = {"n_layers": 1, "max_seq_len": 16, "n_ids": 64} if given.tiny else {}
     if not given.tiny:
         torch.set_num_threads(given.threads)
     repeats = 2 if given.tiny else given.repeats

@@ -27,6 +27,10 @@ Style = Literal["llama2", "cl100k"]
 Position = Literal["rope", "alibi"]
 Schedule = Literal["cosine", "wsd"]
 Precision = Literal["float32", "bfloat16", "fp8"]
+# "auto" is bfloat16 on a GPU and float32 elsewhere.
+PrecisionOrAuto = Literal["auto", "float32", "bfloat16", "fp8"]
+# Built-in shapes of the decoder.
+Preset = Literal["micro", "nano", "gpt2-124m-class", "tinyllama-1.1b", "lokilm-1.4b"]
 # Which documents: those trained on, or those held out.
 Side = Literal["train", "held_out"]
 # What is timed: a whole training step, or the output head with its loss.

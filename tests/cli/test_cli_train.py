@@ -13,7 +13,7 @@ from vocab.vocabulary import Provenance, Vocabulary
 
 pytestmark = pytest.mark.slow
 
-SHAPE = ["width=16", "n_layers=1", "n_heads=2", "n_kv_heads=1", "ffn_width=16", "max_seq=32"]
+SHAPE = ["width=16", "n_layers=1", "n_heads=2", "n_kv_heads=1", "ffn_width=16", "max_seq_len=32"]
 SHAPE = [part for field in SHAPE for part in ("--model", field)]
 
 
@@ -111,7 +111,7 @@ def test_shards_serve_another_run_and_an_interrupted_one_goes_on(work, tmp_path,
     ("arguments", "says"),
     [
         (["--preset", "micro"], "name either text"),
-        (["--shards", "{work}/run/shards", "--model", "layers=3"], "no field"),
+        (["--shards", "{work}/run/shards", "--model", "layers=3"], "not a field"),
         (["--shards", "{work}/run/shards", "--model", "n_ids=100"], "beyond the 100 rows"),
         (["--shards", "{work}/run/shards", "--model", "n_ids"], "FIELD=VALUE"),
         (["--shards", "{work}/nowhere"], "make shards with"),
@@ -151,5 +151,5 @@ def test_a_folder_with_other_files_is_never_emptied(work, tmp_path):
 
 
 def test_generating_from_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match="name the folder `model`"):
+    with pytest.raises(TrainingError, match="name the folder model/"):
         vocab("generate", tmp_path)

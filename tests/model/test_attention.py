@@ -12,7 +12,7 @@ GPU = torch.device("cuda") if torch.cuda.is_available() else None
 N_SEQ = 300  # past 256, so that ALiBi's positions need both of their parts
 
 
-def situation(position, *, dtype=torch.float32, documents=False, backward=True, device=CPU, head_dim=16):
+def request_for(position, *, dtype=torch.float32, documents=False, backward=True, device=CPU, head_dim=16):
     return {
         "device": device,
         "dtype": dtype,
@@ -41,7 +41,7 @@ def document_numbers(device=CPU):
 def results(backend: AttentionBackend, position, dtype, n_kv_heads, head_dim, documents, backward, device=CPU):
     q, k, v = inputs(dtype, n_kv_heads, head_dim, device, backward=backward)
     slopes = torch.tensor(alibi_slopes(4), device=device) if position == "alibi" else None
-    state = backend.prepare(heads=4, max_seq=N_SEQ + 20, slopes=slopes, device=device)
+    state = backend.prepare(heads=4, max_seq_len=N_SEQ + 20, slopes=slopes, device=device)
     numbers = document_numbers(device) if documents else None
     mixed = backend(q, k, v, state, documents=numbers)
     if not backward:
@@ -61,7 +61,7 @@ TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
 @pytest.mark.parametrize("device", [device for device in (CPU, GPU) if device])
 def test_back_ends_equal_the_reference(name, position, documents, dtype, device):
     backend = backends()[name]
-    asked = situation(position, dtype=dtype, documents=documents, device=device)
+    asked = request_for(position, dtype=dtype, documents=documents, device=device)
     backward = backend.supports(**asked) is None
     if not backward:
         asked["backward"] = False
@@ -83,7 +83,7 @@ def test_the_reference_is_softmax_by_hand():
     v = torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
     scores = torch.tensor([2.0 / 2**0.5 - 0.25, 6.0 / 2**0.5])
     backend = Reference()
-    state = backend.prepare(heads=1, max_seq=2, slopes=torch.tensor([0.25]), device=CPU)
+    state = backend.prepare(heads=1, max_seq_len=2, slopes=torch.tensor([0.25]), device=CPU)
     mixed = backend(q, k, v, state)[0, 0]
     torch.testing.assert_close(mixed[0], torch.tensor([1.0, 0.0]))
     torch.testing.assert_close(mixed[1], scores.softmax(0))
@@ -102,7 +102,7 @@ def test_documents_do_not_see_each_other():
     [("rope", False, "sdpa"), ("rope", True, "sdpa"), ("alibi", False, "sdpa-alibi"), ("alibi", True, "sdpa-alibi")],
 )
 def test_auto_on_a_cpu(position, documents, name):
-    assert choose("auto", **situation(position, documents=documents)).name == name
+    assert choose("auto", **request_for(position, documents=documents)).name == name
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_auto_on_a_cpu(position, documents, name):
 )
 def test_what_cannot_be_used_says_why(name, position, settings, says):
     with pytest.raises(TrainingError, match=says):
-        choose(name, **situation(position, **settings))
+        choose(name, **request_for(position, **settings))
 
 
 @pytest.mark.parametrize("name", ["flash-attn-2", "flash-attn-4"])
@@ -128,4 +128,4 @@ def test_a_missing_package_says_how_to_install_it(name):
         __import__(module)
     except ImportError:
         with pytest.raises(TrainingError, match="pip install"):
-            choose(name, **situation("rope", dtype=torch.bfloat16))
+            choose(name, **request_for("rope", dtype=torch.bfloat16))

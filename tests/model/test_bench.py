@@ -15,7 +15,7 @@ from vocab.cli.app import app
 from vocab.errors import TrainingError
 from vocab.model.network.config import ModelConfig, preset
 from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import LanguageModel
+from vocab.model.network.language_model import LanguageModel
 from vocab.model.timing.bench import AA, BenchSettings, bench_sizes, ratio_interval
 from vocab.model.timing.step_parts import time_by_part
 from vocab.model.timing.throughput import Throughput, peak
@@ -24,7 +24,7 @@ from vocab.model.training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
 
-CONFIG = ModelConfig(n_ids=64, n_layers=1, n_heads=2, n_kv_heads=1, width=32, ffn_width=32, max_seq=32)
+CONFIG = ModelConfig(n_ids=64, n_layers=1, n_heads=2, n_kv_heads=1, width=32, ffn_width=32, max_seq_len=32)
 CPU = torch.device("cpu")
 
 
@@ -119,7 +119,7 @@ def test_the_command_shows_and_writes_the_timings(tmp_path):
     assert rows[1]["bytes_per_second"] is None
     assert rows[0]["versions"]["torch"] == torch.__version__
     assert rows[0]["hardware"]["device"]
-    config = preset("micro", n_ids=256, max_seq=32)
+    config = preset("micro", n_ids=256, max_seq_len=32)
     by_hand = rows[0]["tokens_per_second"] * config.flops_per_token(32) / rows[0]["peak"]["flops"]
     assert rows[0]["share_of_peak"] == pytest.approx(by_hand)
 

@@ -10,7 +10,7 @@ from vocab.model.network.config import PRESETS, ModelConfig, preset
 from vocab.model.network.decoder import Decoder
 from vocab.model.network.positions import alibi_slopes, rope_tables, rotate
 
-TINY = ModelConfig(n_ids=37, n_layers=2, n_heads=4, n_kv_heads=2, width=32, ffn_width=48, max_seq=24)
+TINY = ModelConfig(n_ids=37, n_layers=2, n_heads=4, n_kv_heads=2, width=32, ffn_width=48, max_seq_len=24)
 
 
 def build(config: ModelConfig, attention="auto", seed=1, **settings) -> Decoder:

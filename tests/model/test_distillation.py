@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_trainer import CONFIG, SETTINGS, trainer
+from helpers.models import CONFIG, SETTINGS, trainer
 
 from vocab.errors import TrainingError
-from vocab.model.network.head import IGNORED
-from vocab.model.training.distillation import Distiller, Teacher, least_cross_entropy, of_transformers
+from vocab.model.network.head import IGNORED, least_cross_entropy
+from vocab.model.training.distillation import Distiller, Teacher, of_transformers
 from vocab.model.training.logs import read_log
 
 pytestmark = pytest.mark.slow
@@ -51,8 +51,8 @@ def test_a_run_learns_from_a_teacher_that_knows_more(tmp_path):
         return torch.nn.functional.one_hot(following, CONFIG.n_ids) * 8.0
 
     settings = replace(SETTINGS, distill_every=2)
-    made = trainer(tmp_path, settings, distill=Distiller([Teacher.of_same_ids(knows, CONFIG.n_ids)]))
-    made.run()
+    run = trainer(tmp_path, settings, distill=Distiller([Teacher.of_same_ids(knows, CONFIG.n_ids)]))
+    run.run()
     rows = read_log(tmp_path, "step")
     assert rows[-1]["bits_per_byte"] < rows[0]["bits_per_byte"]
 

@@ -14,7 +14,7 @@ from vocab.vocabulary import Provenance, Vocabulary
 
 pytestmark = pytest.mark.slow
 
-CONFIG = ModelConfig(n_ids=1001, n_layers=2, n_heads=6, n_kv_heads=2, width=48, ffn_width=64, max_seq=32)
+CONFIG = ModelConfig(n_ids=1001, n_layers=2, n_heads=6, n_kv_heads=2, width=48, ffn_width=64, max_seq_len=32)
 IDS = torch.randint(0, 1001, (2, 32), generator=torch.Generator().manual_seed(0))
 
 
@@ -105,7 +105,14 @@ def test_sampling_is_a_function_of_the_seed_and_stops(tmp_path, small_vocabulary
 @pytest.mark.parametrize("position", ["rope", "alibi"])
 @pytest.mark.parametrize("n_kv_heads", [1, 2])
 def test_kept_keys_and_values_give_the_logits_of_the_whole_text(position, n_kv_heads):
-    shape = {"position": position, "n_kv_heads": n_kv_heads, "n_heads": 2, "width": 16, "max_seq": 24, "n_layers": 2}
+    shape = {
+        "position": position,
+        "n_kv_heads": n_kv_heads,
+        "n_heads": 2,
+        "width": 16,
+        "max_seq_len": 24,
+        "n_layers": 2,
+    }
     decoder = Decoder(CONFIG.with_fields(shape))
     decoder.initialise(0)
     decoder.prepare(torch.float32, backward=False)
@@ -122,7 +129,7 @@ def test_kept_keys_and_values_give_the_logits_of_the_whole_text(position, n_kv_h
 
 
 def test_sampling_goes_on_past_the_longest_sequence():
-    decoder = Decoder(CONFIG.with_fields({"max_seq": 8}))
+    decoder = Decoder(CONFIG.with_fields({"max_seq_len": 8}))
     decoder.initialise(0)
     decoder.prepare(torch.float32, backward=False)
     ids = [1, 2, 3]

@@ -9,7 +9,9 @@ import torch
 from vocab.errors import TrainingError
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import CHUNK_TOKENS, HEADS, IGNORED, LanguageModel, bits_per_byte, head_loss
+from vocab.model.network.head import CHUNK_TOKENS, HEADS, IGNORED, head_loss
+from vocab.model.network.language_model import LanguageModel
+from vocab.model.training.held_out_loss import bits_per_byte
 
 N_TOKENS, N_IDS, WIDTH = 2 * CHUNK_TOKENS + 77, 50, 16
 
@@ -90,7 +92,9 @@ def test_bits_per_byte_by_hand(cl100k):
     assert len(text.encode()) > len(text)
     end = 511
     ids = [end, *(k % 500 for k in cl100k.encode(text)), end, end]
-    config = ModelConfig(n_ids=512, n_layers=1, n_heads=2, n_kv_heads=1, width=8, ffn_width=8, max_seq=64, tied=True)
+    config = ModelConfig(
+        n_ids=512, n_layers=1, n_heads=2, n_kv_heads=1, width=8, ffn_width=8, max_seq_len=64, tied=True
+    )
     decoder = Decoder(config)
     decoder.initialise(0)
     decoder.prepare(torch.float32)

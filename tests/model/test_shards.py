@@ -18,7 +18,7 @@ from vocab.model.data.shards import (
     documents_path,
     id_dtype,
     open_stream,
-    read_facts,
+    read_metadata,
     token_bytes,
 )
 from vocab.vocabulary import Provenance, Vocabulary
@@ -49,13 +49,13 @@ def folder(tmp_path_factory, small_vocabulary, documents):
         n_threads=2,
         shard_tokens=50_000,
     )
-    assert made == read_facts(place / "out")
+    assert made == read_metadata(place / "out")
     return place / "out"
 
 
 @pytest.mark.parametrize("side", ["train", "held_out"])
 def test_shards_hold_the_documents_of_their_side_in_order(folder, small_vocabulary, documents, side):
-    facts = read_facts(folder)
+    facts = read_metadata(folder)
     stream = open_stream(folder, facts, side)
     expected: list[int] = []
     for text in documents:
@@ -73,7 +73,7 @@ def test_shards_hold_the_documents_of_their_side_in_order(folder, small_vocabula
 
 
 def test_the_header_is_that_of_llm_c(folder):
-    facts = read_facts(folder)
+    facts = read_metadata(folder)
     file = facts.train[0]
     raw = (folder / file.name).read_bytes()
     assert np.frombuffer(raw[:12], dtype="<i4").tolist() == [20240520, 1, file.n_tokens]
@@ -94,8 +94,10 @@ def test_ids_above_sixteen_bits_are_stored_in_32(tmp_path, cl100k):
 
 
 def test_one_thread_and_three_write_the_same(folder, small_vocabulary, tmp_path):
-    facts = make_shards(small_vocabulary, read_facts(folder).corpus, tmp_path / "out", n_threads=3, shard_tokens=50_000)
-    assert facts == read_facts(folder)
+    facts = make_shards(
+        small_vocabulary, read_metadata(folder).corpus, tmp_path / "out", n_threads=3, shard_tokens=50_000
+    )
+    assert facts == read_metadata(folder)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "documents", "facts", "header"])
@@ -104,7 +106,7 @@ def test_damaged_shards_are_refused(folder, tmp_path, damage):
 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    path = copy / read_facts(copy).train[0].name
+    path = copy / read_metadata(copy).train[0].name
     raw = path.read_bytes()
     if damage == "cut":
         path.write_bytes(raw[:-2])
@@ -119,17 +121,17 @@ def test_damaged_shards_are_refused(folder, tmp_path, damage):
     else:
         (copy / "shards.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"damaged|cannot be read"):
-        open_stream(copy, read_facts(copy), "train")
+        open_stream(copy, read_metadata(copy), "train")
 
 
 def test_shards_of_another_vocabulary_are_refused(folder, cl100k, small_vocabulary):
-    check_vocabulary(read_facts(folder), small_vocabulary)
+    check_vocabulary(read_metadata(folder), small_vocabulary)
     with pytest.raises(TrainingError, match="another vocabulary"):
-        check_vocabulary(read_facts(folder), cl100k)
+        check_vocabulary(read_metadata(folder), cl100k)
 
 
 def test_folders_are_replaced_only_when_asked_to(folder, small_vocabulary, tmp_path):
-    corpus = read_facts(folder).corpus
+    corpus = read_metadata(folder).corpus
     make_shards(small_vocabulary, corpus, tmp_path / "out")
     with pytest.raises(OutputError, match="--force"):
         make_shards(small_vocabulary, corpus, tmp_path / "out")

@@ -13,60 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.models import CONFIG, END, SETTINGS, TOKEN_BYTES, curve, data, stream, trainer
 
 from vocab.errors import TrainingError
-from vocab.model.data.shards import TokenStream
-from vocab.model.network.config import ModelConfig
-from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import IGNORED, LanguageModel
+from vocab.model.network.head import IGNORED
 from vocab.model.training.checkpoint import Checkpoints
 from vocab.model.training.held_out_loss import window_batch, windows
 from vocab.model.training.logs import read_log
-from vocab.model.training.parallel import join
 from vocab.model.training.settings import TrainSettings
-from vocab.model.training.trainer import Cadence, Data, Stopped, Trainer
+from vocab.model.training.trainer import Stopped
 
 pytestmark = pytest.mark.slow
-
-CONFIG = ModelConfig(n_ids=64, n_layers=2, n_heads=2, n_kv_heads=1, width=16, ffn_width=24, max_seq=16, tied=True)
-SETTINGS = TrainSettings(
-    n_tokens=16 * 8 * 12, seq_len=16, batch=8, micro_batch=4, learning_rate=1e-2, batch_warmup=0.3, spike_window=5
-)
-END = 63
-TOKEN_BYTES = np.where(np.arange(64) == END, 0, np.arange(64) % 5 + 1).astype(np.int32)
-
-
-def stream(n_documents=120, seed=0):
-    """Documents of ids that follow one another, which is easily learnt, with an end before each."""
-    rng = np.random.default_rng(seed)
-    parts, starts, n = [], [], 0
-    for _ in range(n_documents):
-        begin, size = rng.integers(0, 60), rng.integers(5, 30)
-        starts.append(n)
-        parts.append(np.concatenate([[END], (begin + np.arange(size)) % 60]))
-        n += size + 1
-    ids = np.concatenate(parts)
-    sizes = np.add.reduceat(TOKEN_BYTES[ids], starts)
-    return TokenStream((ids.astype(np.uint16),), np.array(starts), sizes.astype(np.int64))
-
-
-def data():
-    return Data(stream(), stream(20, seed=1), TOKEN_BYTES, "a fingerprint")
-
-
-def trainer(out, settings=SETTINGS, *, config=CONFIG, given=None, **more):
-    model = LanguageModel(Decoder(config, settings.attention), settings.head)
-    model.decoder.initialise(settings.seed)
-    model.decoder.prepare(torch.float32, documents=settings.masked)
-    more.setdefault("cadence", Cadence(checkpoint_steps=3, eval_bytes=600, held_out_bytes=200))
-    out.mkdir(exist_ok=True)
-    return Trainer(model, settings, given or data(), out, join("cpu"), **more)
-
-
-def curve(out):
-    """Everything in the log but times."""
-    rows = read_log(out)
-    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
 
 
 class KilledError(Exception):
@@ -74,23 +31,23 @@ class KilledError(Exception):
 
 
 def killed_after(n_steps):
-    def hear(kind, figures):
+    def on_record(kind, figures):
         if kind == "step" and figures["step"] == n_steps:
             raise KilledError
 
-    return hear
+    return on_record
 
 
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    made = trainer(out)
-    made.run()
-    return out, made
+    run = trainer(out)
+    run.run()
+    return out, run
 
 
 def test_it_learns_and_logs(whole_run):
-    out, made = whole_run
+    out, run = whole_run
     steps = read_log(out, "step")
     assert [row["step"] for row in steps] == list(range(1, SETTINGS.plan.n_steps + 1))
     assert steps[0]["loss"] == pytest.approx(np.log(64), rel=0.1)
@@ -99,18 +56,18 @@ def test_it_learns_and_logs(whole_run):
     evals = read_log(out, "eval")
     assert len(evals) > 2
     assert evals[-1]["held_out_bits_per_byte"] < evals[0]["held_out_bits_per_byte"]
-    assert made.state.step == SETTINGS.plan.n_steps
+    assert run.state.step == SETTINGS.plan.n_steps
     assert list((out / "tensorboard").iterdir())
 
 
 def in_a_child_until_killed(out, n_steps):
     """Run in a forked process that kills itself, by SIGKILL, as soon as so many steps are logged."""
 
-    def hear(kind, figures):
+    def on_record(kind, figures):
         if kind == "step" and figures["step"] == n_steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    child = multiprocessing.get_context("fork").Process(target=lambda: trainer(out, on_record=hear).run())
+    child = multiprocessing.get_context("fork").Process(target=lambda: trainer(out, on_record=on_record).run())
     child.start()
     child.join(timeout=120)
     assert child.exitcode == -signal.SIGKILL
@@ -129,13 +86,13 @@ def test_a_killed_run_resumes_to_the_bit(whole_run, tmp_path, n_steps):
 
 
 def test_a_signal_saves_and_stops_and_the_run_goes_on(whole_run, tmp_path):
-    def hear(kind, figures):
+    def on_record(kind, figures):
         if kind == "step" and figures["step"] == 5:
-            made._stop = True
+            run._stop = True
 
-    made = trainer(tmp_path, on_record=hear)
+    run = trainer(tmp_path, on_record=on_record)
     with pytest.raises(Stopped):
-        made.run()
+        run.run()
     assert (tmp_path / "checkpoints" / "step-00000005").is_dir()
     trainer(tmp_path).run()
     assert curve(tmp_path) == curve(whole_run[0])
@@ -178,56 +135,56 @@ def test_a_spike_goes_back_to_the_checkpoint_with_another_order(tmp_path):
     bad = {"left": 1}
 
     def distill(model, ids, targets, documents):
-        found = model(ids, targets, documents)
-        if made.state.step == 7 and bad["left"]:
+        nats = model(ids, targets, documents)
+        if run.state.step == 7 and bad["left"]:
             bad["left"] = 0
-            return found._replace(total=found.total * 50)
-        return found
+            return nats._replace(total=nats.total * 50)
+        return nats
 
     settings = replace(SETTINGS, distill_every=1)
-    made = trainer(tmp_path, settings, distill=distill)
-    made.run()
+    run = trainer(tmp_path, settings, distill=distill)
+    run.run()
     (row,) = read_log(tmp_path, "rollback")
     assert (row["step"], row["back_to"]) == (8, 6)
-    assert made.state.n_rollbacks == 1
-    assert made.state.step == settings.plan.n_steps
-    seeds = {settings.seed, made.state.data_seed(settings)}
+    assert run.state.n_rollbacks == 1
+    assert run.state.step == settings.plan.n_steps
+    seeds = {settings.seed, run.state.data_seed(settings)}
     assert len(seeds) == 2
-    firsts = [made.sampler.sequence(5, seed) for seed in seeds]
+    firsts = [run.sampler.sequence(5, seed) for seed in seeds]
     assert firsts[0] != firsts[1]
 
 
 def test_batches_that_differ_anyway_are_no_spikes(whole_run):
-    made = whole_run[1]
-    before = made.state.recent
-    made.state.recent = [4.0, 5.0, 4.5, 4.2, 4.9]
-    assert not made._is_spike(5.6)
-    assert made._is_spike(9.0)
-    made.state.recent = [4.5, 4.52, 4.49, 4.5, 4.51]
-    assert made._is_spike(5.6)
-    assert not made._is_spike(5.4)
-    made.state.recent = before
+    run = whole_run[1]
+    before = run.state.recent
+    run.state.recent = [4.0, 5.0, 4.5, 4.2, 4.9]
+    assert not run._is_spike(5.6)
+    assert run._is_spike(9.0)
+    run.state.recent = [4.5, 4.52, 4.49, 4.5, 4.51]
+    assert run._is_spike(5.6)
+    assert not run._is_spike(5.4)
+    run.state.recent = before
 
 
 def test_spikes_without_end_stop_training(tmp_path):
     def distill(model, ids, targets, documents):
-        found = model(ids, targets, documents)
-        return found._replace(total=found.total * (50 if made.state.step > 6 else 1))
+        nats = model(ids, targets, documents)
+        return nats._replace(total=nats.total * (50 if run.state.step > 6 else 1))
 
-    made = trainer(tmp_path, replace(SETTINGS, distill_every=1, max_rollbacks=2), distill=distill)
+    run = trainer(tmp_path, replace(SETTINGS, distill_every=1, max_rollbacks=2), distill=distill)
     with pytest.raises(TrainingError, match="rolled back 2 times"):
-        made.run()
+        run.run()
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, value):
     def distill(model, ids, targets, documents):
-        found = model(ids, targets, documents)
-        return found._replace(total=found.total * (float(value) if made.state.step == 7 else 1))
+        nats = model(ids, targets, documents)
+        return nats._replace(total=nats.total * (float(value) if run.state.step == 7 else 1))
 
-    made = trainer(tmp_path, replace(SETTINGS, distill_every=1), distill=distill)
+    run = trainer(tmp_path, replace(SETTINGS, distill_every=1), distill=distill)
     with pytest.raises(TrainingError, match=f"loss of step 8 is {value}"):
-        made.run()
+        run.run()
     assert trainer(tmp_path, replace(SETTINGS, distill_every=1))._checkpoints.newest()[1]["state"]["step"] == 6
 
 
@@ -266,7 +223,7 @@ def test_memory_that_does_not_suffice_says_what_to_lower(tmp_path, error):
     def distill(model, ids, targets, documents):
         raise error
 
-    with pytest.raises(TrainingError, match="out of memory at step 1: lower --micro-batch"):
+    with pytest.raises(TrainingError, match="out of memory at step 1: lower `micro_batch`"):
         trainer(tmp_path, replace(SETTINGS, distill_every=1), distill=distill).run()
 
 
@@ -274,11 +231,11 @@ def test_evaluation_covers_each_token_once():
     held_out = stream(20, seed=1)
     rows = windows(held_out, 16, 10**9)
     assert sum(n for _, n in rows) == len(held_out) - 1
-    found = []
+    targets = []
     for first in range(0, len(rows), 3):
         batch = window_batch(held_out, rows[first : first + 3], 3, 16, masked=False)
-        found += batch.targets[batch.targets != IGNORED].tolist()
-    assert found == held_out.read(1, len(held_out) - 1).tolist()
+        targets += batch.targets[batch.targets != IGNORED].tolist()
+    assert targets == held_out.read(1, len(held_out) - 1).tolist()
 
 
 def test_marks_score_whole_documents_of_so_many_bytes():
@@ -331,29 +288,32 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 import torch.distributed as dist
-import test_trainer as t
+from helpers.models import CADENCE, CONFIG, SETTINGS, data
+from vocab.model.hardware.parallel import join, shard
 from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import LanguageModel
-from vocab.model.training.parallel import join, shard
+from vocab.model.network.language_model import LanguageModel
 from vocab.model.training.trainer import Trainer
+
+class KilledError(Exception):
+    pass
 
 class Killed(Trainer):
     def _one_step(self):
         if self.state.step == 5:
-            raise t.KilledError
+            raise KilledError
         super()._one_step()
 
 workers = join("cpu")
-settings = replace(t.SETTINGS, batch_warmup=0.0, micro_batch=2)
+settings = replace(SETTINGS, batch_warmup=0.0, micro_batch=2)
 for kind in (Killed, Trainer):
-    model = LanguageModel(Decoder(t.CONFIG))
+    model = LanguageModel(Decoder(CONFIG))
     model.decoder.initialise(0)
     shard(model, workers, bfloat16=False)
     model.decoder.prepare(torch.float32)
-    made = kind(model, settings, t.data(), Path(sys.argv[1]), workers, cadence=t.Cadence(3, 600, 200))
+    run = kind(model, settings, data(), Path(sys.argv[1]), workers, cadence=CADENCE)
     try:
-        made.run()
-    except t.KilledError:
+        run.run()
+    except KilledError:
         pass
 dist.destroy_process_group()
 """
@@ -365,7 +325,7 @@ def test_two_processes_reproduce_one_and_resume(tmp_path):
     shared.mkdir()
     trainer(alone, replace(SETTINGS, batch_warmup=0.0)).run()
     script = tmp_path / "worker.py"
-    script.write_text(WORKER.format(tests=str(Path(__file__).parent)))
+    script.write_text(WORKER.format(tests=str(Path(__file__).parents[1])))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, shared]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

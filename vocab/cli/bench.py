@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vocab.choices import Preset, TimedPart
 from vocab.cli.screen import console, progress, table
-from vocab.cli.train import PresetName
 
 if TYPE_CHECKING:
-    from vocab.model.timing.bench import Timing
+    import torch
 
-
-class PartName(StrEnum):
-    """What is timed."""
-
-    head = "head"
-    step = "step"
+    from vocab.model.network.config import ModelConfig
+    from vocab.model.timing.bench import BenchSettings, Timing
 
 
 def bench(
@@ -31,8 +26,8 @@ def bench(
             help="Vocabulary size to time, with its bytes a token for bytes a second. Give several.",
         ),
     ],
-    preset: Annotated[PresetName, typer.Option("--preset", help="Shape of the model.")] = PresetName.micro,
-    part: Annotated[PartName, typer.Option("--part", help="The head alone, or a whole step.")] = PartName.head,
+    preset: Annotated[Preset, typer.Option("--preset", help="Shape of the model.")] = "micro",
+    part: Annotated[TimedPart, typer.Option("--part", help="The head alone, or a whole step.")] = "head",
     reference: Annotated[
         int | None,
         typer.Option("--reference", min=2, help="Size that the others are compared with. [default: the first]"),
@@ -57,26 +52,22 @@ def bench(
 ) -> None:
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
     from vocab.model import require_torch
-    from vocab.model.network.config import preset as shape_of
     from vocab.threads import sleep_when_waiting
 
     require_torch("timing a model")
     sleep_when_waiting()
-    import torch
-
-    from vocab.model.timing.bench import BenchSettings, bench_sizes
-    from vocab.model.timing.bench_rows import json_row, write_rows
-    from vocab.model.timing.machine import device_name, usual_dtype
-    from vocab.model.timing.step_parts import median_by_part
-    from vocab.model.timing.throughput import peak
+    from vocab.model.hardware.parallel import choose_device
+    from vocab.model.hardware.precision import usual_dtype
+    from vocab.model.network.config import preset as preset_shape
+    from vocab.model.timing.bench import BenchSettings
 
     bytes_per_token = _sizes(sizes)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = shape_of(preset.value, max_seq=seq_len)
+    device = choose_device("auto")
+    config = preset_shape(preset, max_seq_len=seq_len)
     settings = BenchSettings(
         batch=batch,
         seq_len=seq_len,
-        part=part.value,
+        part=part,
         head=head,
         compile=compiled,
         padding=padding,
@@ -85,46 +76,72 @@ def bench(
         seed=seed,
     )
     base = reference or next(iter(bytes_per_token))
-    with progress() as bar:
-        task = bar.add_task(f"time the {part.value}", total=cycles, rate="")
-        rows = bench_sizes(
-            config, list(bytes_per_token), base, settings, device, lambda done: bar.update(task, completed=done)
-        )
+    timings = _timings(config, list(bytes_per_token), base, settings, device)
     known = {size: value for size, value in bytes_per_token.items() if value is not None}
-    title = f"{part.value} of {preset.value} against {base:,} ids, {device_name(device)}"
-    top = peak(device)
-    _show(rows, base, settings.n_tokens, known, top.flops, title)
-    console().print(f"Peak: {top.flops / 1e9:,.0f} GFLOP/s, {top.source}.")
+    _report(timings, preset, base, config, settings, known, device, json_file)
     if parts:
-        _show_parts(median_by_part(config.with_fields({"n_ids": base}), settings, device))
+        _show_parts(config, base, settings, device)
+
+
+def _timings(
+    config: ModelConfig, sizes: list[int], reference: int, settings: BenchSettings, device: torch.device
+) -> list[Timing]:
+    """Timings of all sizes under a progress bar."""
+    from vocab.model.timing.bench import bench_sizes
+
+    with progress() as bar:
+        task = bar.add_task(f"time the {settings.part}", total=settings.cycles, rate="")
+        return bench_sizes(config, sizes, reference, settings, device, lambda done: bar.update(task, completed=done))
+
+
+def _report(
+    timings: list[Timing],
+    preset: str,
+    reference: int,
+    config: ModelConfig,
+    settings: BenchSettings,
+    bytes_per_token: dict[int, float],
+    device: torch.device,
+    json_file: Path | None,
+) -> None:
+    """Show the timings, and write them as rows when there is a file for them."""
+    from vocab.model.hardware.machine import device_name
+    from vocab.model.timing.bench_rows import json_row, write_rows
+    from vocab.model.timing.throughput import peak
+
+    top = peak(device)
+    title = f"{settings.part} of {preset} against {reference:,} ids, {device_name(device)}"
+    _show(timings, reference, settings.n_tokens, bytes_per_token, top.flops, title)
+    console().print(f"Peak: {top.flops / 1e9:,.0f} GFLOP/s, {top.source}.")
     if json_file:
-        write_rows((json_row(row, config, settings, top, known, device) for row in rows), json_file)
+        rows = (json_row(timing, config, settings, top, bytes_per_token, device) for timing in timings)
+        write_rows(rows, json_file)
 
 
 def _sizes(texts: list[str]) -> dict[int, float | None]:
     """Sizes with their bytes a token, None where not given."""
     from vocab.errors import TrainingError
 
-    found: dict[int, float | None] = {}
+    bytes_per_token: dict[int, float | None] = {}
     for text in texts:
-        size, equals, of_text = text.partition("=")
+        size, equals, n_bytes = text.partition("=")
         try:
-            found[int(size)] = float(of_text) if equals else None
+            bytes_per_token[int(size)] = float(n_bytes) if equals else None
         except ValueError:
             raise TrainingError(f"--size takes IDS or IDS=BYTES, not {text!r}") from None
         if int(size) < 2:
             raise TrainingError(f"--size must be at least 2, not {size}")
-    return found
+    return bytes_per_token
 
 
 def _show(
-    rows: list[Timing], reference: int, n_tokens: int, bytes_per_token: dict[int, float], top: float, title: str
+    timings: list[Timing], reference: int, n_tokens: int, bytes_per_token: dict[int, float], top: float, title: str
 ) -> None:
     from vocab.sizes import size_facts
 
     columns = ["ids", "ones", "zeros", "ms (quartiles)", "tokens/s", "kB/s", "of peak", "time against (95%)"]
     shown = table(title, columns)
-    for row in rows:
+    for row in timings:
         facts = size_facts(row.n_ids)
         low, high = (1e3 * x for x in row.seconds_quartiles)
         of_text = bytes_per_token.get(row.n_ids)
@@ -143,7 +160,10 @@ def _show(
     console().print(f"The last row times {reference:,} ids against itself: its interval is the noise of this run.")
 
 
-def _show_parts(seconds: dict[str, float]) -> None:
+def _show_parts(config: ModelConfig, n_ids: int, settings: BenchSettings, device: torch.device) -> None:
+    from vocab.model.timing.step_parts import median_by_part
+
+    seconds = median_by_part(config.with_fields({"n_ids": n_ids}), settings, device)
     shown = table("Where a step's time goes", ["part", "ms", "share"])
     total = sum(seconds.values())
     for name, value in seconds.items():

@@ -10,9 +10,7 @@ import typer
 
 def generate(
     model: Annotated[Path, typer.Argument(help="Folder of a run of `vocab train`, or the folder `model` in it.")],
-    prompt: Annotated[
-        str, typer.Option("--prompt", help="Text to go on from. [default: the start of a document]")
-    ] = "",
+    prompt: Annotated[str, typer.Option("--prompt", help="Text to continue. [default: the start of a document]")] = "",
     n_tokens: Annotated[int, typer.Option("--tokens", min=1, help="Most tokens to add.")] = 200,
     temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = 0.8,
     top_p: Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens of this share.")] = 0.95,
@@ -28,19 +26,12 @@ def generate(
 
     require_torch("generating text")
     sleep_when_waiting()
-    import torch
-
-    from vocab.model.data.shards import end_of_text
-    from vocab.model.export.generate import sample
+    from vocab.model.export.generate import generate as generate_text
     from vocab.model.export.transformers_folder import load_export
+    from vocab.model.hardware.parallel import choose_device
 
     directory = model / "model" if (model / "model").is_dir() else model
-    decoder = load_export(directory)
-    whole = load_lossless(vocabulary or directory)
-    if torch.cuda.is_available():
-        decoder = decoder.cuda()
-    decoder.prepare(torch.float32, backward=False)
-    end = end_of_text(whole)
-    ids = ([] if end is None else [end]) + whole.encode(prompt)
-    drawn = sample(decoder, ids, n_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=end)
-    typer.echo(prompt + whole.decode(drawn))
+    decoder = load_export(directory).to(choose_device("auto"))
+    loaded = load_lossless(vocabulary or directory)
+    text = generate_text(decoder, loaded, prompt, n_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    typer.echo(prompt + text)

@@ -20,7 +20,7 @@ from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
     from vocab.corpus.readers import ReadOptions
-    from vocab.model.data.shards import ShardFacts
+    from vocab.model.data.shards import ShardMetadata
     from vocab.vocabulary import Vocabulary
 
 
@@ -45,10 +45,12 @@ def shards(
 
     whole = load_lossless(vocabulary)
     check_target(out, force=force)
-    facts = encode_corpus(whole, corpus, out, read_options(column, documents, encoding_errors), threads, force=force)
-    shown = table(f"Shards of {facts.vocabulary} ({facts.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"])
+    metadata = encode_corpus(whole, corpus, out, read_options(column, documents, encoding_errors), threads, force=force)
+    shown = table(
+        f"Shards of {metadata.vocabulary} ({metadata.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"]
+    )
     for side in ("train", "held_out"):
-        files = getattr(facts, side)
+        files = getattr(metadata, side)
         cells = [
             f"{len(files):,}",
             f"{sum(f.n_documents for f in files):,}",
@@ -61,7 +63,7 @@ def shards(
 
 def encode_corpus(
     vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None, *, force: bool
-) -> ShardFacts:
+) -> ShardMetadata:
     """Make shards under a progress bar."""
     from vocab.model.data.sharding import make_shards
     from vocab.threads import n_cores

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vocab.choices import PrecisionOrAuto, Preset, Schedule
 from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
@@ -22,35 +22,10 @@ from vocab.cli.shards import encode_corpus
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from vocab.corpus.readers import ReadOptions
     from vocab.model.network.config import ModelConfig
-    from vocab.model.training.distillation import Distiller
-    from vocab.model.training.settings import TrainSettings
-
-
-class PresetName(StrEnum):
-    """Shapes that come along."""
-
-    micro = "micro"
-    nano = "nano"
-    gpt2 = "gpt2-124m-class"
-    tinyllama = "tinyllama-1.1b"
-    lokilm = "lokilm-1.4b"
-
-
-class ScheduleName(StrEnum):
-    """How the learning rate falls."""
-
-    cosine = "cosine"
-    wsd = "wsd"
-
-
-class PrecisionName(StrEnum):
-    """What products are computed in."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    fp8 = "fp8"
+    from vocab.model.training.settings import Cadence, TrainSettings
+    from vocab.vocabulary import Vocabulary
 
 
 def train(
@@ -62,7 +37,7 @@ def train(
     shards: Annotated[
         Path | None, typer.Option("--shards", help="Folder made by `vocab shards`, in place of text.")
     ] = None,
-    preset: Annotated[PresetName, typer.Option("--preset", help="Shape of the model.")] = PresetName.micro,
+    preset: Annotated[Preset, typer.Option("--preset", help="Shape of the model.")] = "micro",
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="FIELD=VALUE", help="Set a field of the shape, like n_layers=6."),
@@ -81,9 +56,7 @@ def train(
         int | None, typer.Option("--micro-batch", min=1, help="Sequences that a process holds at a time.")
     ] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="The highest learning rate.")] = None,
-    schedule: Annotated[
-        ScheduleName, typer.Option("--schedule", help="Cosine, or warm-up, stable, decay.")
-    ] = ScheduleName.cosine,
+    schedule: Annotated[Schedule, typer.Option("--schedule", help="Cosine, or warm-up, stable, decay.")] = "cosine",
     batch_warmup: Annotated[
         float, typer.Option("--batch-warmup", min=0.0, max=1.0, help="Share of the tokens over which the batch grows.")
     ] = 0.0,
@@ -93,8 +66,8 @@ def train(
         str, typer.Option("--head", help="Head: chunked, plain, compiled, torch, liger or cce.")
     ] = "chunked",
     precision: Annotated[
-        PrecisionName, typer.Option("--precision", help="auto: bfloat16 on a GPU, float32 elsewhere.")
-    ] = PrecisionName.auto,
+        PrecisionOrAuto, typer.Option("--precision", help="auto: bfloat16 on a GPU, float32 elsewhere.")
+    ] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Run the decoder through torch.compile.")] = False,
     activation_checkpointing: Annotated[
         bool, typer.Option("--activation-checkpointing", help="Save memory; computes activations twice.")
@@ -106,7 +79,9 @@ def train(
             "--teacher", metavar="MODEL", help="Distil from this Hugging Face causal model. May be given several times."
         ),
     ] = None,
-    distill_every: Annotated[int, typer.Option("--distill-every", min=1, help="Distil every so many steps.")] = 4,
+    distill_every: Annotated[
+        int, typer.Option("--distill-every", min=1, help="Steps from one distilled step to the next.")
+    ] = 4,
     id_map: Annotated[
         Path | None,
         typer.Option("--id-map", help="id_map.json of `vocab prune`, when teachers use the unpruned vocabulary."),
@@ -128,65 +103,58 @@ def train(
 
     Loss is reported in bits per byte of source text, which compares across vocabularies.
     """
-    from vocab.errors import TrainingError
     from vocab.formats import load_lossless
     from vocab.model import require_torch
-    from vocab.model.data.shards import read_facts
-    from vocab.model.network.config import preset as shape_of
-    from vocab.model.training.settings import RECIPES, TrainSettings
+    from vocab.model.data.shards import read_metadata
+    from vocab.model.network.config import preset as preset_shape
+    from vocab.model.training.recipe import settings_for
+    from vocab.model.training.settings import Cadence
     from vocab.threads import sleep_when_waiting
 
     require_torch("training")
     sleep_when_waiting()
-    if (shards is None) == (not corpus):
-        raise TrainingError("name either text with --corpus or shards with --shards")
+    _check_text(corpus, shards)
     from vocab.model.training.training_run import check_run_folder
-    from vocab.model.training.training_run import train as run
 
-    whole = load_lossless(vocabulary)
+    loaded = load_lossless(vocabulary)
     check_run_folder(out, force=force)
     _use_threads(threads)
-    config = shape_of(preset.value, n_ids=whole.max_id + 1).with_fields(_fields(model or []))
+    config = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
     if shards is None:
-        shards = out / "shards"
-        if not (shards / "shards.json").exists():
-            options = read_options(column, documents, encoding_errors)
-            encode_corpus(whole, corpus or [], shards, options, threads, force=False)
-    facts = read_facts(shards)
-    usual = RECIPES[preset.value]
-    seq_len = seq_len or config.max_seq
-    batch = batch or usual.batch
-    settings = TrainSettings(
-        n_tokens=n_tokens or int(epochs * facts.n_tokens("train")),
+        shards = _encoded(loaded, corpus or [], out, read_options(column, documents, encoding_errors), threads)
+    metadata = read_metadata(shards)
+    settings = settings_for(
+        preset,
+        config,
+        metadata.n_tokens("train"),
+        n_tokens=n_tokens,
+        epochs=epochs,
         seq_len=seq_len,
         batch=batch,
-        micro_batch=micro_batch or min(usual.micro_batch, batch),
-        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
-        schedule=schedule.value,
+        micro_batch=micro_batch,
+        learning_rate=learning_rate,
+        precision=precision,
+        device=device,
+        schedule=schedule,
         batch_warmup=batch_warmup,
         seed=seed,
         masked=mask_documents,
-        precision=_precision(precision, device),
         attention=attention,
         head=head,
         compile=compiled,
         activation_checkpointing=activation_checkpointing,
         distill_every=distill_every if teacher else 0,
     )
-    _announce(config, settings, preset.value, facts.n_bytes("train"))
-    from vocab.model.training.trainer import Cadence, Stopped
-
+    _announce(config, settings, preset, metadata.n_bytes("train"))
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
-    try:
-        with progress() as bar:
-            hear = _listener(bar, config, settings)
-            distill = _distiller(teacher, id_map, config.n_ids, device) if teacher else None
-            done = run(
-                whole, shards, out, config, settings, cadence=cadence, device=device, on_record=hear, distill=distill
-            )
-    except Stopped:
-        stopped(f"a checkpoint is kept in {out}")
-    _show(done.report, out)
+    _show(_train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map), out)
+
+
+def _check_text(corpus: list[str] | None, shards: Path | None) -> None:
+    from vocab.errors import TrainingError
+
+    if (shards is None) == (not corpus):
+        raise TrainingError("name either text with --corpus or shards with --shards")
 
 
 def _fields(texts: list[str]) -> dict[str, Any]:
@@ -195,35 +163,16 @@ def _fields(texts: list[str]) -> dict[str, Any]:
 
     from vocab.errors import TrainingError
 
-    found = {}
+    fields = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise TrainingError(f"--model takes FIELD=VALUE, not {text!r}")
         try:
-            found[name] = json.loads(value)
+            fields[name] = json.loads(value)
         except ValueError:
-            found[name] = value
-    return found
-
-
-def _distiller(names: list[str], id_map: Path | None, n_ids: int, device: str) -> Distiller:
-    """Teachers over the same ids, or over those of the source by the id map."""
-    import json
-
-    from vocab.errors import TrainingError
-    from vocab.model.training.distillation import Distiller, Teacher, of_transformers
-    from vocab.model.training.parallel import join
-
-    place = join(device).device
-    models = [of_transformers(name, place) for name in names]
-    if id_map is None:
-        return Distiller([Teacher.of_same_ids(model, n_ids) for model in models])
-    try:
-        content = json.loads(id_map.read_text(encoding="utf-8"))
-        return Distiller([Teacher.of_source(model, content) for model in models])
-    except (OSError, ValueError, KeyError) as error:
-        raise TrainingError(f"{id_map} cannot be read as the id_map.json of `vocab prune`: {error}") from None
+            fields[name] = value
+    return fields
 
 
 def _use_threads(threads: int | None) -> None:
@@ -233,12 +182,46 @@ def _use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _precision(wanted: PrecisionName, device: str) -> Any:
-    if wanted is not PrecisionName.auto:
-        return wanted.value
-    import torch
+def _encoded(vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None) -> Path:
+    """Folder of the run's own shards, which an earlier start of the run may have made."""
+    from vocab.model.data.shards import METADATA
 
-    return "bfloat16" if device != "cpu" and torch.cuda.is_available() else "float32"
+    shards = out / "shards"
+    if not (shards / METADATA).exists():
+        encode_corpus(vocabulary, corpus, shards, options, threads, force=False)
+    return shards
+
+
+def _train(
+    vocabulary: Vocabulary,
+    shards: Path,
+    out: Path,
+    config: ModelConfig,
+    settings: TrainSettings,
+    cadence: Cadence,
+    device: str,
+    teachers: list[str],
+    id_map: Path | None,
+) -> dict[str, Any]:
+    """The report of a run under a progress bar."""
+    from vocab.model.hardware.parallel import join
+    from vocab.model.training.distillation import distiller_of
+    from vocab.model.training.trainer import Stopped
+    from vocab.model.training.training_run import train as train_model
+
+    try:
+        with progress() as bar:
+            shown = _record_bar(bar, config, settings)
+            distill = distiller_of(teachers, id_map, config.n_ids, join(device).device) if teachers else None
+            return train_model(
+                *(vocabulary, shards, out, config, settings),
+                cadence=cadence,
+                device=device,
+                on_record=shown,
+                distill=distill,
+            ).report
+    except Stopped:
+        stopped(f"a checkpoint is kept in {out}")
 
 
 def _announce(config: ModelConfig, settings: TrainSettings, name: str, n_bytes: int) -> None:
@@ -248,8 +231,8 @@ def _announce(config: ModelConfig, settings: TrainSettings, name: str, n_bytes: 
     )
 
 
-def _listener(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callable[[str, dict[str, Any]], None]:
-    """Shows loss, bits per byte, speed and, once measured, MFU; evaluations are printed above the bar."""
+def _record_bar(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callable[[str, dict[str, Any]], None]:
+    """Show loss, bits per byte, speed and MFU of each step; print evaluations above the bar."""
     import torch
 
     from vocab.model.timing.throughput import peak
@@ -258,7 +241,7 @@ def _listener(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callabl
     flops = config.flops_per_token(settings.seq_len)
     top = peak(torch.device("cuda" if torch.cuda.is_available() else "cpu")).flops
 
-    def hear(kind: str, row: dict[str, Any]) -> None:
+    def on_record(kind: str, row: dict[str, Any]) -> None:
         if kind == "step":
             bits = "" if row["bits_per_byte"] is None else f"{row['bits_per_byte']:.3f} bits/byte  "
             rate = row["tokens_per_second"]
@@ -270,15 +253,15 @@ def _listener(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callabl
         elif kind == "rollback":
             bar.console.print(f"loss {row['loss']:.3f} at step {row['step']:,}: back to step {row['back_to']:,}")
 
-    return hear
+    return on_record
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
-    found, speed = report["held_out"], report["throughput"]
+    held_out, speed = report["held_out"], report["throughput"]
     shown = table(f"{report['vocabulary']['name']}, {report['n_steps']:,} steps", ["", "value"])
-    if found["n_bytes"]:
-        shown.add_row("held-out bits per byte", f"{found['bits_per_byte']:.4f}")
-        shown.add_row("held-out nats a token", f"{found['nats_per_token']:.4f}")
+    if held_out["n_bytes"]:
+        shown.add_row("held-out bits per byte", f"{held_out['bits_per_byte']:.4f}")
+        shown.add_row("held-out nats a token", f"{held_out['nats_per_token']:.4f}")
     shown.add_row("MB trained on", f"{report['n_bytes'] / 1e6:,.1f}")
     if speed:
         low, high = (1e3 * x for x in speed["step_seconds_quartiles"])

@@ -9,7 +9,7 @@ from typing import Any
 import vocab
 from vocab.environment import versions
 from vocab.experiments.study import Study
-from vocab.model.timing.machine import machine, training_versions
+from vocab.model.hardware.machine import machine, training_versions
 
 
 def origin(study: Study, device: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def run_study(
     require_torch("a study")
     from vocab.experiments.provenance import origin
     from vocab.experiments.speed.speed_runs import run_speed
-    from vocab.model.training.parallel import choose_device
+    from vocab.model.hardware.parallel import choose_device
 
     device = choose_device(device).type
     rows = RowFile(rows_path)

@@ -2,7 +2,14 @@
 
     from vocab.model import train
 
-Configurations, shards and schedules are plain Python and numpy; torch is imported when a name that needs it is used.
+Its rooms, each of which imports only those before it:
+
+- `network`, the decoder, and `data`, token shards;
+- `hardware`, devices, processes and precision;
+- `timing`, benchmarks, and `export`, folders for transformers and generated text;
+- `training`, runs.
+
+Shapes, shards and settings are plain Python and numpy; torch is imported when a name needs it.
 """
 
 from __future__ import annotations
@@ -16,40 +23,93 @@ from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from vocab.model.data.sharding import make_shards
-    from vocab.model.export.generate import sample
+    from vocab.model.data.shards import ShardFile, ShardMetadata, read_metadata
+    from vocab.model.export.generate import generate
     from vocab.model.export.transformers_folder import load_export
+    from vocab.model.network.attention_interface import AttentionBackend, AttentionRequest
     from vocab.model.network.config import PRESETS, ModelConfig
     from vocab.model.network.decoder import Decoder
-    from vocab.model.training.settings import TrainSettings
-    from vocab.model.training.training_run import train
+    from vocab.model.timing.bench import BenchSettings, Timing, bench_sizes
+    from vocab.model.training.distillation import Distiller, Teacher
+    from vocab.model.training.held_out_loss import HeldOutLoss
+    from vocab.model.training.recipe import RECIPES, Recipe, settings_for
+    from vocab.model.training.settings import Cadence, Plan, TrainSettings
+    from vocab.model.training.trainer import Stopped
+    from vocab.model.training.training_run import RunResult, train
 
-__all__ = ["PRESETS", "Decoder", "ModelConfig", "TrainSettings", "load_export", "make_shards", "sample", "train"]
+__all__ = [
+    "PRESETS",
+    "RECIPES",
+    "AttentionBackend",
+    "AttentionRequest",
+    "BenchSettings",
+    "Cadence",
+    "Decoder",
+    "Distiller",
+    "HeldOutLoss",
+    "ModelConfig",
+    "Plan",
+    "Recipe",
+    "RunResult",
+    "ShardFile",
+    "ShardMetadata",
+    "Stopped",
+    "Teacher",
+    "Timing",
+    "TrainSettings",
+    "bench_sizes",
+    "generate",
+    "load_export",
+    "make_shards",
+    "read_metadata",
+    "settings_for",
+    "train",
+]
 
 # The profiler, which names kernels, would write two lines to standard error each time.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
-_HOMES = {
+_WITHOUT_TORCH = {
+    "Cadence": "vocab.model.training.settings",
     "ModelConfig": "vocab.model.network.config",
     "PRESETS": "vocab.model.network.config",
-    "Decoder": "vocab.model.network.decoder",
+    "Plan": "vocab.model.training.settings",
+    "RECIPES": "vocab.model.training.recipe",
+    "Recipe": "vocab.model.training.recipe",
+    "ShardFile": "vocab.model.data.shards",
+    "ShardMetadata": "vocab.model.data.shards",
     "TrainSettings": "vocab.model.training.settings",
-    "load_export": "vocab.model.export.transformers_folder",
     "make_shards": "vocab.model.data.sharding",
-    "sample": "vocab.model.export.generate",
+    "read_metadata": "vocab.model.data.shards",
+    "settings_for": "vocab.model.training.recipe",
+}
+_WITH_TORCH = {
+    "AttentionBackend": "vocab.model.network.attention_interface",
+    "AttentionRequest": "vocab.model.network.attention_interface",
+    "BenchSettings": "vocab.model.timing.bench",
+    "Decoder": "vocab.model.network.decoder",
+    "Distiller": "vocab.model.training.distillation",
+    "HeldOutLoss": "vocab.model.training.held_out_loss",
+    "RunResult": "vocab.model.training.training_run",
+    "Stopped": "vocab.model.training.trainer",
+    "Teacher": "vocab.model.training.distillation",
+    "Timing": "vocab.model.timing.bench",
+    "bench_sizes": "vocab.model.timing.bench",
+    "generate": "vocab.model.export.generate",
+    "load_export": "vocab.model.export.transformers_folder",
     "train": "vocab.model.training.training_run",
 }
-_WITHOUT_TORCH = {"vocab.model.network.config", "vocab.model.data.sharding", "vocab.model.training.settings"}
 
 
-def require_torch(what: str) -> None:
-    """Raise MissingExtraError, which says how to install it, unless torch can be imported."""
+def require_torch(purpose: str) -> None:
+    """Raise MissingExtraError, which says how to install torch, unless it can be imported."""
     if find_spec("torch") is None:
-        raise MissingExtraError(what, "torch", "train")
+        raise MissingExtraError(purpose, "torch", "train")
 
 
 def _check(name: str, home: str) -> None:
-    if home not in _WITHOUT_TORCH:
+    if name in _WITH_TORCH:
         require_torch(f"vocab.model.{name}")
 
 
-__getattr__, __dir__ = lazy_exports(__name__, _HOMES, _check)
+__getattr__, __dir__ = lazy_exports(__name__, _WITHOUT_TORCH | _WITH_TORCH, _check)

@@ -18,11 +18,11 @@ from vocab.experiments.loss.sample import Sample, sample_corpus
 from vocab.experiments.rows import RUN, StudyRow
 from vocab.experiments.run_context import RunContext
 from vocab.model.data.sharding import make_shards
-from vocab.model.data.shards import ShardFacts, read_facts
+from vocab.model.data.shards import ShardMetadata, read_metadata
 from vocab.model.network.config import ModelConfig, preset
 from vocab.model.training.logs import read_log
-from vocab.model.training.settings import TrainSettings
-from vocab.model.training.trainer import Cadence
+from vocab.model.training.recipe import settings_for
+from vocab.model.training.settings import Cadence, TrainSettings
 from vocab.model.training.training_run import check_run_folder, train
 from vocab.vocabulary import Vocabulary
 
@@ -101,8 +101,8 @@ class LossRuns:
         facts = self._shards(sharded, text)
         out = self._work / "runs" / f"{sharded.arm.name}-seed-{seed}"
         check_run_folder(out, force=(out / "report.json").exists())
-        config = preset(self._study.preset, n_ids=sharded.n_ids, max_seq=self._study.seq_len)
-        settings = self._settings(facts.n_tokens("train"), seed)
+        config = preset(self._study.preset, n_ids=sharded.n_ids, max_seq_len=self._study.seq_len)
+        settings = self._settings(config, facts.n_tokens("train"), seed)
         done = train(
             sharded.vocabulary,
             sharded.shards,
@@ -117,11 +117,11 @@ class LossRuns:
         self._context.rows.add(StudyRow(self._study.name, key, result, origin))
         shutil.rmtree(out)
 
-    def _shards(self, sharded: _Sharded, text: Sample) -> ShardFacts:
+    def _shards(self, sharded: _Sharded, text: Sample) -> ShardMetadata:
         """The description of the shards, which are made unless they exist."""
         if not (sharded.shards / "shards.json").exists():
             make_shards(sharded.vocabulary, [str(text.path)], sharded.shards, n_threads=self._n_threads, force=True)
-        facts = read_facts(sharded.shards)
+        facts = read_metadata(sharded.shards)
         if facts.n_tokens("held_out") < 2:
             raise StudyError(f"none of the {text.n_documents} documents of the text is held out: raise megabytes")
         return facts
@@ -135,12 +135,14 @@ class LossRuns:
             final_held_out_bytes=held_out_bytes,
         )
 
-    def _settings(self, n_tokens: int, seed: int) -> TrainSettings:
+    def _settings(self, config: ModelConfig, n_tokens: int, seed: int) -> TrainSettings:
         study = self._study
         if n_tokens < study.batch * study.seq_len:
             raise StudyError(f"{n_tokens:,} tokens of text are fewer than one batch: raise megabytes")
-        return TrainSettings(
-            n_tokens=n_tokens,
+        return settings_for(
+            study.preset,
+            config,
+            n_tokens,
             seq_len=study.seq_len,
             batch=study.batch,
             micro_batch=min(study.batch, study.micro_batch or study.batch),
@@ -149,14 +151,14 @@ class LossRuns:
             decay=0.0,
             warmup=_WARMUP,
             seed=seed,
-            precision="bfloat16" if self._context.device == "cuda" else "float32",
+            device=self._context.device,
             head=RUN_HEAD,
             compile=study.mode == "compiled",
         )
 
 
 def _result(
-    vocabulary: Vocabulary, facts: ShardFacts, config: ModelConfig, settings: TrainSettings, n_steps: int, out: Path
+    vocabulary: Vocabulary, facts: ShardMetadata, config: ModelConfig, settings: TrainSettings, n_steps: int, out: Path
 ) -> dict[str, Any]:
     """The result of a run as its row has it; nothing in it depends on the speed of the machine."""
     return {

@@ -12,12 +12,13 @@ from vocab.experiments.rows import CYCLE, StudyRow
 from vocab.experiments.run_context import RunContext
 from vocab.experiments.speed.speed_analysis import AGAIN
 from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
+from vocab.model.hardware.machine import machine_name
+from vocab.model.hardware.parallel import choose_device
+from vocab.model.hardware.precision import usual_dtype
 from vocab.model.network.config import ModelConfig, preset
 from vocab.model.timing.bench import BenchSettings, calls_for_sizes
 from vocab.model.timing.interleave import time_cycle
 from vocab.model.timing.kernel_names import longest_kernels
-from vocab.model.timing.machine import machine_name, usual_dtype
-from vocab.model.training.parallel import choose_device
 
 # Calls of each size before the first cycle: the first compiles, the next settle caches and clocks.
 _WARM_UP_CALLS = 3
@@ -78,7 +79,7 @@ def shape(timing: TimingSpec) -> ModelConfig:
 def bench_settings(timing: TimingSpec, seed: int) -> BenchSettings:
     """The same timing as settings of `vocab bench`."""
     config, compiled = shape(timing), timing.mode != "eager"
-    seq_len = min(config.max_seq, timing.n_tokens)
+    seq_len = min(config.max_seq_len, timing.n_tokens)
     return BenchSettings(
         batch=max(1, timing.n_tokens // seq_len),
         seq_len=seq_len,

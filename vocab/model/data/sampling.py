@@ -1,4 +1,4 @@
-"""Which tokens a step trains on: a pure function of seed, step and rank, so that resuming needs no state."""
+"""The tokens of each step: a pure function of seed, step and rank, so that resuming needs no state."""
 
 from __future__ import annotations
 
@@ -22,27 +22,33 @@ def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def permuted(positions: npt.NDArray[np.int64], n: int, seed: int) -> npt.NDArray[np.int64]:
-    """Images of positions 0 … n - 1 under a permutation that the seed names, without a table.
+    """Images of `positions`, each from 0 to n - 1, under the permutation of `seed`, computed without a table.
 
-    A Feistel network over the next even number of bits, walked until it comes back below n (Black & Rogaway 2002).
+    A Feistel network over the next even number of bits, applied until the image is below n (Black & Rogaway 2002).
     """
     half = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
     mask = _U64((1 << half) - 1)
     keys = _mixed(np.arange(1, _N_ROUNDS + 1, dtype=np.uint64) * _U64(0x9E3779B97F4A7C15) + _U64(seed & (2**64 - 1)))
-    found = positions.astype(np.uint64)
-    outside = np.ones(found.shape, dtype=np.bool_)
+    images = positions.astype(np.uint64)
+    outside = np.ones(images.shape, dtype=np.bool_)
     while outside.any():
-        left, right = found[outside] >> _U64(half), found[outside] & mask
+        left, right = images[outside] >> _U64(half), images[outside] & mask
         for key in keys:
             left, right = right, left ^ (_mixed(right + key) & mask)
-        found[outside] = (left << _U64(half)) | right
-        outside = found >= _U64(n)
-    return found.astype(np.int64)
+        images[outside] = (left << _U64(half)) | right
+        outside = images >= _U64(n)
+    return images.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences of one micro-batch, int64 (B, T): what goes in, what comes next, and the document of each token."""
+    """Sequences of one micro-batch.
+
+    Attributes:
+        ids: (B, T) int64, what the model reads.
+        targets: (B, T) int64, the token after each.
+        documents: (B, T) int32, the document of each token, when attention stays inside documents.
+    """
 
     ids: npt.NDArray[np.int64]
     targets: npt.NDArray[np.int64]
@@ -51,20 +57,26 @@ class Batch:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Sequences of `seq_len` tokens and the one after, cut end to end from a stream and shuffled anew each epoch.
+    """Sequences cut end to end from a stream, and shuffled anew each epoch.
 
-    Raises TrainingError when the stream is shorter than one sequence.
+    Attributes:
+        stream: the tokens.
+        seq_len: tokens of a sequence; the token after it is the last target.
+        masked: whether batches number the documents, so that attention can stay inside them.
+
+    Raises:
+        TrainingError: when the stream is shorter than one sequence.
     """
 
     stream: TokenStream
     seq_len: int
-    masked: bool = False  # number the documents, so that attention can stay inside them
+    masked: bool = False
 
     def __post_init__(self) -> None:
         if self.n_sequences < 1:
             raise TrainingError(
                 f"the corpus has {len(self.stream):,} tokens, fewer than one sequence of {self.seq_len:,} and the "
-                "token after it: give more text or lower --seq"
+                "token after it: give more text or lower `seq_len`"
             )
 
     @property
@@ -73,7 +85,7 @@ class Sampler:
         return (len(self.stream) - 1) // self.seq_len
 
     def sequence(self, position: int, seed: int) -> int:
-        """The sequence at a position of training, counted over all epochs."""
+        """Number of the sequence at a position of training, which counts over all epochs."""
         epoch, within = divmod(position, self.n_sequences)
         return int(permuted(np.array([within]), self.n_sequences, seed + 0x632BE59B * epoch)[0])
 
@@ -82,15 +94,15 @@ class Sampler:
         return self.at([self.sequence(k, seed) * self.seq_len for k in range(first, first + n)])
 
     def at(self, firsts: list[int]) -> Batch:
-        """The sequences that begin at these tokens."""
-        rows = np.stack([self.stream.read(k, self.seq_len + 1) for k in firsts])
+        """The sequences that begin at the tokens `firsts`."""
+        tokens = np.stack([self.stream.read(k, self.seq_len + 1) for k in firsts])
         numbers = None
         if self.masked:
             numbers = np.stack([self.stream.document_numbers(k, self.seq_len) for k in firsts])
-        return Batch(rows[:, :-1], rows[:, 1:], numbers)
+        return Batch(tokens[:, :-1], tokens[:, 1:], numbers)
 
 
 def rank_positions(first: int, n: int, rank: int, world: int) -> tuple[int, int]:
-    """Position and number of the sequences of one rank among `n` from `first` on; `world` must divide n."""
+    """First position and number of one rank's share of `n` sequences from `first` on; `world` must divide n."""
     share = n // world
     return first + rank * share, share

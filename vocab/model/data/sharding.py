@@ -1,4 +1,4 @@
-"""Encode a corpus into token shards, blocks on every core, in the order of the corpus."""
+"""Encode a corpus into token shards: in parallel by blocks, written in the order of the corpus."""
 
 from __future__ import annotations
 
@@ -16,21 +16,31 @@ from vocab.corpus.blocks import Block
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
 from vocab.corpus.readers import ReadOptions, list_sources, read_blocks
 from vocab.errors import CorpusError
-from vocab.model.data.shards import ShardFacts, ShardWriter, end_of_text, fingerprint, write_facts
+from vocab.model.data.shards import ShardMetadata, ShardWriter, end_of_text, fingerprint, write_metadata
 from vocab.vocabulary import Vocabulary
 from vocab.writing import staged_folder
 
-# llm.c's header counts tokens in an int32; files of this many are also handy to copy.
+# llm.c's header counts tokens in an int32; files of this size are also handy to copy.
 SHARD_TOKENS = 100_000_000
 SIDES: tuple[Side, Side] = ("train", "held_out")
 
 
 @dataclass(frozen=True)
 class _Encoded:
-    """Documents of one block: ids end to end with end-of-text before each, and where and how long each is."""
+    """Documents of one block.
+
+    Attributes:
+        ids: of all documents end to end, end-of-text before each.
+        starts: int64[n_documents + 1], where each document begins in `ids`, and the end.
+        n_bytes: int64[n_documents], bytes of text of each.
+        held_out: bool[n_documents], whether each is held out.
+        n_skipped: documents left out because they are not UTF-8.
+        n_repaired: documents with bytes replaced because they were not UTF-8.
+        n_stored_bytes: bytes of the block on disk.
+    """
 
     ids: npt.NDArray[np.int32]
-    starts: npt.NDArray[np.int64]  # int64[n_documents + 1]
+    starts: npt.NDArray[np.int64]
     n_bytes: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.bool_]
     n_skipped: int
@@ -46,7 +56,7 @@ class _Encoded:
 
 
 def encode_block(block: Block, vocabulary: Vocabulary, errors: EncodingErrors, end: int | None) -> _Encoded:
-    """Documents of a block that are not empty, encoded."""
+    """Encode the documents of a block that are not empty; `end` is the id of end-of-text, put before each."""
     batch = block.batch(errors)
     sizes = np.diff(batch.starts)
     kept = sizes > 0
@@ -72,11 +82,25 @@ def make_shards(
     shard_tokens: int = SHARD_TOKENS,
     force: bool = False,
     on_progress: Callable[[int], None] | None = None,
-) -> ShardFacts:
-    """Write the shards of a corpus to a folder, all or nothing; a document is held out by the rule of `vocab count`.
+) -> ShardMetadata:
+    """Write the shards of a corpus to a folder, all or nothing.
 
-    `on_progress` hears the bytes on disk that each block took. Raises CorpusError for a corpus that cannot be read or
-    is empty, OutputError for a folder that may not be written.
+    Args:
+        vocabulary: encodes the text.
+        corpus: files, folders, globs or data sets, as `vocab.count` takes them.
+        out: folder for the shards.
+        options: how to read the corpus.
+        n_threads: blocks to encode at a time; the result does not depend on it.
+        shard_tokens: tokens of a file, about.
+        force: whether to replace earlier shards in `out`.
+        on_progress: is called for each block with its bytes on disk.
+
+    Returns:
+        The content of shards.json. Documents are held out by the rule of `vocab count`.
+
+    Raises:
+        CorpusError: for a corpus that cannot be read or has no document to train on.
+        OutputError: for a folder that may not be written.
     """
     options = options or ReadOptions()
     vocabulary.encoder  # noqa: B018 - built once, before threads need it
@@ -84,15 +108,15 @@ def make_shards(
         n_ids = vocabulary.max_id + 1
         writers = {side: ShardWriter(staging, side, n_ids, shard_tokens) for side in SIDES}
         n_skipped = n_repaired = 0
-        for done in _encoded(vocabulary, corpus, options, n_threads):
+        for block in _encoded(vocabulary, corpus, options, n_threads):
             for side, writer in writers.items():
-                writer.add(*done.side(side == "held_out"))
-            n_skipped, n_repaired = n_skipped + done.n_skipped, n_repaired + done.n_repaired
+                writer.add(*block.side(side == "held_out"))
+            n_skipped, n_repaired = n_skipped + block.n_skipped, n_repaired + block.n_repaired
             if on_progress:
-                on_progress(done.n_stored_bytes)
+                on_progress(block.n_stored_bytes)
         for writer in writers.values():
             writer.flush()
-        facts = ShardFacts(
+        metadata = ShardMetadata(
             vocabulary=vocabulary.name,
             fingerprint=fingerprint(vocabulary),
             n_ids=n_ids,
@@ -104,15 +128,15 @@ def make_shards(
             n_documents_skipped=n_skipped,
             n_documents_repaired=n_repaired,
         )
-        if not facts.train:
+        if not metadata.train:
             raise CorpusError(f"corpus {', '.join(corpus)} has no document to train on: give more text")
-        write_facts(staging, facts)
-    return facts
+        write_metadata(staging, metadata)
+    return metadata
 
 
 def _encoded(vocabulary: Vocabulary, corpus: Sequence[str], options: ReadOptions, n_threads: int) -> Iterator[_Encoded]:
-    """Encoded blocks in the order of the corpus, a few of them under way at a time."""
-    sources = [source for place in corpus for source in list_sources(place)]
+    """Encode blocks on threads and yield them in the order of the corpus; only a few wait at a time."""
+    sources = [source for name in corpus for source in list_sources(name)]
     end = end_of_text(vocabulary)
     waiting: deque[Future[_Encoded]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:

@@ -1,9 +1,12 @@
 """Token shards: a corpus encoded once into memory-mapped files, with its documents and their bytes.
 
-A folder holds `train-00000.bin` …, `held_out-00000.bin` …, beside each its documents as `.documents.npy`, and
-`shards.json`. A `.bin` is llm.c's: 256 int32 of header (magic, version, number of tokens), then the ids, uint16 while
-they fit and uint32 otherwise. `.documents.npy` is int64 (n_documents, 2): the token at which a document begins, and
-its bytes of text. Each document begins with the id of the vocabulary's end-of-text token, where it has one.
+A folder holds `train-00000.bin` …, `held_out-00000.bin` …, a `.documents.npy` for each, and `shards.json`:
+
+- A `.bin` is llm.c's: 256 int32 of header (magic, version, number of tokens), then the ids, uint16 while they fit and
+  uint32 otherwise.
+- A `.documents.npy` is int64 (n_documents, 2): the token at which a document begins, and its bytes of text.
+
+Each document begins with the id of the vocabulary's end-of-text token, where it has one.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from vocab.errors import TrainingError
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_json
 
-FACTS = "shards.json"
+METADATA = "shards.json"
 HEADER_INTS = 256
 # Magic and version by the bytes of an id, as in llm.c's dev/data/data_common.py.
 _KINDS = {2: (20240520, 1), 4: (20240801, 7)}
@@ -31,10 +34,10 @@ _END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
 
 
 def fingerprint(vocabulary: Vocabulary) -> str:
-    """Sha256 over all that decides which ids a text becomes."""
+    """Sha256 over all that decides the ids of a text."""
     special = sorted(vocabulary.special_tokens.items())
-    facts = [vocabulary.pattern.sha256, vocabulary.inference, vocabulary.first_id, vocabulary.byte_fallback]
-    digest = hashlib.sha256(json.dumps([special, *facts]).encode())
+    rules = [vocabulary.pattern.sha256, vocabulary.inference, vocabulary.first_id, vocabulary.byte_fallback]
+    digest = hashlib.sha256(json.dumps([special, *rules]).encode())
     digest.update(vocabulary.merge_order.tobytes())
     digest.update(vocabulary.starts.tobytes())
     digest.update(vocabulary.blob.tobytes())
@@ -42,39 +45,61 @@ def fingerprint(vocabulary: Vocabulary) -> str:
 
 
 def token_bytes(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
-    """Bytes of text behind each id, int32[max_id + 1]: 0 for special tokens and ids that are not in use.
+    """Bytes of text of each id, int32[max_id + 1]; 0 for special tokens and ids that are not in use.
 
-    The space that SentencePiece puts before a document counts as one, which is one byte too many for each document.
+    The space that SentencePiece puts before a document counts too: one byte too many for each document.
     """
-    found = np.zeros(vocabulary.max_id + 1, dtype=np.int32)
-    found[vocabulary.first_id : vocabulary.first_id + vocabulary.n_tokens] = vocabulary.lengths
-    return found
+    sizes = np.zeros(vocabulary.max_id + 1, dtype=np.int32)
+    sizes[vocabulary.first_id : vocabulary.first_id + vocabulary.n_tokens] = vocabulary.lengths
+    return sizes
 
 
 def end_of_text(vocabulary: Vocabulary) -> int | None:
-    """Id of the token that the field uses between documents, None where the vocabulary has none."""
+    """Id of the token between documents, None where the vocabulary has none."""
     return next((vocabulary.special_tokens[text] for text in _END_OF_TEXT if text in vocabulary.special_tokens), None)
 
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One `.bin` file and its sums; sha256 is of the whole file."""
+    """One `.bin` file.
+
+    Attributes:
+        name: of the file, in the folder.
+        n_tokens: ids in it, end-of-text included.
+        n_documents: documents in it.
+        n_bytes: bytes of their text.
+        sha256: of the whole file.
+        documents_sha256: of the whole `.documents.npy`.
+    """
 
     name: str
     n_tokens: int
     n_documents: int
-    n_bytes: int  # of text
+    n_bytes: int
     sha256: str
     documents_sha256: str
 
 
 @dataclass(frozen=True)
-class ShardFacts:
-    """What `shards.json` says."""
+class ShardMetadata:
+    """The content of `shards.json`.
 
-    vocabulary: str  # its name
+    Attributes:
+        vocabulary: name of the vocabulary that encoded the text.
+        fingerprint: of that vocabulary, by `fingerprint`.
+        n_ids: the highest id in use, plus one.
+        end_of_text: id of the token before each document, None where there is none.
+        held_out_rule: how documents were held out.
+        corpus: where the text was read from.
+        train: files of the documents to train on.
+        held_out: files of the documents held out.
+        n_documents_skipped: documents left out because they are not UTF-8.
+        n_documents_repaired: documents in which bytes that are not UTF-8 were replaced.
+    """
+
+    vocabulary: str
     fingerprint: str
-    n_ids: int  # the highest id in use and one
+    n_ids: int
     end_of_text: int | None
     held_out_rule: str
     corpus: list[str]
@@ -93,12 +118,19 @@ class ShardFacts:
 
 
 def id_dtype(n_ids: int) -> type[np.uint16] | type[np.uint32]:
-    """The type that ids are stored in."""
+    """The dtype in which files store ids below `n_ids`."""
     return np.uint16 if n_ids <= 1 << 16 else np.uint32
 
 
 class ShardWriter:
-    """Writes the documents of one side to files of about `shard_tokens` tokens, which never cut a document."""
+    """Writes the documents of one side to files of about `shard_tokens` tokens, and never cuts a document.
+
+    Args:
+        directory: where to write.
+        side: "train" or "held_out", the beginning of every file's name.
+        n_ids: the highest id in use, plus one.
+        shard_tokens: tokens after which a file ends with the document.
+    """
 
     def __init__(self, directory: Path, side: Side, n_ids: int, shard_tokens: int) -> None:
         self._directory, self._side, self._shard_tokens = directory, side, shard_tokens
@@ -109,7 +141,13 @@ class ShardWriter:
         self.files: list[ShardFile] = []
 
     def add(self, ids: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], n_bytes: npt.NDArray[np.int64]) -> None:
-        """Add documents: their ids end to end, where each begins in them (int64[n]), and their bytes of text."""
+        """Add documents.
+
+        Args:
+            ids: of all documents end to end.
+            starts: int64[n_documents], where each document begins in `ids`.
+            n_bytes: int64[n_documents], bytes of text of each.
+        """
         if starts.size == 0:
             return
         self._ids.append(ids.astype(self._dtype))
@@ -119,7 +157,7 @@ class ShardWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is in hand as one file."""
+        """Write the documents added since the last file as one file."""
         if not self._rows:
             return
         name = f"{self._side}-{len(self.files):05d}.bin"
@@ -138,23 +176,23 @@ class ShardWriter:
 
 
 def documents_path(path: Path) -> Path:
-    """The file of documents beside a `.bin`."""
+    """Path of the `.documents.npy` of a `.bin`."""
     return path.with_suffix(".documents.npy")
 
 
-def write_facts(directory: Path, facts: ShardFacts) -> None:
+def write_metadata(directory: Path, metadata: ShardMetadata) -> None:
     """Write shards.json."""
-    write_json(directory / FACTS, asdict(facts), 1, ensure_ascii=True)
+    write_json(directory / METADATA, asdict(metadata), 1, ensure_ascii=True)
 
 
-def read_facts(directory: Path) -> ShardFacts:
-    """Read shards.json; raises TrainingError when it is missing or is not what we write."""
-    path = directory / FACTS
+def read_metadata(directory: Path) -> ShardMetadata:
+    """Read shards.json; raises TrainingError when it is missing or damaged."""
+    path = directory / METADATA
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         for side in ("train", "held_out"):
             content[side] = tuple(ShardFile(**row) for row in content[side])
-        return ShardFacts(**content)
+        return ShardMetadata(**content)
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}; make shards with `vocab shards`") from None
     except (ValueError, TypeError, KeyError):
@@ -163,27 +201,36 @@ def read_facts(directory: Path) -> ShardFacts:
 
 @dataclass(frozen=True)
 class TokenStream:
-    """The tokens of one side end to end, memory-mapped file by file."""
+    """The tokens of one side end to end, memory-mapped file by file.
 
-    files: tuple[npt.NDArray[Any], ...]  # uint16 or uint32, one a file
-    documents: npt.NDArray[np.int64]  # token at which each document begins, int64[n_documents]
-    document_bytes: npt.NDArray[np.int64]  # of text, int64[n_documents]
+    Attributes:
+        files: ids of each file, uint16 or uint32.
+        documents: int64[n_documents], the token at which each document begins.
+        document_bytes: int64[n_documents], bytes of text of each document.
+    """
+
+    files: tuple[npt.NDArray[Any], ...]
+    documents: npt.NDArray[np.int64]
+    document_bytes: npt.NDArray[np.int64]
 
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
-        """Where each file begins in the stream, int64[n_files + 1]."""
+        """Where each file begins in the stream, int64[n_files + 1] with the end."""
         return np.concatenate([[0], np.cumsum([file.size for file in self.files])]).astype(np.int64)
 
     def __len__(self) -> int:
         return int(self.starts[-1])
 
     def tokens_of(self, n_bytes: int) -> int:
-        """Tokens of the first whole documents with at least `n_bytes` of text: the same text in every vocabulary."""
+        """Tokens of the first documents that have at least `n_bytes` of text together.
+
+        The documents are the same in every vocabulary.
+        """
         n_documents = int(np.searchsorted(np.cumsum(self.document_bytes), n_bytes)) + 1
         return int(self.documents[n_documents]) if n_documents < self.documents.size else len(self)
 
     def read(self, first: int, n_tokens: int) -> npt.NDArray[np.int64]:
-        """Ids int64[n_tokens] from token `first` on; raises IndexError past the end."""
+        """Ids, int64[n_tokens], from token `first` on; raises IndexError past the end."""
         if not 0 <= first <= first + n_tokens <= len(self):
             raise IndexError(f"tokens {first} to {first + n_tokens} of {len(self)}")
         parts: list[npt.NDArray[Any]] = []
@@ -196,21 +243,28 @@ class TokenStream:
         return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
 
     def document_numbers(self, first: int, n_tokens: int) -> npt.NDArray[np.int32]:
-        """The document of each token from `first` on, counted from the one of the first, int32[n_tokens]."""
+        """Document of each token from `first` on, int32[n_tokens]; that of `first` is 0."""
         numbers = np.searchsorted(self.documents, np.arange(first, first + n_tokens), side="right")
         return (numbers - numbers[:1]).astype(np.int32)
 
 
-def open_stream(directory: Path, facts: ShardFacts, side: Side, *, verify: bool = True) -> TokenStream:
-    """Map the files of one side; raises TrainingError when one is missing, cut short, of another kind or changed.
+def open_stream(directory: Path, metadata: ShardMetadata, side: Side, *, verify: bool = True) -> TokenStream:
+    """Map the files of one side into memory.
 
-    `verify` reads every byte once, to compare digests.
+    Args:
+        directory: folder of the shards.
+        metadata: the content of its `shards.json`.
+        side: "train" or "held_out".
+        verify: whether to read every byte once and compare digests.
+
+    Raises:
+        TrainingError: when a file is missing, cut short, of another kind or changed.
     """
     files, n_before = [], 0
     documents, sizes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for row in getattr(facts, side):
+    for row in getattr(metadata, side):
         path = directory / row.name
-        files.append(_open_file(path, row, facts.n_ids, verify))
+        files.append(_open_file(path, row, metadata.n_ids, verify))
         rows = np.load(documents_path(path), allow_pickle=False)
         documents.append(rows[:, 0] + n_before)
         sizes.append(rows[:, 1])
@@ -235,11 +289,11 @@ def _open_file(path: Path, row: ShardFile, n_ids: int, verify: bool) -> npt.NDAr
     return np.memmap(path, dtype=dtype, mode="r", offset=4 * HEADER_INTS, shape=(row.n_tokens,))
 
 
-def check_vocabulary(facts: ShardFacts, vocabulary: Vocabulary) -> None:
+def check_vocabulary(metadata: ShardMetadata, vocabulary: Vocabulary) -> None:
     """Raise TrainingError unless the shards were made with this vocabulary."""
-    if facts.fingerprint != fingerprint(vocabulary):
+    if metadata.fingerprint != fingerprint(vocabulary):
         raise TrainingError(
-            f"the shards were made with another vocabulary ({facts.vocabulary}, {facts.n_ids:,} ids) than "
+            f"the shards were made with another vocabulary ({metadata.vocabulary}, {metadata.n_ids:,} ids) than "
             f"{vocabulary.name} ({vocabulary.max_id + 1:,} ids): make them again with `vocab shards`"
         )
 

@@ -1,7 +1,7 @@
-"""Trained models as folders that Hugging Face transformers (and what reads its files) loads, and back.
+"""Trained models as folders that Hugging Face transformers loads, and back.
 
-RoPE models are `LlamaForCausalLM`; ALiBi models are a small class of ours whose file goes along (`trust_remote_code`).
-Rows of the embedding are those of the vocabulary, unpadded.
+RoPE models are `LlamaForCausalLM`. ALiBi models are a small class of ours, whose file is copied into the folder and
+loaded with `trust_remote_code`. Rows of the embedding are those of the vocabulary, unpadded.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from vocab.errors import TrainingError
 from vocab.formats.folder import safe_name, write_files
 from vocab.model.data.shards import end_of_text
 from vocab.model.export import alibi_transformers
+from vocab.model.hardware.parallel import whole
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
-from vocab.model.training.parallel import whole
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_json
 
@@ -32,7 +32,7 @@ _WEIGHTS, _CONFIG, _OURS = "model.safetensors", "config.json", "vocab_decoder"
 
 
 def llama_names(config: ModelConfig) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
-    """Our names, the names in Llama of their parts from the first row on, and the rows of each part."""
+    """Yield for each of our weights its name, Llama's names of its parts in the order of rows, and their rows."""
     kv_width = config.n_kv_heads * config.head_dim
     yield "embedding.weight", ("model.embed_tokens.weight",), (config.n_ids,)
     for k in range(config.n_layers):
@@ -51,7 +51,7 @@ def llama_names(config: ModelConfig) -> Iterator[tuple[str, tuple[str, ...], tup
 
 
 def llama_config(config: ModelConfig, end: int | None) -> dict[str, Any]:
-    """The content of config.json; `end` is the id of the token between documents."""
+    """Content of config.json; `end` is the id of the token between documents."""
     content: dict[str, Any] = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -62,7 +62,7 @@ def llama_config(config: ModelConfig, end: int | None) -> dict[str, Any]:
         "num_attention_heads": config.n_heads,
         "num_key_value_heads": config.n_kv_heads,
         "head_dim": config.head_dim,
-        "max_position_embeddings": config.max_seq,
+        "max_position_embeddings": config.max_seq_len,
         "rms_norm_eps": config.norm_eps,
         "rope_theta": config.rope_base,
         "hidden_act": "silu",
@@ -88,10 +88,15 @@ def llama_config(config: ModelConfig, end: int | None) -> dict[str, Any]:
 
 
 def export(decoder: Decoder, vocabulary: Vocabulary, directory: Path, *, write: bool = True) -> None:
-    """Write weights, configuration and tokenizer to a folder that exists.
+    """Write weights, configuration and tokenizer to a folder.
 
-    Every process of a sharded model takes part, and the one with `write` writes. A vocabulary that tokenizer.json
-    cannot hold (holes in its ids, ungreedy) goes along in the files that can.
+    A vocabulary that tokenizer.json cannot hold (holes in its ids, ungreedy) is written in the formats that can.
+
+    Args:
+        decoder: the model; every process of a sharded one must call this.
+        vocabulary: its tokenizer.
+        directory: a folder that exists.
+        write: whether this process writes the files.
     """
     weights = {name: whole(weight.detach()).cpu() for name, weight in decoder.named_parameters()}
     if not write:
@@ -119,22 +124,38 @@ def _write_tokenizer(vocabulary: Vocabulary, directory: Path) -> None:
 
 
 def load_export(directory: Path) -> Decoder:
-    """The decoder of a folder that `export` wrote; raises TrainingError when it is missing, damaged or of others."""
+    """Load the decoder of a folder that `export` wrote.
+
+    Args:
+        directory: `model` in the folder of a run.
+
+    Raises:
+        TrainingError: when the folder is missing or damaged, or another program wrote it.
+    """
     try:
         content = json.loads((directory / _CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(directory / _WEIGHTS)
     except OSError as error:
         name = getattr(error, "filename", None) or directory
-        raise TrainingError(f"{name} cannot be read: name the folder `model` of a run of `vocab train`") from None
+        raise TrainingError(
+            f"{name} cannot be read: name the folder of a run of `vocab train`, or model/ in it"
+        ) from None
     except (ValueError, SafetensorError) as error:
         raise TrainingError(f"{directory} holds a damaged model: {error}") from None
     if _OURS not in content:
         raise TrainingError(f"{directory} holds a model that `vocab train` did not write")
-    decoder = Decoder(ModelConfig(**content[_OURS]))
+    decoder = Decoder(_stored_config(content[_OURS], directory))
     weights = dict(decoder.named_parameters())
     with torch.no_grad():
         for name, parts, _ in llama_names(decoder.config):
-            if missing := [part for part in parts if part not in tensors]:
-                raise TrainingError(f"{directory / _WEIGHTS} lacks {missing[0]}")
+            if absent := [part for part in parts if part not in tensors]:
+                raise TrainingError(f"{directory / _WEIGHTS} lacks {absent[0]}")
             weights[name].copy_(torch.cat([tensors[part] for part in parts]))
     return decoder
+
+
+def _stored_config(fields: dict[str, Any], directory: Path) -> ModelConfig:
+    try:
+        return ModelConfig(**fields)
+    except TypeError:
+        raise TrainingError(f"{directory} holds a model of another version of vocab: train it again") from None

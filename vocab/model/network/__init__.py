@@ -1,1 +1,1 @@
-"""The decoder: shapes, layers, attention and the head with its loss."""
+"""The decoder: shapes, layers, attention, and the head with its loss."""

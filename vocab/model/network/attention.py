@@ -4,81 +4,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vocab.choices import Position
 from vocab.errors import TrainingError
+from vocab.model.network.attention_interface import AttentionBackend, AttentionRequest
 
 _HALF = (torch.float16, torch.bfloat16)
 
 
-class Situation(TypedDict):
-    """What attention is asked to do."""
-
-    device: torch.device
-    dtype: torch.dtype
-    head_dim: int
-    position: Position
-    documents: bool  # attention stays inside documents
-    backward: bool
-
-
-@runtime_checkable
-class AttentionBackend(Protocol):
-    """One way to compute causal attention. Each equals `Reference` in outputs and gradients, up to rounding."""
-
-    name: str
-
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        """None, or the reason why not."""
-        ...
-
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
-        """What is computed once for a model: `slopes` (H,) float32 of ALiBi, None for RoPE."""
-        ...
-
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
-        """Attend with q (B, H, T, D), k and v (B, Hkv, T, D), `documents` (B, T) int32; returns (B, H, T, D)."""
-        ...
-
-
 def visible(seq_len: int, documents: Tensor | None, device: torch.device, *, causal: bool) -> Tensor:
-    """Which key (last axis) each query (second last) sees, bool, (T, T), or (B, 1, T, T) with documents."""
-    seen = torch.ones(seq_len, seq_len, dtype=torch.bool, device=device)
+    """Mask of the keys (last axis) that each query (second last) sees: bool (T, T), or (B, 1, T, T) with documents."""
+    mask = torch.ones(seq_len, seq_len, dtype=torch.bool, device=device)
     if causal:
-        seen = seen.tril()
+        mask = mask.tril()
     if documents is None:
-        return seen
-    return seen & (documents[:, None, :, None] == documents[:, None, None, :])
+        return mask
+    return mask & (documents[:, None, :, None] == documents[:, None, None, :])
 
 
 class Reference:
-    """Every score in float64: slow, and what the others are tested against."""
+    """Attention with every score in float64: slow, and the standard that tests compare the others with."""
 
     name = "reference"
 
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        if situation["device"].type == "mps":
+    def supports(self, **request: Unpack[AttentionRequest]) -> str | None:
+        if request["device"].type == "mps":
             return "it needs float64, which MPS lacks"
         return None
 
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+    def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return slopes
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
     ) -> Tensor:
-        seq_len, shared = q.shape[2], q.shape[1] // k.shape[1]
-        keys, values = (x.double().repeat_interleave(shared, dim=1) for x in (k, v))
+        seq_len, group_size = q.shape[2], q.shape[1] // k.shape[1]
+        keys, values = (x.double().repeat_interleave(group_size, dim=1) for x in (k, v))
         scores = q.double() @ keys.transpose(-1, -2) / math.sqrt(q.shape[3])  # (B, H, T, T)
         if isinstance(state, Tensor):
             at = torch.arange(seq_len, device=q.device)
@@ -88,26 +55,31 @@ class Reference:
 
 
 class Sdpa:
-    """torch's scaled_dot_product_attention: its own choice of kernel, or one that is forced."""
+    """torch's scaled_dot_product_attention.
+
+    Args:
+        name: how users choose it.
+        kernel: the kernel to force; None leaves the choice to torch.
+    """
 
     def __init__(self, name: str = "sdpa", kernel: SDPBackend | None = None) -> None:
         self.name = name
         self._kernel = kernel
 
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        if situation["position"] == "alibi":
+    def supports(self, **request: Unpack[AttentionRequest]) -> str | None:
+        if request["position"] == "alibi":
             return "its fast kernels take no bias: use sdpa-alibi"
         if self._kernel is None:
             return None
-        if situation["documents"]:
+        if request["documents"]:
             return f"the {self.name} kernel takes no mask: use sdpa or flex"
-        if self._kernel is SDPBackend.CUDNN_ATTENTION and situation["device"].type != "cuda":
+        if self._kernel is SDPBackend.CUDNN_ATTENTION and request["device"].type != "cuda":
             return "cuDNN needs an NVIDIA GPU"
-        if situation["device"].type == "cuda" and situation["dtype"] not in _HALF:
-            return f"the kernel needs float16 or bfloat16, not {situation['dtype']}"
+        if request["device"].type == "cuda" and request["dtype"] not in _HALF:
+            return f"the kernel needs float16 or bfloat16, not {request['dtype']}"
         return None
 
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+    def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return None
 
     def __call__(
@@ -121,29 +93,29 @@ class Sdpa:
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, scale: float | None, *, causal: bool, documents: Tensor | None) -> Tensor:
     mask = None if documents is None else visible(q.shape[2], documents, q.device, causal=causal)
-    shared = q.shape[1] != k.shape[1]
+    grouped = q.shape[1] != k.shape[1]
     return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scale, enable_gqa=shared
+        q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scale, enable_gqa=grouped
     )
 
 
 class SdpaAlibi:
-    """Exact ALiBi through the same kernels, by four dimensions more (FlashBias, Wu et al. 2025, arXiv 2505.12044).
+    """Exact ALiBi through the same kernels, by four more dimensions (FlashBias, Wu et al. 2025, arXiv 2505.12044).
 
     Softmax ignores what all scores of a query share, so the bias m·(j − i) may be m·j: a product of m / scale in the
-    query with j in the key. j is split into 128·⌊j / 128⌋ and j mod 128, both exact in bfloat16; m / scale into what
-    bfloat16 holds of it and the rest, which is 0 where scale is a power of two. Heads are padded to a multiple of 8.
+    query with j in the key. Both factors are split in two, so that bfloat16 holds them exactly: j into 128·⌊j / 128⌋
+    and j mod 128, m / scale into its bfloat16 value and the rest. Heads are padded to a multiple of 8.
     """
 
     name = "sdpa-alibi"
 
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        return None if situation["position"] == "alibi" else "it adds ALiBi, which the model does not use: use sdpa"
+    def supports(self, **request: Unpack[AttentionRequest]) -> str | None:
+        return None if request["position"] == "alibi" else "it adds ALiBi, which the model does not use: use sdpa"
 
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+    def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         if slopes is None:
             raise TrainingError("sdpa-alibi needs the slopes of ALiBi")
-        at = torch.arange(max_seq, device=device)
+        at = torch.arange(max_seq_len, device=device)
         high, low = at // 128 * 128, at % 128
         return slopes, torch.stack([high, low, high, low], dim=-1).float()  # (H,), (T, 4)
 
@@ -151,14 +123,14 @@ class SdpaAlibi:
         self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
     ) -> Tensor:
         assert isinstance(state, tuple)
-        slopes, places = state
+        slopes, position_parts = state
         n_batch, n_heads, seq_len, head_dim = q.shape
         scale = 1 / math.sqrt(head_dim)
         n_more = -(-(head_dim + 4) // 8) * 8 - head_dim
         coarse = (slopes / scale).bfloat16().float()
         fine = slopes / scale - coarse
         weights = F.pad(torch.stack([coarse, coarse, fine, fine], dim=-1), (0, n_more - 4)).to(q.dtype)  # (H, more)
-        keys = F.pad(places[:seq_len], (0, n_more - 4)).to(q.dtype)  # (T, more)
+        keys = F.pad(position_parts[:seq_len], (0, n_more - 4)).to(q.dtype)  # (T, more)
         longer_q = torch.cat([q, weights[None, :, None].expand(n_batch, n_heads, seq_len, n_more)], dim=-1)
         longer_k = torch.cat([k, keys.expand(n_batch, k.shape[1], seq_len, n_more)], dim=-1)
         longer_v = F.pad(v, (0, n_more))
@@ -167,7 +139,7 @@ class SdpaAlibi:
 
 
 def backends() -> Mapping[str, AttentionBackend]:
-    """Every back end by name, in the order in which `auto` tries them."""
+    """Every back end by name, in the order in which "auto" tries them."""
     from vocab.model.network.attention_flash import FlashAttention2, FlashAttention4
     from vocab.model.network.attention_flex import Flex
 
@@ -184,35 +156,27 @@ def backends() -> Mapping[str, AttentionBackend]:
     return MappingProxyType({backend.name: backend for backend in every})
 
 
-def choose(wanted: AttentionBackend | str, **situation: Unpack[Situation]) -> AttentionBackend:
-    """The back end of that name, or the first that can for "auto".
+def choose(backend: AttentionBackend | str, **request: Unpack[AttentionRequest]) -> AttentionBackend:
+    """The back end of a name, or for "auto" the first that can serve the request.
 
-    Raises TrainingError that says why one asked for cannot, or what the names are.
+    Raises:
+        TrainingError: for an unknown name, or a back end that cannot serve the request; it says why.
     """
-    if not isinstance(wanted, str):
-        _refuse(wanted, situation)
-        return wanted
+    if not isinstance(backend, str):
+        _check_supports(backend, request)
+        return backend
     known = backends()
-    if wanted != "auto":
-        if wanted not in known:
-            raise TrainingError(f"there is no attention back end {wanted!r}; there are: auto, {', '.join(known)}")
-        _refuse(known[wanted], situation)
-        return known[wanted]
-    # On a GPU a dense mask of documents costs its square, and FlexAttention skips what nobody sees.
-    masked_on_gpu = situation["documents"] and situation["device"].type == "cuda"
+    if backend != "auto":
+        if backend not in known:
+            raise TrainingError(f"unknown attention back end {backend!r}; there are: auto, {', '.join(known)}")
+        _check_supports(known[backend], request)
+        return known[backend]
+    # On a GPU a dense mask of documents costs memory by the square of the length; FlexAttention skips hidden blocks.
+    masked_on_gpu = request["documents"] and request["device"].type == "cuda"
     order = ["flex", *known] if masked_on_gpu else list(known)
-    return next(known[name] for name in order if known[name].supports(**situation) is None)
+    return next(known[name] for name in order if known[name].supports(**request) is None)
 
 
-def _refuse(backend: AttentionBackend, situation: Situation) -> None:
-    if reason := backend.supports(**situation):
+def _check_supports(backend: AttentionBackend, request: AttentionRequest) -> None:
+    if reason := backend.supports(**request):
         raise TrainingError(f"attention back end {backend.name} cannot be used here: {reason}")
-
-
-def missing(module: str, install: str) -> str | None:
-    """None when a module can be imported, else the sentence that says how to install it."""
-    try:
-        found = find_spec(module) is not None
-    except ModuleNotFoundError:
-        found = False
-    return None if found else f"it is not installed: {install}"

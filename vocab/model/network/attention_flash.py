@@ -1,4 +1,4 @@
-"""flash-attn 2 and flash-attn-4, where they are installed."""
+"""Back ends from the packages flash-attn (2) and flash-attn-4."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from vocab.model.network.attention import Situation, missing
+from vocab.model.network.attention_interface import AttentionRequest, missing_package
 
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def _refusal(situation: Situation, least_capability: tuple[int, int]) -> str | None:
-    """Why no flash kernel fits, None when one does."""
-    if situation["device"].type != "cuda":
+def _refusal(request: AttentionRequest, least_capability: tuple[int, int]) -> str | None:
+    """Why no flash kernel fits the request, None when one does."""
+    if request["device"].type != "cuda":
         return "it needs an NVIDIA GPU"
-    if torch.cuda.get_device_capability(situation["device"]) < least_capability:
+    if torch.cuda.get_device_capability(request["device"]) < least_capability:
         return f"it needs compute capability {least_capability[0]}.{least_capability[1]} or higher"
-    if situation["dtype"] not in _HALF:
-        return f"it needs float16 or bfloat16, not {situation['dtype']}"
-    if situation["documents"]:
+    if request["dtype"] not in _HALF:
+        return f"it needs float16 or bfloat16, not {request['dtype']}"
+    if request["documents"]:
         return "masks of documents are not built for it: use flex"
-    if situation["head_dim"] % 8 or situation["head_dim"] > 256:
-        return f"it needs heads of a multiple of 8 up to 256, not {situation['head_dim']}"
+    if request["head_dim"] % 8 or request["head_dim"] > 256:
+        return f"it needs heads of a multiple of 8 up to 256, not {request['head_dim']}"
     return None
 
 
 class FlashAttention2:
-    """The package flash-attn (Dao 2023, arXiv 2307.08691); ALiBi by its own slopes."""
+    """The package flash-attn (Dao 2023, arXiv 2307.08691), with its own ALiBi."""
 
     name = "flash-attn-2"
 
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        absent = missing("flash_attn.flash_attn_interface", "pip install flash-attn (needs nvcc)")
-        return absent or _refusal(situation, (8, 0))
+    def supports(self, **request: Unpack[AttentionRequest]) -> str | None:
+        absent = missing_package("flash_attn.flash_attn_interface", "pip install flash-attn (needs nvcc)")
+        return absent or _refusal(request, (8, 0))
 
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+    def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return slopes
 
     def __call__(
@@ -50,18 +50,18 @@ class FlashAttention2:
 
 
 class FlashAttention4:
-    """The package flash-attn-4, whose kernels are written in CuTe's Python."""
+    """The package flash-attn-4, with kernels in CuTe's Python."""
 
     name = "flash-attn-4"
 
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        if absent := missing("flash_attn.cute", "pip install --pre flash-attn-4"):
+    def supports(self, **request: Unpack[AttentionRequest]) -> str | None:
+        if absent := missing_package("flash_attn.cute", "pip install --pre flash-attn-4"):
             return absent
-        if situation["position"] == "alibi":
+        if request["position"] == "alibi":
             return "ALiBi is not built for it: use sdpa-alibi or flex"
-        return _refusal(situation, (9, 0))
+        return _refusal(request, (9, 0))
 
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+    def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return None
 
     def __call__(

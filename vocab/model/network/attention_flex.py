@@ -1,4 +1,4 @@
-"""FlexAttention: ALiBi as a change of scores, documents as a mask of blocks."""
+"""FlexAttention: ALiBi as a score modification, documents as a block mask."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-from vocab.model.network.attention import Situation
+from vocab.model.network.attention_interface import AttentionRequest
 
 
 @dataclass
@@ -27,14 +27,14 @@ class Flex:
     def __init__(self) -> None:
         self._compiled: Callable[..., Any] | None = None
 
-    def supports(self, **situation: Unpack[Situation]) -> str | None:
-        if situation["device"].type == "cuda":
-            return "blocks need heads of at least 16" if situation["head_dim"] < 16 else None
-        if situation["backward"]:
+    def supports(self, **request: Unpack[AttentionRequest]) -> str | None:
+        if request["device"].type == "cuda":
+            return "blocks need heads of at least 16" if request["head_dim"] < 16 else None
+        if request["backward"]:
             return "off the GPU it has no backward pass: use sdpa, or sdpa-alibi"
         return None
 
-    def prepare(self, *, heads: int, max_seq: int, slopes: Tensor | None, device: torch.device) -> object:
+    def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return _State(slopes)
 
     def __call__(

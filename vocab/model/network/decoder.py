@@ -10,7 +10,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from torch.utils.checkpoint import checkpoint
 
 from vocab.errors import TrainingError
-from vocab.model.network.attention import AttentionBackend, choose
+from vocab.model.network.attention import choose
+from vocab.model.network.attention_interface import AttentionBackend
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.positions import alibi_slopes, rope_tables, rotate
 
@@ -26,14 +27,14 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.width, config.width, bias=False)
 
     def project(self, x: Tensor, cos: Tensor | None, sin: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, D), keys and values (B, Hkv, T, D) of x (B, T, width), rotated where there are tables."""
+        """Queries (B, H, T, D), keys and values (B, Hkv, T, D) of x (B, T, width), rotated by the tables if any."""
         n_batch, seq_len, _ = x.shape
         heads = self.qkv(x).view(n_batch, seq_len, -1, self.head_dim).transpose(1, 2)  # (B, H + 2 Hkv, T, D)
         q, k, v = torch.split(heads, [self.n_heads, self.n_kv_heads, self.n_kv_heads], dim=1)
         if cos is not None and sin is not None:
             # One rotation for queries and keys together.
-            turned = rotate(heads[:, : self.n_heads + self.n_kv_heads], cos, sin)
-            q, k = torch.split(turned, [self.n_heads, self.n_kv_heads], dim=1)
+            rotated = rotate(heads[:, : self.n_heads + self.n_kv_heads], cos, sin)
+            q, k = torch.split(rotated, [self.n_heads, self.n_kv_heads], dim=1)
         return q, k, v
 
     def merge(self, mixed: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class SwiGLU(nn.Module):
 
 
 class RMSNorm(nn.RMSNorm):
-    """Zhang & Sennrich 2019, arXiv 1910.07467, in the dtype of what is normed, sums in float32."""
+    """RMSNorm in the dtype of its input, with sums in float32. Zhang & Sennrich 2019, arXiv 1910.07467."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (…, width) to the same shape."""
@@ -88,7 +89,15 @@ class Block(nn.Module):
 
 
 class Context:
-    """What every block of one forward pass shares: positions, the attention back end, documents."""
+    """What every block of one forward pass uses: positions, the attention back end, documents.
+
+    Args:
+        backend: computes attention.
+        state: what its `prepare` returned.
+        cos: RoPE's table (T, D), None for ALiBi.
+        sin: RoPE's table (T, D), None for ALiBi.
+        documents: (B, T) int32, the document of each token, when attention stays inside documents.
+    """
 
     def __init__(
         self, backend: AttentionBackend, state: object, cos: Tensor | None, sin: Tensor | None, documents: Tensor | None
@@ -100,14 +109,15 @@ class Context:
 
 
 class Decoder(nn.Module):
-    """Ids (B, T) to normed hidden states (B, T, width); the head is a matrix, multiplied by whoever needs logits.
+    """Ids (B, T) to normed hidden states (B, T, width). The head is a matrix: multiply by it for logits.
+
+    Call `initialise` to fill the weights, and `prepare` once they are on their device.
 
     Args:
         config: the shape.
         attention: a back end, or its name, or "auto" (`vocab.model.network.attention.choose`).
-        activation_checkpointing: compute each block's activations again in the backward pass, to save memory.
-
-    `initialise` fills the weights: call it before training.
+        activation_checkpointing: whether to compute each block's activations again in the backward pass, which saves
+            memory.
     """
 
     def __init__(
@@ -132,14 +142,14 @@ class Decoder(nn.Module):
 
     @property
     def head_weight(self) -> Tensor:
-        """The matrix (n_ids, width) that makes logits of hidden states."""
+        """The matrix (n_ids, width) that turns hidden states into logits."""
         return self.embedding.weight if self.head is None else self.head.weight
 
     @property
     def backend(self) -> AttentionBackend:
         """The attention back end in use; raises TrainingError before `prepare`."""
         if self._backend is None:
-            raise TrainingError("no attention back end was chosen yet: call prepare")
+            raise TrainingError("no attention back end is chosen yet: call prepare")
         return self._backend
 
     @torch.no_grad()
@@ -161,11 +171,15 @@ class Decoder(nn.Module):
             weight.copy_(torch.empty(weight.shape).normal_(0.0, std, generator=generator))
 
     def prepare(self, dtype: torch.dtype, *, backward: bool = True, documents: bool = False) -> None:
-        """Choose the attention back end and build its tables on the weights' device, once they are where they stay.
+        """Choose the attention back end and build its tables, on the weights' device.
 
-        `dtype` is that of the residual stream and of all products; the weights may be float32 under autocast.
+        Args:
+            dtype: of the residual stream and of all products; the weights may be float32 under autocast.
+            backward: whether gradients are needed.
+            documents: whether attention stays inside documents.
 
-        Raises TrainingError when the back end asked for cannot do it.
+        Raises:
+            TrainingError: when the back end asked for cannot do this.
         """
         config, device = self.config, self.embedding.weight.device
         self._dtype = dtype
@@ -181,23 +195,29 @@ class Decoder(nn.Module):
         slopes = None
         if config.position == "alibi":
             slopes = torch.tensor(alibi_slopes(config.n_heads), device=device)
-        self._state = self._backend.prepare(heads=config.n_heads, max_seq=config.max_seq, slopes=slopes, device=device)
+        self._state = self._backend.prepare(
+            heads=config.n_heads, max_seq_len=config.max_seq_len, slopes=slopes, device=device
+        )
         self._tables = None
         if config.position == "rope":
-            cos, sin = rope_tables(config.max_seq, config.head_dim, config.rope_base)
+            cos, sin = rope_tables(config.max_seq_len, config.head_dim, config.rope_base)
             self._tables = cos.to(device, dtype), sin.to(device, dtype)
 
     def forward(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
-        """Normed hidden states (B, T, width) of `ids` (B, T).
+        """Normed hidden states (B, T, width).
 
-        `documents` (B, T) int32 numbers the document of each token; attention then stays inside documents.
+        Args:
+            ids: (B, T) int64.
+            documents: (B, T) int32, the document of each token; attention then stays inside documents.
         """
         return self.trunk(self.embed(ids), documents)
 
     def check_length(self, n_tokens: int) -> None:
         """Raise TrainingError for more tokens than the longest sequence."""
-        if n_tokens > self.config.max_seq:
-            raise TrainingError(f"{n_tokens} tokens are more than the model's longest sequence, {self.config.max_seq}")
+        if n_tokens > self.config.max_seq_len:
+            raise TrainingError(
+                f"{n_tokens} tokens are more than the model's longest sequence, {self.config.max_seq_len}"
+            )
 
     def embed(self, ids: Tensor) -> Tensor:
         """The first hidden states (B, T, width) of `ids` (B, T)."""
@@ -206,7 +226,7 @@ class Decoder(nn.Module):
         return embedded
 
     def trunk(self, x: Tensor, documents: Tensor | None = None) -> Tensor:
-        """Blocks and last norm: all that does not depend on the size of the vocabulary, and so is compiled once."""
+        """Apply blocks and last norm: the part that does not depend on the vocabulary, so it compiles once for all."""
         seq_len = x.shape[1]
         cos, sin = self.rotations(0, seq_len)
         context = Context(self.backend, self._state, cos, sin, documents)
@@ -219,7 +239,7 @@ class Decoder(nn.Module):
         return normed
 
     def rotations(self, first: int, seq_len: int) -> tuple[Tensor | None, Tensor | None]:
-        """RoPE's tables (seq_len, D) from position `first` on; None for ALiBi."""
+        """RoPE's two tables (seq_len, D) from position `first` on; None for ALiBi."""
         if self._tables is None:
             return None, None
         cos, sin = self._tables

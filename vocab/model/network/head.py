@@ -1,4 +1,4 @@
-"""The head and its loss: hidden states to nats a token without ever holding all logits; bits per byte.
+"""The head and its loss: hidden states to nats a token, without ever holding all logits.
 
 Heads by name: `chunked` (the default, everywhere), `plain` (all logits at once), `compiled` (plain under
 torch.compile), `torch` (F.linear_cross_entropy), `liger` and `cce`, where their packages are installed.
@@ -6,17 +6,15 @@ torch.compile), `torch` (F.linear_cross_entropy), `liger` and `cce`, where their
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from vocab.errors import TrainingError
-from vocab.model.network.decoder import Decoder
 
 IGNORED = -100  # a target that counts for nothing
 # Tokens whose logits are held at a time: fixed, so that sums run in the same order whatever the batch.
@@ -24,25 +22,24 @@ CHUNK_TOKENS = 1024
 
 
 class Nats(NamedTuple):
-    """Cross-entropy in nats: the sum over all targets, which has gradients, and of each target, which has none.
+    """Cross-entropy in nats.
 
-    `each` is (N,) float32, 0 where a target is ignored; None where the implementation gives the sum alone.
+    Attributes:
+        total: the sum over all targets, with gradients.
+        each: (N,) float32 of each target, without gradients, 0 where it is ignored; None when a head gives no more
+            than the sum.
     """
 
     total: Tensor
     each: Tensor | None
 
 
-HeadLoss = Callable[[Tensor, Tensor, Tensor], Nats]  # hidden (N, width), weight (n_ids, width), targets (N,) int64
-
-
-def bits_per_byte(nats: float, n_bytes: int) -> float:
-    """Σ nats / (ln 2 · Σ bytes of the source text); special tokens belong in neither sum. NaN without text."""
-    return nats / (math.log(2) * n_bytes) if n_bytes else math.nan
+# Nats from hidden states (N, width), the head's weight (n_ids, width) and targets (N,) int64.
+HeadLoss = Callable[[Tensor, Tensor, Tensor], Nats]
 
 
 class _Chunked(torch.autograd.Function):
-    """Gradients are made beside the loss, a chunk at a time, so that no logits outlive their chunk (as in Liger)."""
+    """Computes gradients together with the loss, a chunk at a time: no logits outlive their chunk (as in Liger)."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +69,7 @@ class _Chunked(torch.autograd.Function):
 
 
 def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Nats (n,) of some tokens and the gradient (n, n_ids) of their sum by the logits, float32, by one exponential."""
+    """Nats (n,) of a chunk, and the gradient (n, n_ids) of their sum by the logits; float32, with one exponential."""
     logits = (hidden @ matrix.T).float()
     known = targets != IGNORED
     index = targets.clamp(min=0)[:, None]
@@ -87,7 +84,7 @@ def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Ten
 
 
 def _add_product(total: Tensor, slope: Tensor, hidden: Tensor) -> None:
-    """Add slopeᵀ · hidden to the gradient of the matrix, in the precision of the latter."""
+    """Add slopeᵀ · hidden to `total`, the gradient of the matrix, in its precision."""
     if total.dtype == hidden.dtype:
         total.addmm_(slope.T, hidden)
     else:
@@ -95,7 +92,7 @@ def _add_product(total: Tensor, slope: Tensor, hidden: Tensor) -> None:
 
 
 def chunked(hidden: Tensor, weight: Tensor, targets: Tensor) -> Nats:
-    """Cross-entropy by chunks of CHUNK_TOKENS tokens."""
+    """Cross-entropy in chunks of CHUNK_TOKENS tokens."""
     return Nats(*_Chunked.apply(hidden, weight, targets))  # type: ignore[no-untyped-call]
 
 
@@ -163,33 +160,32 @@ HEADS: Mapping[str, Callable[[], HeadLoss]] = MappingProxyType(
 def head_loss(name: str) -> HeadLoss:
     """A head's loss by name; raises TrainingError for an unknown one, or one whose package is missing."""
     if name not in HEADS:
-        raise TrainingError(f"there is no head {name!r}; there are: {', '.join(HEADS)}")
+        raise TrainingError(f"unknown head {name!r}; there are: {', '.join(HEADS)}")
     return HEADS[name]()
 
 
-class LanguageModel(nn.Module):
-    """A decoder with its head: ids and targets to nats."""
+def least_cross_entropy(logits: Tensor, targets: Tensor, teachers: Sequence[Tensor]) -> Tensor:
+    """The least of −log p(target) and, for each teacher's probabilities q, −Σ q log p.
 
-    def __init__(self, decoder: Decoder, head: str = "chunked") -> None:
-        super().__init__()
-        self.decoder = decoder
-        self.trunk: Callable[..., Tensor] = decoder.trunk  # what may be compiled
-        self.loss = head_loss(head)
+    Args:
+        logits: (N, n_ids).
+        targets: (N,) int64.
+        teachers: each teacher's probabilities (N, n_ids).
 
-    def forward(
-        self,
-        ids: Tensor,
-        targets: Tensor,
-        documents: Tensor | None = None,
-        teachers: Sequence[Tensor] | None = None,
-    ) -> Nats:
-        """Nats of `targets` (B, T) after `ids` (B, T), int64; IGNORED counts for nothing.
+    Returns:
+        Nats (N,), 0 where the target is ignored.
+    """
+    logs = logits.float().log_softmax(dim=-1)
+    known = targets != IGNORED
+    losses = [-logs.gather(1, targets.clamp(min=0)[:, None]).squeeze(1)]
+    losses += [-(probabilities.float() * logs).sum(dim=-1) for probabilities in teachers]
+    return torch.stack(losses).min(dim=0).values * known
 
-        With probabilities of `teachers`, (B · T, n_ids) each, the sum is that of `vocab.model.training.distillation`.
-        """
-        hidden = self.trunk(self.decoder.embed(ids), documents)
-        if teachers:
-            from vocab.model.training.distillation import distilled
 
-            return distilled(hidden.flatten(0, 1), self.decoder.head_weight, targets.flatten(), teachers)
-        return self.loss(hidden.flatten(0, 1), self.decoder.head_weight, targets.flatten())
+def distilled(hidden: Tensor, weight: Tensor, targets: Tensor, teachers: Sequence[Tensor]) -> Nats:
+    """The sum of `least_cross_entropy`, with gradients, and the nats of each target with the text, without."""
+    logits = F.linear(hidden, weight.to(hidden.dtype))
+    least = least_cross_entropy(logits, targets, teachers)
+    with torch.no_grad():
+        each = F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="none")
+    return Nats(least.sum(), each)

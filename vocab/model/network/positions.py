@@ -1,4 +1,4 @@
-"""Positions: rotations of RoPE and slopes of ALiBi."""
+"""Positions: RoPE's rotations and ALiBi's slopes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def rope_tables(seq_len: int, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of RoPE, each (seq_len, head_dim) float32; the two halves of a row are equal, as in Llama.
+    """RoPE's cosines and sines, each (seq_len, head_dim) float32; the two halves of a row are equal, as in Llama.
 
     Su et al. 2021, arXiv 2104.09864.
     """
@@ -27,10 +27,10 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def alibi_slopes(n_heads: int) -> list[float]:
-    """How fast each head forgets, falling: 2^(-8k/n) for a power of two.
+    """ALiBi's slope of each head: 2^(-8k/n) for k = 1 … n, when n is a power of two.
 
-    For other numbers of heads, the slopes of the next lower power of two and every other one of the next higher, as
-    in the authors' code. Press et al. 2021, arXiv 2108.12409.
+    For other n: the slopes of the next lower power of two, then every other slope of the next higher one, as in the
+    authors' code. Press et al. 2021, arXiv 2108.12409.
     """
     lower = 1 << int(math.log2(n_heads))
     slopes = [2.0 ** (-8 * k / lower) for k in range(1, lower + 1)]

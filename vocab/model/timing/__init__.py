@@ -1,1 +1,1 @@
-"""How long a training step takes, and on what machine."""
+"""Timing training steps: interleaved benchmarks, throughput, kernels."""

@@ -1,4 +1,4 @@
-"""What a benchmark writes: one JSON object a row, each with its hardware, versions and settings."""
+"""The rows that a benchmark writes: JSON objects with their hardware, versions and settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from vocab.model.hardware.machine import hardware, training_versions
 from vocab.model.network.config import ModelConfig
 from vocab.model.timing.bench import BenchSettings, Timing
-from vocab.model.timing.machine import hardware, training_versions
 from vocab.model.timing.throughput import MFU_FORMULA, Peak
 from vocab.writing import write_json_lines
 
@@ -24,16 +24,22 @@ def json_row(
     bytes_per_token: Mapping[int, float],
     device: torch.device,
 ) -> dict[str, Any]:
-    """A row: the timing, what follows from it, and all that it depends on.
+    """The row of one timing: speeds, and all that they depend on.
 
-    `bytes_per_token` of a size, where it is known, gives bytes a second.
+    Args:
+        timing: of one size.
+        config: shape of the model.
+        settings: of the benchmark.
+        top: the peak FLOP/s that shares are of.
+        bytes_per_token: bytes of text a token at each size; without it a row has no bytes a second.
+        device: where it ran.
     """
     rate = settings.n_tokens / timing.seconds
-    of_text = bytes_per_token.get(timing.n_ids)
+    n_bytes = bytes_per_token.get(timing.n_ids)
     return {
         **asdict(timing),
         "tokens_per_second": rate,
-        "bytes_per_second": None if of_text is None else rate * of_text,
+        "bytes_per_second": None if n_bytes is None else rate * n_bytes,
         "share_of_peak": timing.flops / timing.seconds / top.flops,
         "peak": asdict(top),
         "flops_formula": MFU_FORMULA if settings.part == "step" else "6 × ids × width × tokens",

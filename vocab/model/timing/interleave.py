@@ -1,9 +1,9 @@
-"""Calls timed in turns, so that what slows a machine for a while slows all of them alike.
+"""Calls timed in turns, so that whatever slows a machine for a while slows all of them alike.
 
-A GPU that does nothing else repeats a time to 0.1%. On a CPU that is shared with others every call varies by some
-percent, and for tenths of a second together: there many short calls are taken, and of each one's time only what
-differs from its neighbours in time is kept (Papadakis 1937; Bartlett 1978, "Nearest neighbour models in the analysis
-of field experiments").
+A GPU that does nothing else repeats a time to 0.1%. On a shared CPU each call varies by some percent, and calls within
+tenths of a second vary together. There we take many short calls, and keep of each time only its difference from the
+times just before and after (Papadakis 1937; Bartlett 1978, "Nearest neighbour models in the analysis of field
+experiments").
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import torch
 from vocab.model.timing.throughput import timed
 
 Floats = npt.NDArray[np.float64]
-# Calls on each side whose departure from their own usual times says how slow the machine was.
+# Calls on each side that tell how slow the machine was, by their departure from their usual times.
 _NEIGHBOURS = 2
-# Usual times and the machine's slowness are told apart by turns; two or three settle to far below the noise.
+# Usual times and the machine's slowness are estimated in turn; two or three passes settle to far below the noise.
 _PASSES = 3
 
 
 def time_cycle(
     calls: Mapping[str, Callable[[], None]], rng: np.random.Generator, device: torch.device, rounds: int = 1
 ) -> dict[str, float]:
-    """Seconds of each call, from rounds of a random order of all and its reverse.
+    """Seconds of each call, timed in `rounds` random orders of all calls, each followed by its reverse.
 
-    One round gives the mean of its two; more give the median of all, less what slowed the calls beside them.
+    One round gives the mean of the two times; more give the median, less the slowness that calls nearby shared.
     """
     names = list(calls)
     order = np.concatenate([_there_and_back(rng, len(names)) for _ in range(rounds)])
@@ -45,10 +45,15 @@ def _there_and_back(rng: np.random.Generator, n: int) -> npt.NDArray[np.int64]:
 
 
 def usual_logs(logs: Floats, order: npt.NDArray[np.int64], n_calls: int) -> Floats:
-    """Log seconds (n_calls,) of each call, from those (n,) of calls in the order in which they were made.
+    """Log seconds (n_calls,) of each call without the machine's slowness.
 
-    The machine's slowness at a call is the median of how far its neighbours lie from their usual; it is taken out,
-    and usual times are the medians of what is left.
+    The slowness at a time is the median departure of its neighbours from their usual times. It is subtracted, and the
+    usual times are the medians of the rest.
+
+    Args:
+        logs: (n,) log seconds, in the order in which calls were made.
+        order: (n,) the call of each.
+        n_calls: number of different calls.
     """
     slowness = np.zeros_like(logs)
     for _ in range(_PASSES):
@@ -62,7 +67,7 @@ def _medians(values: Floats, order: npt.NDArray[np.int64], n_calls: int) -> Floa
 
 
 def _of_neighbours(departures: Floats) -> Floats:
-    """Median over the neighbours of each, itself left out, so that nothing is taken out for being what it is."""
+    """Median over the neighbours of each; without itself, so that its own departure is not subtracted."""
     padded = np.pad(departures, _NEIGHBOURS, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURS + 1)
     return np.asarray(np.median(np.delete(windows, _NEIGHBOURS, axis=1), axis=1))

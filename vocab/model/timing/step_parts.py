@@ -7,20 +7,27 @@ import time
 
 import torch
 
+from vocab.model.hardware.precision import autocast
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import LanguageModel
+from vocab.model.network.language_model import LanguageModel
 from vocab.model.timing.bench import BenchSettings
 from vocab.model.timing.throughput import synchronise
-from vocab.model.training.held_out_loss import autocast
 
 
 def time_by_part(
     model: LanguageModel, optimiser: torch.optim.Optimizer, ids: torch.Tensor, device: torch.device, dtype: torch.dtype
 ) -> dict[str, float]:
-    """Seconds of one step by part, each waited for, so that their sum is a little more than a step without waiting.
+    """Seconds of each part of one step: trunk and head forward, both backward, optimiser.
 
-    `ids` is (B, T + 1) int64. Parts: trunk forward, head and loss forward, backward of both, optimiser.
+    The device is waited for after each part, so that their sum is a little more than a whole step takes.
+
+    Args:
+        model: prepared; its weights take the step.
+        optimiser: of the weights.
+        ids: (B, T + 1) int64.
+        device: where the model is.
+        dtype: of products.
     """
     marks = [("", time.perf_counter())]
 
@@ -46,7 +53,7 @@ def time_by_part(
 
 
 def median_by_part(config: ModelConfig, settings: BenchSettings, device: torch.device) -> dict[str, float]:
-    """Medians of `time_by_part` over the cycles of a benchmark's settings, two steps to warm up left out."""
+    """Medians of `time_by_part` over `settings.cycles` steps, after two that warm up."""
     model = LanguageModel(Decoder(config), settings.head).to(device)
     model.decoder.initialise(settings.seed)
     model.decoder.prepare(settings.dtype)
@@ -54,5 +61,5 @@ def median_by_part(config: ModelConfig, settings: BenchSettings, device: torch.d
         model.trunk = torch.compile(model.decoder.trunk)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids = torch.randint(0, config.n_ids, (settings.batch, settings.seq_len + 1), device=device)
-    rows = [time_by_part(model, optimiser, ids, device, settings.dtype) for _ in range(settings.cycles + 2)][2:]
-    return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    steps = [time_by_part(model, optimiser, ids, device, settings.dtype) for _ in range(settings.cycles + 2)][2:]
+    return {name: statistics.median(seconds[name] for seconds in steps) for name in steps[0]}

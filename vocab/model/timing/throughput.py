@@ -1,4 +1,4 @@
-"""Tokens, bytes and FLOPs a second: medians, spreads, MFU and what it is a share of."""
+"""Tokens, bytes and FLOPs a second: medians, spreads, and the share of the peak (MFU)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ MFU_FORMULA = "tokens/s × (6 × matmul parameters + 12 × layers × width × se
 
 @dataclass(frozen=True)
 class Peak:
-    """What MFU is a share of: FLOP/s and where the figure is from."""
+    """The FLOP/s that MFU is a share of.
+
+    Attributes:
+        flops: FLOPs a second.
+        source: where the figure is from.
+    """
 
     flops: float
     source: str
 
 
 def peak(device: torch.device) -> Peak:
-    """The data sheet's bfloat16 figure for known GPUs; elsewhere the best of a few square products, measured now."""
+    """Peak of a device: the data sheet's for known GPUs, elsewhere the best of a few products, measured now."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
         for key, flops in _SHEET.items():
@@ -48,7 +53,17 @@ def _measured(device: torch.device, n: int = 1024, repeats: int = 5) -> float:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Speed of steps of the same size: medians, and the middle half of step times."""
+    """Speed of steps of the same size.
+
+    Attributes:
+        tokens_per_second: by the median step.
+        bytes_per_second: bytes of text, by the median step.
+        step_seconds: of the median step.
+        step_seconds_quartiles: first and third quartile of the steps.
+        mfu: share of the peak FLOP/s, by MFU_FORMULA.
+        mfu_causal: the same without the scores that a causal mask hides.
+        n_steps: steps measured.
+    """
 
     tokens_per_second: float
     bytes_per_second: float
@@ -68,7 +83,7 @@ class Throughput:
         seq_len: int,
         peak_flops: float,
     ) -> Throughput:
-        """From the wall seconds of steps of `n_tokens` tokens each; `peak_flops` is of all devices together."""
+        """From wall-clock seconds of steps of `n_tokens` tokens each; `peak_flops` is of all devices together."""
         middle = statistics.median(seconds)
         low, _, high = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else (middle, middle, middle)
         rate = n_tokens / middle
@@ -84,14 +99,14 @@ class Throughput:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Most memory that tensors took on a GPU, or that the whole program took elsewhere, since it began."""
+    """Most bytes since the start: of tensors on a GPU, of the whole program elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for a GPU; nothing elsewhere."""
+    """Wait for a GPU to finish; does nothing elsewhere."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -111,7 +126,7 @@ def timed(call: Callable[[], object], device: torch.device) -> float:
 
 
 def clock_mhz(device: torch.device) -> int | None:
-    """The GPU's clock now; None elsewhere, and where its driver's library for Python is not installed."""
+    """The GPU's clock now; None without a GPU or without its driver's Python library."""
     if device.type != "cuda":
         return None
     try:

@@ -1,1 +1,1 @@
-"""The training loop and what a run needs: settings, optimiser, checkpoints, logs."""
+"""Training runs: settings, loop, held-out loss, checkpoints, logs, reports."""

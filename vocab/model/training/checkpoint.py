@@ -1,7 +1,7 @@
-"""Checkpoints: written beside and renamed when whole, verified by digest when read, never unpickled.
+"""Checkpoints: renamed to their name when whole, verified by digest when read, never unpickled.
 
 A checkpoint is a folder `step-00000100` of safetensors written through torch.distributed.checkpoint, `state.json`, and
-`whole.json` with the sha256 of each. Tensors are the weights and AdamW's two moments by parameter name.
+`whole.json` with the sha256 of each file. Tensors are the weights and AdamW's two moments by parameter name.
 """
 
 from __future__ import annotations
@@ -22,33 +22,38 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from vocab.errors import OutputError, TrainingError
-from vocab.model.network.head import LanguageModel
-from vocab.model.training.parallel import Workers
+from vocab.model.hardware.parallel import Workers
+from vocab.model.network.language_model import LanguageModel
 from vocab.writing import write_json
 
 _WHOLE, _STATE = "whole.json", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_KEEP = 2  # whole checkpoints that are kept
-# torch tells every run of one process that it is one.
+_KEEP = 2  # whole checkpoints that stay; older ones are deleted
+# torch says so in every run of one process.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
 
 
 def training_tensors(model: LanguageModel, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and moments by name; moments that do not exist yet are made, as zeros."""
-    found: dict[str, Tensor] = {}
+    """Weights and moments by name; moments that the optimiser does not have yet are created, as zeros."""
+    tensors: dict[str, Tensor] = {}
     for name, weight in model.named_parameters():
-        found[f"weight.{name}"] = weight.detach()
+        tensors[f"weight.{name}"] = weight.detach()
         state = optimiser.state[weight]
         if not state:
             state["step"] = torch.tensor(0.0, device=weight.device if weight.is_cuda else None)
             state |= {moment: torch.zeros_like(weight, requires_grad=False) for moment in _MOMENTS}
         for moment in _MOMENTS:
-            found[f"{moment}.{name}"] = state[moment]
-    return found
+            tensors[f"{moment}.{name}"] = state[moment]
+    return tensors
 
 
 class Checkpoints:
-    """The checkpoints of a run, in one folder; one process writes in the background while training goes on."""
+    """The checkpoints of a run, in one folder. A single process writes in the background while it trains.
+
+    Args:
+        directory: folder of the checkpoints.
+        workers: the processes of the run; each writes its part of the tensors.
+    """
 
     def __init__(self, directory: Path, workers: Workers) -> None:
         self.directory = directory
@@ -57,7 +62,13 @@ class Checkpoints:
         self._failure: Exception | None = None
 
     def save(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Write a checkpoint after `step` steps; raises OutputError when an earlier one could not be written."""
+        """Write a checkpoint; raises OutputError when an earlier one could not be written.
+
+        Args:
+            step: steps done.
+            tensors: by name, from `training_tensors`.
+            state: what else to store, as JSON types.
+        """
         self.finish()
         if self._workers.group is not None:
             self._write(step, tensors, state)
@@ -67,13 +78,13 @@ class Checkpoints:
         self._writing.start()
 
     def wait(self) -> None:
-        """Wait until what was begun is written, or has failed: nothing is written after this."""
+        """Wait until the background write has ended, well or not: nothing is written after this."""
         if self._writing is not None:
             self._writing.join()
             self._writing = None
 
     def finish(self) -> None:
-        """Wait until what was begun is written; raises OutputError when it could not be."""
+        """Wait until the background write has ended; raises OutputError when it failed."""
         self.wait()
         if self._failure is not None:
             failure, self._failure = self._failure, None
@@ -82,7 +93,7 @@ class Checkpoints:
     def _write_guarded(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         try:
             self._write(step, tensors, state)
-        except Exception as error:  # noqa: BLE001 - of another thread: told by `finish`
+        except Exception as error:  # noqa: BLE001 - from another thread: `finish` raises it
             self._failure = error
 
     def _write(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -131,7 +142,7 @@ class Checkpoints:
 
 
 def damage_of(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, None when it is whole."""
+    """Say what is wrong with a checkpoint; None when it is whole."""
     try:
         digests = json.loads((folder / _WHOLE).read_text(encoding="utf-8"))
         if _STATE not in digests:

@@ -1,51 +1,46 @@
-"""Distillation with LokiLM's objective: the least of the cross-entropies with the text and with each teacher.
+"""Knowledge distillation with LokiLM's objective: the least of the cross-entropies with the text and each teacher.
 
-LokiLM (arXiv 2407.08370) says of every fourth batch that its loss is the minimum of the cross-entropies between the
-student and the text, and the student and each teacher; we take the minimum token by token.
+In LokiLM (arXiv 2407.08370) the loss of every fourth batch is the minimum of the cross-entropies between the student
+and the text, and between the student and each teacher. We take the minimum token by token
+(`vocab.model.network.head.distilled`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from vocab.errors import TrainingError
-from vocab.model.network.head import IGNORED, LanguageModel, Nats
+from vocab.model.network.head import Nats
+from vocab.model.network.language_model import LanguageModel
 
-Logits = Callable[[Tensor], Tensor]  # teacher ids (B, T) to logits (B, T, teacher's ids)
-
-
-def least_cross_entropy(logits: Tensor, targets: Tensor, teachers: Sequence[Tensor]) -> Tensor:
-    """Nats (N,): min(−log p(target), −Σ q log p over each teacher's q); 0 where the target is ignored.
-
-    `logits` (N, n_ids), `targets` (N,) int64, each teacher's probabilities (N, n_ids).
-    """
-    logs = logits.float().log_softmax(dim=-1)
-    known = targets != IGNORED
-    options = [-logs.gather(1, targets.clamp(min=0)[:, None]).squeeze(1)]
-    options += [-(shares.float() * logs).sum(dim=-1) for shares in teachers]
-    return torch.stack(options).min(dim=0).values * known
+# From the teacher's ids (B, T) to its logits (B, T, n_teacher_ids).
+Logits = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model that gives logits over its own ids, and how the student's ids are found among them.
+    """A model over its own ids, and the place of the student's ids among them.
 
-    `old_ids` int64 (n_ids,): the teacher's id of each of the student's. Probability that the teacher gives to tokens
-    which the student lacks goes to the kept ones in proportion.
+    The probability of tokens that the student lacks goes to the others in proportion.
+
+    Attributes:
+        logits: the model.
+        old_ids: int64 (n_ids,), the teacher's id of each of the student's.
     """
 
     logits: Logits
     old_ids: Tensor
 
     def probabilities(self, ids: Tensor) -> Tensor:
-        """Of the next token for student ids (B, T): (B · T, n_ids) float32, without gradients."""
+        """Probabilities of the next token after student ids (B, T): (B · T, n_ids) float32, without gradients."""
         with torch.no_grad():
             old = self.old_ids.to(ids.device)
             logits = self.logits(old[ids]).flatten(0, 1)
@@ -58,9 +53,14 @@ class Teacher:
 
     @classmethod
     def of_source(cls, logits: Logits, id_map: Mapping[str, Any]) -> Teacher:
-        """A teacher over the unpruned source vocabulary, by the content of `id_map.json` that `vocab prune` wrote.
+        """A teacher over the unpruned source vocabulary.
 
-        Raises TrainingError for a map that leaves out an id.
+        Args:
+            logits: the model.
+            id_map: content of the `id_map.json` that `vocab prune` wrote.
+
+        Raises:
+            TrainingError: for a map that leaves out an id.
         """
         old_ids = np.full(int(id_map["n_new"]), -1, dtype=np.int64)
         for old, new in id_map["kept"].items():
@@ -75,7 +75,9 @@ def of_transformers(name_or_path: str, device: torch.device) -> Logits:
     try:
         from transformers import AutoModelForCausalLM
     except ImportError:
-        raise TrainingError("a teacher needs the package transformers: pip install transformers") from None
+        raise TrainingError(
+            "a teacher needs the package transformers, which is not installed: pip install transformers"
+        ) from None
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(name_or_path)
         model = model.to(device).eval()
@@ -85,7 +87,11 @@ def of_transformers(name_or_path: str, device: torch.device) -> Logits:
 
 
 class Distiller:
-    """Computes the nats of a distilled micro-batch; what `Trainer` takes as `distill`."""
+    """Computes the nats of a distilled micro-batch; pass it to `train` as `distill`.
+
+    Args:
+        teachers: at least one; else TrainingError is raised.
+    """
 
     def __init__(self, teachers: Sequence[Teacher]) -> None:
         if not teachers:
@@ -93,15 +99,29 @@ class Distiller:
         self.teachers = tuple(teachers)
 
     def __call__(self, model: LanguageModel, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
-        """Gradients are of the objective; the nats of each token are with the text, so that curves stay comparable."""
-        found: Nats = model(ids, targets, documents, [teacher.probabilities(ids) for teacher in self.teachers])
-        return found
+        """Nats whose sum is the objective; those of each token are with the text, so that curves stay comparable."""
+        nats: Nats = model(ids, targets, documents, [teacher.probabilities(ids) for teacher in self.teachers])
+        return nats
 
 
-def distilled(hidden: Tensor, weight: Tensor, targets: Tensor, teachers: Sequence[Tensor]) -> Nats:
-    """The objective's sum, with gradients, and the nats of each target with the text, without."""
-    logits = F.linear(hidden, weight.to(hidden.dtype))
-    least = least_cross_entropy(logits, targets, teachers)
-    with torch.no_grad():
-        each = F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="none")
-    return Nats(least.sum(), each)
+def distiller_of(names: Sequence[str], id_map: Path | None, n_ids: int, device: torch.device) -> Distiller:
+    """Load teachers from Hugging Face.
+
+    Args:
+        names: repositories or folders.
+        id_map: `id_map.json` of `vocab prune` when teachers use the source vocabulary; None when they use the
+            student's.
+        n_ids: rows of the student's embedding.
+        device: where teachers compute.
+
+    Raises:
+        TrainingError: for a teacher or a map that cannot be loaded.
+    """
+    models = [of_transformers(name, device) for name in names]
+    if id_map is None:
+        return Distiller([Teacher.of_same_ids(model, n_ids) for model in models])
+    try:
+        content = json.loads(id_map.read_text(encoding="utf-8"))
+        return Distiller([Teacher.of_source(model, content) for model in models])
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{id_map} cannot be read as the id_map.json of `vocab prune`: {error}") from None

@@ -1,23 +1,65 @@
-"""Bits per byte on held-out documents: windows end to end, special tokens masked, shared by all processes."""
+"""Loss on held-out documents in bits per byte, which compares models of different vocabularies.
+
+Nats a token do not compare: a larger vocabulary says the same text in fewer tokens, each of which is harder to predict.
+So we divide the nats of a text by what no vocabulary changes, its length in bytes:
+
+    bits per byte = Σ nats of ordinary tokens / (ln 2 · Σ bytes of their text)
+
+1. Nats are summed over all tokens and divided once. A mean of means would weigh tokens by the batch they fall into.
+2. Each ordinary token counts as many bytes as its text has, whatever its number of characters.
+3. Special tokens, such as end of text, stand for no bytes. They are in neither sum: they are fed to the model, but what
+   it predicts of them is ignored.
+
+Every vocabulary is scored on the same documents, in windows end to end, of which each token is a target once.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
+from vocab.model.data.device_batches import on_device
 from vocab.model.data.sampling import Batch
 from vocab.model.data.shards import TokenStream
-from vocab.model.network.head import IGNORED, LanguageModel, bits_per_byte
-from vocab.model.training.parallel import Workers
+from vocab.model.hardware.parallel import Workers
+from vocab.model.hardware.precision import autocast
+from vocab.model.network.head import IGNORED
+from vocab.model.network.language_model import LanguageModel
+
+
+def bits_per_byte(nats: float, n_bytes: int) -> float:
+    """Bits a byte of text: `nats` / (ln 2 · `n_bytes`), both of ordinary tokens alone; NaN without text."""
+    return nats / (math.log(2) * n_bytes) if n_bytes else math.nan
+
+
+def text_bytes(targets: npt.NDArray[np.int64], token_bytes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Bytes of text of each target.
+
+    Args:
+        targets: ids, or IGNORED.
+        token_bytes: int32[n_ids], the bytes of text of each id; 0 for special tokens.
+
+    Returns:
+        int64 of the shape of `targets`; 0 for special and ignored ones.
+    """
+    sizes = token_bytes[np.maximum(targets, 0)].astype(np.int64)
+    sizes[targets == IGNORED] = 0
+    return sizes
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Sums over the text that was scored; nats of special tokens are in none of them."""
+class HeldOutLoss:
+    """Sums over the ordinary tokens of the text that was scored.
+
+    Attributes:
+        nats: cross-entropy of all of them together.
+        n_tokens: how many there are.
+        n_bytes: bytes of their text.
+    """
 
     nats: float
     n_tokens: int
@@ -25,7 +67,7 @@ class Evaluation:
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits a byte of source text."""
+        """Bits a byte of text; compares across vocabularies."""
         return bits_per_byte(self.nats, self.n_bytes)
 
     @property
@@ -35,24 +77,26 @@ class Evaluation:
 
 
 def windows(stream: TokenStream, seq_len: int, n_tokens: int) -> list[tuple[int, int]]:
-    """Begin and number of targets of the windows that cover the first `n_tokens` of a stream, none twice."""
+    """First token and number of targets of the windows that cover the first `n_tokens` of a stream, each once."""
     last = min(len(stream) - 1, n_tokens)
     return [(first, min(seq_len, last - first)) for first in range(0, last, seq_len)]
 
 
-def window_batch(stream: TokenStream, rows: list[tuple[int, int]], n_rows: int, seq_len: int, *, masked: bool) -> Batch:
-    """Windows as a batch of exactly (n_rows, seq_len), what is left over ignored."""
+def window_batch(
+    stream: TokenStream, spans: list[tuple[int, int]], n_rows: int, seq_len: int, *, masked: bool
+) -> Batch:
+    """Windows as a batch of exactly (n_rows, seq_len); the targets of places left over are IGNORED."""
     ids = np.zeros((n_rows, seq_len), dtype=np.int64)
     targets = np.full((n_rows, seq_len), IGNORED, dtype=np.int64)
     numbers = np.full((n_rows, seq_len), -1, dtype=np.int32)
-    for k, (first, n) in enumerate(rows):
+    for k, (first, n) in enumerate(spans):
         tokens = stream.read(first, n + 1)
         ids[k, :n], targets[k, :n] = tokens[:-1], tokens[1:]
         numbers[k, :n] = stream.document_numbers(first, n)
     return Batch(ids, targets, numbers if masked else None)
 
 
-def evaluate(
+def score_held_out(
     model: LanguageModel,
     stream: TokenStream,
     token_bytes: npt.NDArray[np.int32],
@@ -61,58 +105,44 @@ def evaluate(
     seq_len: int,
     micro_batch: int,
     n_tokens: int,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     masked: bool = False,
-) -> Evaluation:
-    """Score the first `n_tokens` of a stream. Every process runs as many batches, as sharded models need."""
-    every = windows(stream, seq_len, n_tokens)
+) -> HeldOutLoss:
+    """Score the beginning of a stream, shared by all processes.
+
+    Args:
+        model: prepared and, for several processes, sharded.
+        stream: the held-out tokens.
+        token_bytes: int32[n_ids], the bytes of text of each id; 0 for special tokens.
+        workers: the processes; each runs as many batches as the others, as sharded models need.
+        seq_len: tokens of a window.
+        micro_batch: windows that one process holds at a time.
+        n_tokens: tokens to score.
+        dtype: of products, float32 or bfloat16.
+        masked: whether attention stays inside documents.
+    """
+    spans = windows(stream, seq_len, n_tokens)
     per_round = micro_batch * workers.world
-    nats = n_scored = n_bytes = 0.0
+    sums = np.zeros(3)
     was_training = model.training
     model.eval()
-    with torch.no_grad(), autocast(workers.device, precision):
-        for first in range(0, len(every), per_round):
+    with torch.no_grad(), autocast(workers.device, dtype):
+        for first in range(0, len(spans), per_round):
             at = first + workers.rank * micro_batch
-            batch = window_batch(
-                stream, every[at : min(at + micro_batch, first + per_round)], micro_batch, seq_len, masked=masked
-            )
-            sums = _scored(model, batch, token_bytes, workers.device)
-            nats, n_scored, n_bytes = nats + sums[0], n_scored + sums[1], n_bytes + sums[2]
+            mine = spans[at : min(at + micro_batch, first + per_round)]
+            batch = window_batch(stream, mine, micro_batch, seq_len, masked=masked)
+            sums += _scored(model, batch, token_bytes, workers.device)
     model.train(was_training)
-    nats, n_scored, n_bytes = workers.total(nats, n_scored, n_bytes)
-    return Evaluation(nats, int(n_scored), int(n_bytes))
+    nats, n_scored, n_bytes = workers.total(*sums.tolist())
+    return HeldOutLoss(nats, int(n_scored), int(n_bytes))
 
 
 def _scored(
     model: LanguageModel, batch: Batch, token_bytes: npt.NDArray[np.int32], device: torch.device
 ) -> tuple[float, float, float]:
-    """Nats, tokens and bytes of the ordinary targets."""
+    """Nats, tokens and bytes of the ordinary targets of a batch."""
     sizes = text_bytes(batch.targets, token_bytes)
     targets = np.where(sizes > 0, batch.targets, IGNORED)
     ids, after, numbers = on_device(Batch(batch.ids, targets, batch.documents), device)
     total = model(ids, after, numbers).total.item()
     return total, float((sizes > 0).sum()), float(sizes.sum())
-
-
-def text_bytes(targets: npt.NDArray[np.int64], token_bytes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Bytes of text behind each target, int64, 0 for special and ignored ones."""
-    found = token_bytes[np.maximum(targets, 0)].astype(np.int64)
-    found[targets == IGNORED] = 0
-    return found
-
-
-def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Ids, targets and documents of a batch as tensors, through pinned memory on a GPU."""
-    arrays = [batch.ids, batch.targets, batch.documents]
-    tensors = [None if array is None else torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-    if device.type == "cuda":
-        tensors = [None if x is None else x.pin_memory().to(device, non_blocking=True) for x in tensors]
-    ids, targets, numbers = tensors
-    assert ids is not None
-    assert targets is not None
-    return ids, targets, numbers
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Products in bfloat16 when asked for; nothing for float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)

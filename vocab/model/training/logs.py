@@ -1,4 +1,4 @@
-"""What a run writes as it goes: one JSON object a line, and the same figures for TensorBoard."""
+"""The log of a run: one JSON object a line, and the same figures for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOG = "log.jsonl"
-_KINDS_ON_BOARD = ("step", "eval")
+_KINDS_FOR_TENSORBOARD = ("step", "eval")
 
 
 class RunLog:
-    """`log.jsonl` in a folder, begun anew or cut back to the lines that a checkpoint knew."""
+    """Writes `log.jsonl` in a folder.
+
+    Args:
+        directory: folder of the run.
+        n_lines: lines of an earlier log to keep, those that the checkpoint knew; 0 begins anew.
+        board: whether to write for TensorBoard too, if it is installed.
+    """
 
     def __init__(self, directory: Path, *, n_lines: int = 0, board: bool = True) -> None:
         self.path = directory / LOG
@@ -31,7 +37,7 @@ class RunLog:
         self._stream.write(json.dumps({"kind": kind, **figures}) + "\n")
         self._stream.flush()
         self.n_lines += 1
-        if self._board is not None and kind in _KINDS_ON_BOARD:
+        if self._board is not None and kind in _KINDS_FOR_TENSORBOARD:
             for name, value in figures.items():
                 if name != "step" and isinstance(value, (int, float)):
                     self._board.add_scalar(f"{kind}/{name}", value, figures["step"])
@@ -46,7 +52,7 @@ class RunLog:
 def _board(directory: Path) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # tensorboard is left out on purpose: the JSON lines hold the same
+    except ImportError:  # optional: the JSON lines hold the same
         return None
     return SummaryWriter(str(directory))
 
@@ -60,6 +66,6 @@ def read_lines(directory: Path) -> list[str]:
 
 
 def read_log(directory: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """The records of a log, of one kind or all."""
+    """Records of a log: those of one kind ("step", "eval", "rollback"), or all."""
     rows = [json.loads(line) for line in read_lines(directory)]
     return [row for row in rows if kind in (None, row["kind"])]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,41 +13,44 @@ import numpy.typing as npt
 from vocab.choices import Precision, Schedule
 from vocab.errors import TrainingError
 
-# What a batch grows by while it warms up, as a share of the whole batch.
+# A batch that warms up grows in this many steps of equal size.
 _BATCH_STEPS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """All that decides a training run beside the model's shape and the shards.
+    """All that decides the weights of a run, given the model's shape and the shards.
 
     Attributes:
         n_tokens: tokens to train on, over all epochs.
         seq_len: tokens of a sequence.
-        batch: sequences of one step, over all processes.
-        micro_batch: sequences that one process holds at a time; the rest of its share is accumulated.
-        learning_rate: the highest one.
-        warmup: share of the tokens over which the learning rate rises linearly.
+        batch: sequences of one step, over all processes (elsewhere: global batch size).
+        micro_batch: sequences that one process holds at a time; gradients of the rest of its share are accumulated.
+        learning_rate: the highest learning rate.
+        warmup: share of the tokens, 0 to 1, over which the learning rate rises linearly from 0.
         schedule: "cosine", or "wsd": constant, then falling linearly over the last `decay` of the tokens.
-        decay: share of the tokens over which wsd falls.
-        final: the last learning rate as a share of the highest.
-        batch_warmup: share of the tokens over which the batch grows in steps of an eighth (LokiLM: 0.1).
-        weight_decay: of matrices; norms have none.
+        decay: share of the tokens, 0 to 1, over which "wsd" falls.
+        final: the last learning rate as a share of the highest, 0 to 1.
+        batch_warmup: share of the tokens, 0 to 1, over which the batch grows in steps of an eighth (LokiLM: 0.1).
+        weight_decay: AdamW's, of matrices; norms have none.
         beta1: decay of AdamW's mean of gradients.
-        beta2: decay of AdamW's mean of their squares.
-        clip: highest norm of the gradient.
-        seed: of weights and of the order of samples.
-        masked: attention stays inside documents.
-        precision: "float32", "bfloat16" (autocast; weights stay float32), or "fp8" (torchao).
+        beta2: decay of AdamW's mean of squared gradients.
+        clip: highest 2-norm of the gradient; a longer one is scaled down to it.
+        seed: of the weights and of the order of samples.
+        masked: whether attention stays inside documents.
+        precision: "float32", "bfloat16" (autocast; weights stay float32), or "fp8" (with torchao).
         attention: name of the attention back end, or "auto".
-        head: name of the head's loss.
-        compile: run the decoder through torch.compile.
-        activation_checkpointing: compute activations again in the backward pass.
-        spike: a loss this many nats a token above the median of the last `spike_window` steps is a spike, unless
-            losses of steps differ so much anyway.
-        spike_window: steps; no spike is seen before so many.
-        max_rollbacks: spikes after which training stops.
-        distill_every: every so many steps the loss is distilled from teachers; 0 for never (LokiLM: 4).
+        head: name of the head, a key of `vocab.model.network.head.HEADS`.
+        compile: whether the decoder's blocks run through torch.compile.
+        activation_checkpointing: whether activations are computed again in the backward pass, which saves memory.
+        spike: nats a token above the median of recent losses from which a loss is a spike, unless recent losses
+            differ as much among themselves.
+        spike_window: steps whose losses are recent; before that many steps no loss is a spike.
+        max_rollbacks: spikes that are rolled back; one more ends training with an error.
+        distill_every: steps from one distilled step to the next, 0 for none (LokiLM: 4).
+
+    Raises:
+        TrainingError: for settings that cannot be trained with.
     """
 
     n_tokens: int
@@ -80,26 +82,22 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("n_tokens", "seq_len", "batch", "micro_batch", "spike_window"):
             if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}, which must be at least 1")
+                raise TrainingError(f"`{name}` must be at least 1, not {getattr(self, name)}")
         for name in ("warmup", "decay", "final", "batch_warmup"):
             if not 0 <= getattr(self, name) <= 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}, which must be from 0 to 1")
-        if self.learning_rate <= 0 or self.clip <= 0 or self.spike <= 0:
-            raise TrainingError("learning_rate, clip and spike must be above 0")
-        if self.schedule not in ("cosine", "wsd"):
-            raise TrainingError(f"schedule is cosine or wsd, not {self.schedule!r}")
-        if self.precision not in ("float32", "bfloat16", "fp8"):
-            raise TrainingError(f"precision is float32, bfloat16 or fp8, not {self.precision!r}")
+                raise TrainingError(f"`{name}` must be from 0 to 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "clip", "spike"):
+            if getattr(self, name) <= 0:
+                raise TrainingError(f"`{name}` must be above 0, not {getattr(self, name)}")
+        if self.schedule not in get_args(Schedule):
+            raise TrainingError(f"`schedule` must be cosine or wsd, not {self.schedule!r}")
+        if self.precision not in get_args(Precision):
+            raise TrainingError(f"`precision` must be float32, bfloat16 or fp8, not {self.precision!r}")
         if self.n_tokens < self.seq_len * self.batch:
             raise TrainingError(
                 f"{self.n_tokens:,} tokens to train on are fewer than one batch ({self.batch} sequences of "
-                f"{self.seq_len}): give more text or lower --batch"
+                f"{self.seq_len}): give more text or lower `batch`"
             )
-
-    def differences(self, other: TrainSettings) -> list[str]:
-        """Fields in which two runs differ, for people."""
-        both = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return [f"{name} is {now!r}, was {before!r}" for name, now, before in both if now != before]
 
     @cached_property
     def plan(self) -> Plan:
@@ -107,7 +105,7 @@ class TrainSettings:
         return Plan.of(self)
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of a step, from how much of all tokens lies behind its end."""
+        """The learning rate of step `step`, counted from 0; it depends on the share of all tokens at its end."""
         done = float(self.plan.firsts[step + 1] / self.plan.firsts[-1])
         if done < self.warmup:
             return self.learning_rate * done / self.warmup
@@ -119,14 +117,36 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class Cadence:
+    """How often a run looks and saves, which changes no weights.
+
+    Attributes:
+        checkpoint_steps: steps between checkpoints.
+        eval_bytes: bytes of training text between evaluations of held-out text.
+        held_out_bytes: bytes of held-out text to score each time; the same documents for every vocabulary.
+        final_held_out_bytes: bytes of held-out text to score at the end.
+    """
+
+    checkpoint_steps: int = 500
+    eval_bytes: int = 2_000_000
+    held_out_bytes: int = 200_000
+    final_held_out_bytes: int = 2_000_000
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Sequences before each step, int64[n_steps + 1]: step s trains on positions firsts[s] … firsts[s + 1] - 1."""
+    """The sequences of every step.
+
+    Attributes:
+        firsts: int64[n_steps + 1], sequences before each step. Step s trains on positions firsts[s] to
+            firsts[s + 1] - 1.
+    """
 
     firsts: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Plan:
-        """Whole batches up to `n_tokens`; while the batch warms up, as many eighths of it as of the warm-up passed."""
+        """Whole batches up to `n_tokens`. While the batch warms up, it grows by an eighth at each eighth of the way."""
         n_sequences = settings.n_tokens // settings.seq_len
         growing = settings.batch_warmup * n_sequences
         firsts = [0]
@@ -145,34 +165,10 @@ class Plan:
         return self.firsts.size - 1
 
     def check_world(self, world: int) -> None:
-        """Raise TrainingError unless every step's batch can be shared evenly by so many processes."""
+        """Raise TrainingError unless `world` processes can share every step's batch evenly."""
         sizes = set(np.diff(self.firsts).tolist())
         if uneven := sorted(size for size in sizes if size % world):
             raise TrainingError(
-                f"a batch of {uneven[0]} sequences cannot be shared evenly by {world} processes: choose --batch a "
+                f"a batch of {uneven[0]} sequences cannot be shared evenly by {world} processes: choose as `batch` a "
                 f"multiple of {world}, or of {_BATCH_STEPS * world} with a batch warm-up"
             )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What suits a preset's shape: sequences of a step, sequences that a process holds at a time, learning rate."""
-
-    batch: int
-    micro_batch: int
-    learning_rate: float
-
-
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        # On English text 0.01 gave a higher loss.
-        "micro": Recipe(4, 4, 4e-3),
-        "nano": Recipe(16, 8, 3e-3),
-        # GPT-3's rate for its 125M model (arXiv 2005.14165, table 2.1) and its half a million tokens a step.
-        "gpt2-124m-class": Recipe(512, 64, 6e-4),
-        # TinyLlama's two million tokens a step and rate (arXiv 2401.02385).
-        "tinyllama-1.1b": Recipe(1024, 8, 4e-4),
-        # LokiLM's are not stated (arXiv 2407.08370): those of TinyLlama.
-        "lokilm-1.4b": Recipe(1024, 8, 4e-4),
-    }
-)

@@ -1,4 +1,4 @@
-"""The training loop: steps, spikes and rollback, evaluation at byte marks, checkpoints, exact resume."""
+"""The training loop: steps, spikes and rollback, held-out loss at byte marks, checkpoints, exact resume."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from vocab.errors import TrainingError
+from vocab.model.data.device_batches import on_device
 from vocab.model.data.sampling import Batch, Sampler, rank_positions
 from vocab.model.data.shards import TokenStream
+from vocab.model.hardware.parallel import Workers, synchronise_gradients, whole
+from vocab.model.hardware.precision import autocast, product_dtype
 from vocab.model.network.config import ModelConfig
-from vocab.model.network.head import LanguageModel, bits_per_byte
+from vocab.model.network.head import Nats
+from vocab.model.network.language_model import LanguageModel
 from vocab.model.timing.throughput import synchronise
 from vocab.model.training.checkpoint import Checkpoints, training_tensors
-from vocab.model.training.held_out_loss import Evaluation, autocast, evaluate, on_device, text_bytes
+from vocab.model.training.held_out_loss import HeldOutLoss, bits_per_byte, score_held_out, text_bytes
 from vocab.model.training.logs import RunLog
 from vocab.model.training.optimiser import adamw, set_learning_rate
-from vocab.model.training.parallel import Workers, synchronise_gradients, whole
-from vocab.model.training.settings import TrainSettings
+from vocab.model.training.settings import Cadence, TrainSettings
 
-# New data seeds after a rollback stand this far apart.
+# Between the data seeds before and after a rollback.
 _SEED_STRIDE = 1_000_003
 _GC_EVERY = 1000
 # Median deviations from the median: about 6 standard deviations of a normal one. Small batches of unlike documents
@@ -39,12 +43,19 @@ _SPIKE_SPREADS = 9.0
 
 
 class Stopped(KeyboardInterrupt):
-    """Training was stopped by a signal after a checkpoint was written."""
+    """A signal stopped training, and a checkpoint was written."""
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a run reads: both sides of the shards, and the bytes behind each id."""
+class TrainingData:
+    """What a run reads.
+
+    Attributes:
+        train: tokens to train on.
+        held_out: tokens of the documents that are only scored.
+        token_bytes: int32[n_ids], the bytes of text of each id; 0 for special tokens.
+        fingerprint: of the vocabulary, the text and its order; a run resumes only with the same.
+    """
 
     train: TokenStream
     held_out: TokenStream
@@ -52,24 +63,22 @@ class Data:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class Cadence:
-    """What does not change the weights: how often to look and to save."""
-
-    checkpoint_steps: int = 500
-    eval_bytes: int = 2_000_000  # of training text between evaluations
-    held_out_bytes: int = 200_000  # of held-out text scored each time: the same documents for every vocabulary
-    final_held_out_bytes: int = 2_000_000  # scored at the end
-
-
 @dataclass
 class State:
-    """Where a run is; stored in every checkpoint."""
+    """Where a run is; stored in every checkpoint.
 
-    step: int = 0  # steps done
-    n_bytes: int = 0  # of text trained on
+    Attributes:
+        step: steps done.
+        n_bytes: bytes of text trained on.
+        n_rollbacks: times that a spike sent the run back to a checkpoint.
+        recent: losses of the last `spike_window` steps, nats a token.
+        n_log_lines: lines of the log that belong to these steps.
+    """
+
+    step: int = 0
+    n_bytes: int = 0
     n_rollbacks: int = 0
-    recent: list[float] = field(default_factory=list)  # losses of the last `spike_window` steps
+    recent: list[float] = field(default_factory=list)
     n_log_lines: int = 0
 
     def data_seed(self, settings: TrainSettings) -> int:
@@ -77,23 +86,55 @@ class State:
         return settings.seed + _SEED_STRIDE * self.n_rollbacks
 
 
+# Called with the kind of a record of the log ("step", "eval", "rollback") and its figures.
 OnRecord = Callable[[str, dict[str, Any]], None]
-# Gives the nats of a distilled batch: model, ids, targets, documents. See `vocab.model.training.distillation`.
-Distill = Callable[..., Any]
+# Nats of a distilled batch from (model, ids, targets, documents), as `vocab.model.training.distillation` computes them.
+Distill = Callable[[LanguageModel, Tensor, Tensor, Tensor | None], Nats]
+
+
+class _StepSums(NamedTuple):
+    """Sums over the tokens that one process has trained on in a step, ordinary ones without special tokens."""
+
+    total: float  # nats of all targets
+    nats: float  # of ordinary targets, NaN when the head gives only the total
+    n_bytes: float  # of text
+
+    def plus(self, other: _StepSums) -> _StepSums:
+        return _StepSums(self.total + other.total, self.nats + other.nats, self.n_bytes + other.n_bytes)
+
+
+class _Update(NamedTuple):
+    """What a step of the optimiser shows."""
+
+    loss: float  # nats a token
+    nats: float  # of ordinary tokens, NaN when unknown
+    n_bytes: int  # of text
+    gradient_norm: float
 
 
 class Trainer:
-    """Trains a model that is initialised, prepared and sharded. `run` goes on from the newest whole checkpoint.
+    """Trains a model; `run` resumes from the newest whole checkpoint.
 
-    Raises TrainingError for a corpus shorter than a batch, a loss that is no number, too many spikes, memory that does
-    not suffice, and a checkpoint of other settings.
+    Args:
+        model: initialised, prepared and, for several processes, sharded.
+        settings: what decides the weights.
+        data: what the run reads.
+        out: folder for the log and the checkpoints.
+        workers: the processes of the run.
+        cadence: how often to score held-out text and to save.
+        on_record: is called with each record of the log, in the first process.
+        distill: computes the nats of every `settings.distill_every`-th step.
+
+    Raises:
+        TrainingError: for a corpus shorter than a batch, a loss that is not finite, too many spikes, too little memory,
+            and a checkpoint of other settings.
     """
 
     def __init__(
         self,
         model: LanguageModel,
         settings: TrainSettings,
-        data: Data,
+        data: TrainingData,
         out: Path,
         workers: Workers,
         *,
@@ -110,7 +151,7 @@ class Trainer:
         if self.sampler.n_sequences < settings.batch:
             raise TrainingError(
                 f"the corpus has {self.sampler.n_sequences:,} sequences of {settings.seq_len} tokens, fewer than one "
-                f"batch of {settings.batch}: give more text or lower --batch"
+                f"batch of {settings.batch}: give more text or lower `batch`"
             )
         if data.token_bytes.size > self.config.n_ids:
             raise TrainingError(
@@ -118,16 +159,16 @@ class Trainer:
                 "the model's embedding: leave n_ids to the vocabulary"
             )
         self.state = State()
-        self._dtype = torch.float32 if settings.precision == "float32" else torch.bfloat16
+        self._dtype = product_dtype(settings.precision)
         self._checkpoints = Checkpoints(out / "checkpoints", workers)
         self.log_directory = out
         self._log: RunLog | None = None
-        self._hear = on_record or (lambda kind, figures: None)
+        self._on_record = on_record or (lambda kind, figures: None)
         self._distill = distill
         self._stop = False
 
     def run(self) -> State:
-        """Train to the end of the plan; returns the last state."""
+        """Train to the end of the plan, and return the last state. Raises Stopped after a signal."""
         self._begin()
         handlers = self._catch_signals()
         gc.disable()  # collections in the middle of a step show as spread of its time
@@ -142,7 +183,8 @@ class Trainer:
                 raise
             raise self._out_of_memory() from None
         finally:
-            self._checkpoints.wait()  # whoever catches an error may resume in this process, beside no writer of ours
+            # A caller that catches the error may resume here: no background writer may still run.
+            self._checkpoints.wait()
             gc.enable()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -152,12 +194,12 @@ class Trainer:
 
     def _begin(self) -> None:
         """Resume from the newest whole checkpoint, or write the first."""
-        found = self._checkpoints.newest()
-        if found is None:
+        newest = self._checkpoints.newest()
+        if newest is None:
             self._log = RunLog(self.log_directory) if self.workers.is_first else None
             self._save()
             return
-        self._restore(*found)
+        self._restore(*newest)
         if self.workers.is_first:
             self._log = RunLog(self.log_directory, n_lines=self.state.n_log_lines)
 
@@ -170,15 +212,14 @@ class Trainer:
 
     def _check_same(self, stored: dict[str, Any]) -> None:
         """Raise TrainingError unless a checkpoint is of this run."""
-        differing = self.settings.differences(TrainSettings(**stored["settings"]))
-        ours, theirs = asdict(self.config), stored["config"]
-        differing += [f"{name} is {ours[name]!r}, was {theirs[name]!r}" for name in ours if ours[name] != theirs[name]]
+        differing = differences(asdict(self.settings), stored["settings"])
+        differing += differences(asdict(self.config), stored["config"])
         if stored["fingerprint"] != self.data.fingerprint:
             differing.append("the shards are of other text or another vocabulary")
         if differing:
             raise TrainingError(
                 f"the checkpoints in {self.log_directory} are of other settings ({'; '.join(differing)}): "
-                "use the same, or another --out"
+                "use the same, or another `out`"
             )
 
     def _save(self) -> None:
@@ -195,37 +236,36 @@ class Trainer:
         )
 
     def _one_step(self) -> None:
-        step, before = self.state.step, self.state.n_bytes
+        step, n_bytes_before = self.state.step, self.state.n_bytes
         started = time.perf_counter()
-        loss, nats, n_bytes, norm = self._update(step)
+        update = self._update(step)
         synchronise(self.workers.device)
         seconds = time.perf_counter() - started
-        if not math.isfinite(loss):
-            self._checkpoints.finish()
-            raise TrainingError(
-                f"the loss of step {step + 1} is {loss}, no number: training stopped; the checkpoints before it stay "
-                f"in {self.log_directory / 'checkpoints'}: lower --learning-rate, or change --seed"
-            )
-        if self._is_spike(loss):
-            self._roll_back(step + 1, loss)
+        if not math.isfinite(update.loss):
+            raise self._not_finite(step + 1, update.loss)
+        if self._is_spike(update.loss):
+            self._roll_back(step + 1, update.loss)
             return
-        self.state.step, self.state.n_bytes = step + 1, before + n_bytes
-        self.state.recent = [*self.state.recent, loss][-self.settings.spike_window :]
+        self.state.step, self.state.n_bytes = step + 1, n_bytes_before + update.n_bytes
+        self.state.recent = [*self.state.recent, update.loss][-self.settings.spike_window :]
+        self._record_step(step, update, seconds)
+        self._after(n_bytes_before)
+
+    def _record_step(self, step: int, update: _Update, seconds: float) -> None:
         n_tokens = int(np.diff(self.settings.plan.firsts)[step]) * self.settings.seq_len
         self._record(
             "step",
             step=step + 1,
             tokens=int(self.settings.plan.firsts[step + 1]) * self.settings.seq_len,
             bytes=self.state.n_bytes,
-            loss=loss,
-            bits_per_byte=bits_per_byte(nats, n_bytes) if nats is not None else None,
+            loss=update.loss,
+            bits_per_byte=None if math.isnan(update.nats) else bits_per_byte(update.nats, update.n_bytes),
             learning_rate=self.settings.learning_rate_at(step),
-            gradient_norm=norm,
+            gradient_norm=update.gradient_norm,
             seconds=seconds,
             tokens_per_second=n_tokens / seconds,
-            bytes_per_second=n_bytes / seconds,
+            bytes_per_second=update.n_bytes / seconds,
         )
-        self._after(before)
 
     def _after(self, n_bytes_before: int) -> None:
         """Evaluate past a byte mark or at the end, save when it is time, stop when asked to."""
@@ -241,50 +281,57 @@ class Trainer:
             self._checkpoints.finish()
             raise Stopped
 
-    def _update(self, step: int) -> tuple[float, float | None, int, float]:
-        """One step of the optimiser: loss in nats a token, nats and bytes of ordinary tokens, gradient norm."""
+    def _update(self, step: int) -> _Update:
+        """One step of the optimiser, on this process's share of the batch."""
         plan, settings = self.settings.plan, self.settings
         n_global = int(plan.firsts[step + 1] - plan.firsts[step])
         first, n = rank_positions(int(plan.firsts[step]), n_global, self.workers.rank, self.workers.world)
-        seed = self.state.data_seed(settings)
-        scale = self.workers.world / (n_global * settings.seq_len)  # sharded gradients are averaged over processes
-        total = nats = n_bytes = 0.0
-        for at in range(first, first + n, settings.micro_batch):
-            batch = self.sampler.batch(at, min(settings.micro_batch, first + n - at), seed)
-            synchronise_gradients(self.model, at + settings.micro_batch >= first + n)
-            sums = self._accumulate(step, batch, scale)
-            total, nats, n_bytes = total + sums[0], nats + sums[1], n_bytes + sums[2]
+        sums = self._accumulate(step, first, n, n_global * settings.seq_len)
         norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)))
         set_learning_rate(self.optimiser, settings.learning_rate_at(step))
         self.optimiser.step()
         self.optimiser.zero_grad()
-        total, nats, n_bytes, n_stopped = self.workers.total(total, nats, n_bytes, float(self._stop))
+        total, nats, n_bytes, n_stopped = self.workers.total(*sums, float(self._stop))
         self._stop = n_stopped > 0  # a signal to one process stops all of them after the same step
-        return total / (n_global * settings.seq_len), None if math.isnan(nats) else nats, int(n_bytes), norm
+        return _Update(total / (n_global * settings.seq_len), nats, int(n_bytes), norm)
 
-    def _accumulate(self, step: int, batch: Batch, scale: float) -> tuple[float, float, float]:
-        """Gradients of a micro-batch: nats of all targets, nats (NaN where unknown) and bytes of ordinary ones."""
+    def _accumulate(self, step: int, first: int, n: int, n_targets: int) -> _StepSums:
+        """Gradients of the sequences at positions first … first + n - 1; `n_targets` is of all processes."""
+        settings = self.settings
+        seed = self.state.data_seed(settings)
+        scale = self.workers.world / n_targets  # sharded gradients are averaged over processes
+        sums = _StepSums(0.0, 0.0, 0.0)
+        for at in range(first, first + n, settings.micro_batch):
+            batch = self.sampler.batch(at, min(settings.micro_batch, first + n - at), seed)
+            synchronise_gradients(self.model, at + settings.micro_batch >= first + n)
+            sums = sums.plus(self._backward(step, batch, scale))
+        return sums
+
+    def _backward(self, step: int, batch: Batch, scale: float) -> _StepSums:
+        """Add the gradients of a micro-batch."""
         if int(batch.ids.max()) >= self.config.n_ids or int(batch.targets.max()) >= self.config.n_ids:
             raise TrainingError(f"the shards hold an id beyond the {self.config.n_ids:,} rows of the embedding")
         device = self.workers.device
-        ids, targets, numbers = on_device(batch, device)
-        distilled = self._distill is not None and self.settings.distill_every > 0
         with autocast(device, self._dtype):
-            if distilled and step % self.settings.distill_every == self.settings.distill_every - 1:
-                assert self._distill is not None
-                found = self._distill(self.model, ids, targets, numbers)
-            else:
-                found = self.model(ids, targets, numbers)
-        (found.total * scale).backward()
+            nats = self._nats(step, *on_device(batch, device))
+        torch.autograd.backward(nats.total * scale)
         sizes = text_bytes(batch.targets, self.data.token_bytes)
         ordinary = math.nan
-        if found.each is not None:
+        if nats.each is not None:
             mask = torch.from_numpy((sizes > 0).ravel()).to(device)
-            ordinary = (found.each * mask).sum().item()
-        return found.total.item(), ordinary, float(sizes.sum())
+            ordinary = (nats.each * mask).sum().item()
+        return _StepSums(nats.total.item(), ordinary, float(sizes.sum()))
+
+    def _nats(self, step: int, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
+        """Loss of a micro-batch, distilled at every `distill_every`-th step."""
+        every = self.settings.distill_every
+        if self._distill is not None and every > 0 and step % every == every - 1:
+            return self._distill(self.model, ids, targets, documents)
+        nats: Nats = self.model(ids, targets, documents)
+        return nats
 
     def _is_spike(self, loss: float) -> bool:
-        """Whether a loss is far above those before: by `spike`, and by what losses of such batches differ anyway."""
+        """Whether a loss exceeds recent ones by more than `spike`, and by more than they differ among themselves."""
         recent = self.state.recent
         if len(recent) < self.settings.spike_window:
             return False
@@ -295,13 +342,13 @@ class Trainer:
     def _roll_back(self, step: int, loss: float) -> None:
         """Go back to the last checkpoint and on with a new order of samples (LokiLM, arXiv 2407.08370)."""
         n_rollbacks = self.state.n_rollbacks + 1
-        found = self._checkpoints.newest()
-        if found is None or n_rollbacks > self.settings.max_rollbacks:
+        newest = self._checkpoints.newest()
+        if newest is None or n_rollbacks > self.settings.max_rollbacks:
             raise TrainingError(
                 f"the loss rose to {loss:.3f} at step {step}, and training was rolled back {n_rollbacks - 1} times "
-                "before: lower --learning-rate"
+                "before: lower `learning_rate`"
             )
-        self._restore(*found)
+        self._restore(*newest)
         self.state.n_rollbacks = n_rollbacks
         self._record("rollback", step=step, loss=loss, back_to=self.state.step, n_rollbacks=n_rollbacks)
         # The same place with the new seed: a kill after this must not take the old order again.
@@ -310,19 +357,19 @@ class Trainer:
     def _evaluate(self) -> None:
         if len(self.data.held_out) < 2:
             return
-        found = self.evaluate(self.cadence.held_out_bytes)
+        held_out = self.evaluate(self.cadence.held_out_bytes)
         self._record(
             "eval",
             step=self.state.step,
             bytes=self.state.n_bytes,
-            held_out_bits_per_byte=found.bits_per_byte,
-            held_out_nats_per_token=found.nats_per_token,
-            held_out_bytes=found.n_bytes,
+            held_out_bits_per_byte=held_out.bits_per_byte,
+            held_out_nats_per_token=held_out.nats_per_token,
+            held_out_bytes=held_out.n_bytes,
         )
 
-    def evaluate(self, n_bytes: int) -> Evaluation:
-        """Score the first held-out documents that have `n_bytes` of text."""
-        return evaluate(
+    def evaluate(self, n_bytes: int) -> HeldOutLoss:
+        """Score the first held-out documents that have at least `n_bytes` of text together."""
+        return score_held_out(
             self.model,
             self.data.held_out,
             self.data.token_bytes,
@@ -330,7 +377,7 @@ class Trainer:
             seq_len=self.settings.seq_len,
             micro_batch=self.settings.micro_batch,
             n_tokens=self.data.held_out.tokens_of(n_bytes),
-            precision=self._dtype,
+            dtype=self._dtype,
             masked=self.settings.masked,
         )
 
@@ -338,16 +385,24 @@ class Trainer:
         if self._log:
             self._log.write(kind, **figures)
         if self.workers.is_first:
-            self._hear(kind, figures)
+            self._on_record(kind, figures)
+
+    def _not_finite(self, step: int, loss: float) -> TrainingError:
+        """The error for a loss that is not finite, once the last checkpoint is on disk."""
+        self._checkpoints.finish()
+        return TrainingError(
+            f"the loss of step {step} is {loss}: training stopped, and the checkpoints before it stay in "
+            f"{self._checkpoints.directory}; lower `learning_rate`, or change `seed`"
+        )
 
     def _out_of_memory(self) -> TrainingError:
         return TrainingError(
-            f"out of memory at step {self.state.step + 1}: lower --micro-batch (now {self.settings.micro_batch}) or "
-            "--seq, or set --activation-checkpointing; the batch stays the same"
+            f"out of memory at step {self.state.step + 1}: lower `micro_batch` (now {self.settings.micro_batch}) or "
+            "`seq_len`, or set `activation_checkpointing`; the batch stays the same"
         )
 
     def _catch_signals(self) -> dict[int, Any]:
-        """Ask for a checkpoint and an end after the step under way when the process is told to stop."""
+        """Stop after the current step, with a checkpoint, when SIGINT or SIGTERM comes; returns the old handlers."""
         if threading.current_thread() is not threading.main_thread():
             return {}
 
@@ -355,3 +410,12 @@ class Trainer:
             self._stop = True
 
         return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Fields in which the settings or shapes of two runs differ, for people."""
+    return [
+        f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
+        for name in {**now, **before}
+        if now.get(name) != before.get(name)
+    ]

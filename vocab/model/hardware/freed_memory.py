@@ -11,11 +11,14 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Have malloc keep what is freed; whether this is glibc, which can be told so.
+    """Have malloc keep freed memory instead of returning it to the system.
 
     Otherwise logits and gradients above 32 MiB go back to the system at every step, and each of their pages is
-    fetched and zeroed anew: a tenth to a quarter of a small model's step on a CPU, the more ids it has. It holds for
-    the whole process, whose memory then stays at its peak.
+    fetched and zeroed anew. That takes a tenth to a quarter of a small model's step on a CPU, more with more ids. The
+    setting holds for the whole process, whose memory then stays at its peak.
+
+    Returns:
+        Whether it worked: only glibc can be told so.
     """
     if sys.platform != "linux":
         return False

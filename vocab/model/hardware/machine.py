@@ -1,4 +1,4 @@
-"""What times depend on: processor, cores, threads, GPU and versions."""
+"""The machine that figures are of: processor, cores, threads, GPU and versions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PACKAGES = ("torch", "safetensors", "triton", "flash-attn", "liger-kernel", "cu
 
 
 def machine(device: str) -> Mapping[str, Any]:
-    """The processor, its cores, and the GPU that `device` ("cpu" or "cuda") means, as JSON types."""
-    found: dict[str, Any] = {"processor": processor(), "n_cores": os.cpu_count(), "system": platform.system()}
-    found["n_threads"] = torch.get_num_threads()
+    """Processor, cores, system and threads, and the GPU when `device` is "cuda", as JSON types."""
+    described: dict[str, Any] = {"processor": processor(), "n_cores": os.cpu_count(), "system": platform.system()}
+    described["n_threads"] = torch.get_num_threads()
     if device == "cuda":
-        found |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
-    return found
+        described |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return described
 
 
 def device_name(device: torch.device) -> str:
@@ -29,21 +29,16 @@ def device_name(device: torch.device) -> str:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """The device that figures are of."""
+    """Device, threads and CUDA version behind a figure, as JSON types."""
     return {"device": device_name(device), "threads": torch.get_num_threads(), "cuda": torch.version.cuda}
 
 
 def training_versions() -> dict[str, str]:
-    """Versions of what training runs on, of what is installed."""
+    """Versions of Python and of the installed packages that training runs on."""
     return dict(versions(*_PACKAGES))
 
 
 def machine_name(device: str) -> str:
-    """A short name of the machine for keys and tables."""
+    """A short name of the machine, for keys and tables."""
     about = machine(device)
     return str(about.get("gpu") or f"{about['processor']}, {about['n_threads']} threads")
-
-
-def usual_dtype(device: torch.device) -> torch.dtype:
-    """What models are trained in there: bfloat16 on a GPU, float32 elsewhere."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -1,0 +1,1 @@
+"""What models run on: devices, one process or several, precision and memory."""
