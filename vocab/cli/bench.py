@@ -51,18 +51,12 @@ def bench(
     ] = None,
 ) -> None:
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
-    from vocab.model import require_torch
-    from vocab.threads import sleep_when_waiting
-
-    require_torch("timing a model")
-    sleep_when_waiting()
-    from vocab.model.hardware.parallel import choose_device
+    device = _set_up()
     from vocab.model.hardware.precision import usual_dtype
     from vocab.model.network.config import preset as preset_shape
     from vocab.model.timing.bench import BenchSettings
 
     bytes_per_token = _sizes(sizes)
-    device = choose_device("auto")
     config = preset_shape(preset, max_seq_len=seq_len)
     settings = BenchSettings(
         batch=batch,
@@ -81,6 +75,18 @@ def bench(
     _report(timings, preset, base, config, settings, known, device, json_file)
     if parts:
         _show_parts(config, base, settings, device)
+
+
+def _set_up() -> torch.device:
+    """The device that is timed, once torch is known to be there."""
+    from vocab.model import require_torch
+    from vocab.threads import sleep_when_waiting
+
+    require_torch("timing a model")
+    sleep_when_waiting()
+    from vocab.model.hardware.parallel import choose_device
+
+    return choose_device("auto")
 
 
 def _timings(

@@ -104,57 +104,56 @@ def train(
     Loss is reported in bits per byte of source text, which compares across vocabularies.
     """
     from vocab.formats import load_lossless
-    from vocab.model import require_torch
-    from vocab.model.data.shards import read_metadata
     from vocab.model.network.config import preset as preset_shape
-    from vocab.model.training.recipe import settings_for
     from vocab.model.training.settings import Cadence
-    from vocab.threads import sleep_when_waiting
 
-    require_torch("training")
-    sleep_when_waiting()
-    _check_text(corpus, shards)
-    from vocab.model.training.training_run import check_run_folder
-
+    _set_up(corpus, shards, threads)
     loaded = load_lossless(vocabulary)
-    check_run_folder(out, force=force)
-    _use_threads(threads)
+    _check_run_folder(out, force)
     config = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
     if shards is None:
         shards = _encoded(loaded, corpus or [], out, read_options(column, documents, encoding_errors), threads)
-    metadata = read_metadata(shards)
-    settings = settings_for(
-        preset,
-        config,
-        metadata.n_tokens("train"),
-        n_tokens=n_tokens,
-        epochs=epochs,
-        seq_len=seq_len,
-        batch=batch,
-        micro_batch=micro_batch,
-        learning_rate=learning_rate,
-        precision=precision,
-        device=device,
-        schedule=schedule,
-        batch_warmup=batch_warmup,
-        seed=seed,
-        masked=mask_documents,
-        attention=attention,
-        head=head,
-        compile=compiled,
-        activation_checkpointing=activation_checkpointing,
-        distill_every=distill_every if teacher else 0,
-    )
-    _announce(config, settings, preset, metadata.n_bytes("train"))
+    sizes = {"n_tokens": n_tokens, "epochs": epochs, "seq_len": seq_len, "batch": batch, "micro_batch": micro_batch}
+    rates = {"learning_rate": learning_rate, "schedule": schedule, "batch_warmup": batch_warmup, "seed": seed}
+    model_code = {"attention": attention, "head": head, "compile": compiled, "masked": mask_documents}
+    memory = {"precision": precision, "device": device, "activation_checkpointing": activation_checkpointing}
+    distilling = {"distill_every": distill_every if teacher else 0}
+    settings = _settings(preset, config, shards, {**sizes, **rates, **model_code, **memory, **distilling})
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
     _show(_train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map), out)
 
 
-def _check_text(corpus: list[str] | None, shards: Path | None) -> None:
+def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) -> None:
+    """Check what can be checked before anything is loaded, and set torch's threads."""
     from vocab.errors import TrainingError
+    from vocab.model import require_torch
+    from vocab.threads import sleep_when_waiting
 
+    require_torch("training")
+    sleep_when_waiting()
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _check_run_folder(out: Path, force: bool) -> None:
+    from vocab.model.training.training_run import check_run_folder
+
+    check_run_folder(out, force=force)
+
+
+def _settings(preset: str, config: ModelConfig, shards: Path, given: dict[str, Any]) -> TrainSettings:
+    """Settings from the options and the preset's recipe; announces the run."""
+    from vocab.model.data.shards import read_metadata
+    from vocab.model.training.recipe import settings_for
+
+    metadata = read_metadata(shards)
+    settings = settings_for(preset, config, metadata.n_tokens("train"), **given)
+    _announce(config, settings, preset, metadata.n_bytes("train"))
+    return settings
 
 
 def _fields(texts: list[str]) -> dict[str, Any]:
@@ -173,13 +172,6 @@ def _fields(texts: list[str]) -> dict[str, Any]:
         except ValueError:
             fields[name] = value
     return fields
-
-
-def _use_threads(threads: int | None) -> None:
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def _encoded(vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None) -> Path:

@@ -11,27 +11,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from vocab.errors import TrainingError
-from vocab.model.data.device_batches import on_device
-from vocab.model.data.sampling import Batch, Sampler, rank_positions
+from vocab.model.data.sampling import Sampler
 from vocab.model.data.shards import TokenStream
-from vocab.model.hardware.parallel import Workers, synchronise_gradients, whole
-from vocab.model.hardware.precision import autocast, product_dtype
+from vocab.model.hardware.parallel import Workers
+from vocab.model.hardware.precision import product_dtype
 from vocab.model.network.config import ModelConfig
-from vocab.model.network.head import Nats
 from vocab.model.network.language_model import LanguageModel
 from vocab.model.timing.throughput import synchronise
 from vocab.model.training.checkpoint import Checkpoints, training_tensors
-from vocab.model.training.held_out_loss import HeldOutLoss, bits_per_byte, score_held_out, text_bytes
+from vocab.model.training.held_out_loss import HeldOutLoss, bits_per_byte, score_held_out
 from vocab.model.training.logs import RunLog
-from vocab.model.training.optimiser import adamw, set_learning_rate
+from vocab.model.training.optimiser import adamw
+from vocab.model.training.optimiser_steps import Distill, OptimiserSteps, StepResult
 from vocab.model.training.settings import Cadence, TrainSettings
 
 # Between the data seeds before and after a rollback.
@@ -88,28 +86,6 @@ class State:
 
 # Called with the kind of a record of the log ("step", "eval", "rollback") and its figures.
 OnRecord = Callable[[str, dict[str, Any]], None]
-# Nats of a distilled batch from (model, ids, targets, documents), as `vocab.model.training.distillation` computes them.
-Distill = Callable[[LanguageModel, Tensor, Tensor, Tensor | None], Nats]
-
-
-class _StepSums(NamedTuple):
-    """Sums over the tokens that one process has trained on in a step, ordinary ones without special tokens."""
-
-    total: float  # nats of all targets
-    nats: float  # of ordinary targets, NaN when the head gives only the total
-    n_bytes: float  # of text
-
-    def plus(self, other: _StepSums) -> _StepSums:
-        return _StepSums(self.total + other.total, self.nats + other.nats, self.n_bytes + other.n_bytes)
-
-
-class _Update(NamedTuple):
-    """What a step of the optimiser shows."""
-
-    loss: float  # nats a token
-    nats: float  # of ordinary tokens, NaN when unknown
-    n_bytes: int  # of text
-    gradient_norm: float
 
 
 class Trainer:
@@ -159,12 +135,11 @@ class Trainer:
                 "the model's embedding: leave n_ids to the vocabulary"
             )
         self.state = State()
-        self._dtype = product_dtype(settings.precision)
         self._checkpoints = Checkpoints(out / "checkpoints", workers)
         self.log_directory = out
         self._log: RunLog | None = None
         self._on_record = on_record or (lambda kind, figures: None)
-        self._distill = distill
+        self._steps = OptimiserSteps(model, self.optimiser, self.sampler, data.token_bytes, settings, workers, distill)
         self._stop = False
 
     def run(self) -> State:
@@ -238,33 +213,34 @@ class Trainer:
     def _one_step(self) -> None:
         step, n_bytes_before = self.state.step, self.state.n_bytes
         started = time.perf_counter()
-        update = self._update(step)
+        result = self._steps.take(step, self.state.data_seed(self.settings), lambda: self._stop)
+        self._stop = result.stop  # a signal to one process stops all of them after the same step
         synchronise(self.workers.device)
         seconds = time.perf_counter() - started
-        if not math.isfinite(update.loss):
-            raise self._not_finite(step + 1, update.loss)
-        if self._is_spike(update.loss):
-            self._roll_back(step + 1, update.loss)
+        if not math.isfinite(result.loss):
+            raise self._not_finite(step + 1, result.loss)
+        if self._is_spike(result.loss):
+            self._roll_back(step + 1, result.loss)
             return
-        self.state.step, self.state.n_bytes = step + 1, n_bytes_before + update.n_bytes
-        self.state.recent = [*self.state.recent, update.loss][-self.settings.spike_window :]
-        self._record_step(step, update, seconds)
+        self.state.step, self.state.n_bytes = step + 1, n_bytes_before + result.n_bytes
+        self.state.recent = [*self.state.recent, result.loss][-self.settings.spike_window :]
+        self._record_step(step, result, seconds)
         self._after(n_bytes_before)
 
-    def _record_step(self, step: int, update: _Update, seconds: float) -> None:
+    def _record_step(self, step: int, result: StepResult, seconds: float) -> None:
         n_tokens = int(np.diff(self.settings.plan.firsts)[step]) * self.settings.seq_len
         self._record(
             "step",
             step=step + 1,
             tokens=int(self.settings.plan.firsts[step + 1]) * self.settings.seq_len,
             bytes=self.state.n_bytes,
-            loss=update.loss,
-            bits_per_byte=None if math.isnan(update.nats) else bits_per_byte(update.nats, update.n_bytes),
+            loss=result.loss,
+            bits_per_byte=None if math.isnan(result.nats) else bits_per_byte(result.nats, result.n_bytes),
             learning_rate=self.settings.learning_rate_at(step),
-            gradient_norm=update.gradient_norm,
+            gradient_norm=result.gradient_norm,
             seconds=seconds,
             tokens_per_second=n_tokens / seconds,
-            bytes_per_second=update.n_bytes / seconds,
+            bytes_per_second=result.n_bytes / seconds,
         )
 
     def _after(self, n_bytes_before: int) -> None:
@@ -280,55 +256,6 @@ class Trainer:
         if self._stop:
             self._checkpoints.finish()
             raise Stopped
-
-    def _update(self, step: int) -> _Update:
-        """One step of the optimiser, on this process's share of the batch."""
-        plan, settings = self.settings.plan, self.settings
-        n_global = int(plan.firsts[step + 1] - plan.firsts[step])
-        first, n = rank_positions(int(plan.firsts[step]), n_global, self.workers.rank, self.workers.world)
-        sums = self._accumulate(step, first, n, n_global * settings.seq_len)
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)))
-        set_learning_rate(self.optimiser, settings.learning_rate_at(step))
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        total, nats, n_bytes, n_stopped = self.workers.total(*sums, float(self._stop))
-        self._stop = n_stopped > 0  # a signal to one process stops all of them after the same step
-        return _Update(total / (n_global * settings.seq_len), nats, int(n_bytes), norm)
-
-    def _accumulate(self, step: int, first: int, n: int, n_targets: int) -> _StepSums:
-        """Gradients of the sequences at positions first … first + n - 1; `n_targets` is of all processes."""
-        settings = self.settings
-        seed = self.state.data_seed(settings)
-        scale = self.workers.world / n_targets  # sharded gradients are averaged over processes
-        sums = _StepSums(0.0, 0.0, 0.0)
-        for at in range(first, first + n, settings.micro_batch):
-            batch = self.sampler.batch(at, min(settings.micro_batch, first + n - at), seed)
-            synchronise_gradients(self.model, at + settings.micro_batch >= first + n)
-            sums = sums.plus(self._backward(step, batch, scale))
-        return sums
-
-    def _backward(self, step: int, batch: Batch, scale: float) -> _StepSums:
-        """Add the gradients of a micro-batch."""
-        if int(batch.ids.max()) >= self.config.n_ids or int(batch.targets.max()) >= self.config.n_ids:
-            raise TrainingError(f"the shards hold an id beyond the {self.config.n_ids:,} rows of the embedding")
-        device = self.workers.device
-        with autocast(device, self._dtype):
-            nats = self._nats(step, *on_device(batch, device))
-        torch.autograd.backward(nats.total * scale)
-        sizes = text_bytes(batch.targets, self.data.token_bytes)
-        ordinary = math.nan
-        if nats.each is not None:
-            mask = torch.from_numpy((sizes > 0).ravel()).to(device)
-            ordinary = (nats.each * mask).sum().item()
-        return _StepSums(nats.total.item(), ordinary, float(sizes.sum()))
-
-    def _nats(self, step: int, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
-        """Loss of a micro-batch, distilled at every `distill_every`-th step."""
-        every = self.settings.distill_every
-        if self._distill is not None and every > 0 and step % every == every - 1:
-            return self._distill(self.model, ids, targets, documents)
-        nats: Nats = self.model(ids, targets, documents)
-        return nats
 
     def _is_spike(self, loss: float) -> bool:
         """Whether a loss exceeds recent ones by more than `spike`, and by more than they differ among themselves."""
@@ -377,7 +304,7 @@ class Trainer:
             seq_len=self.settings.seq_len,
             micro_batch=self.settings.micro_batch,
             n_tokens=self.data.held_out.tokens_of(n_bytes),
-            dtype=self._dtype,
+            dtype=product_dtype(self.settings.precision),
             masked=self.settings.masked,
         )
 

@@ -23,9 +23,10 @@ from vocab.model.network.language_model import LanguageModel
 from vocab.model.training.curve import draw_curve
 from vocab.model.training.held_out_loss import HeldOutLoss
 from vocab.model.training.logs import read_log
+from vocab.model.training.optimiser_steps import Distill
 from vocab.model.training.run_report import run_report
 from vocab.model.training.settings import Cadence, TrainSettings
-from vocab.model.training.trainer import Distill, OnRecord, Trainer, TrainingData
+from vocab.model.training.trainer import OnRecord, Trainer, TrainingData
 from vocab.vocabulary import Vocabulary
 from vocab.writing import our_names, staged_folder, write_json
 

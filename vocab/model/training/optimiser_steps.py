@@ -1,0 +1,133 @@
+"""Steps of the optimiser: gradients accumulated over micro-batches, clipped, and summed over all processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vocab.errors import TrainingError
+from vocab.model.data.device_batches import on_device
+from vocab.model.data.sampling import Batch, Sampler, rank_positions
+from vocab.model.hardware.parallel import Workers, synchronise_gradients, whole
+from vocab.model.hardware.precision import autocast, product_dtype
+from vocab.model.network.head import Nats
+from vocab.model.network.language_model import LanguageModel
+from vocab.model.training.held_out_loss import text_bytes
+from vocab.model.training.optimiser import set_learning_rate
+from vocab.model.training.settings import TrainSettings
+
+# Nats of a distilled batch from (model, ids, targets, documents), as `vocab.model.training.distillation` computes them.
+Distill = Callable[[LanguageModel, Tensor, Tensor, Tensor | None], Nats]
+
+
+class StepResult(NamedTuple):
+    """What a step of the optimiser shows, over all processes.
+
+    Attributes:
+        loss: nats a token.
+        nats: of ordinary tokens (not special ones); NaN when the head gives only the sum over all tokens.
+        n_bytes: bytes of their text.
+        gradient_norm: before clipping.
+        stop: whether a process asked to stop.
+    """
+
+    loss: float
+    nats: float
+    n_bytes: int
+    gradient_norm: float
+    stop: bool
+
+
+class _Sums(NamedTuple):
+    """Sums over micro-batches of one process."""
+
+    total: float  # nats of all targets
+    nats: float  # of ordinary targets, NaN when unknown
+    n_bytes: float  # of text
+
+    def plus(self, other: _Sums) -> _Sums:
+        return _Sums(self.total + other.total, self.nats + other.nats, self.n_bytes + other.n_bytes)
+
+
+@dataclass(frozen=True)
+class OptimiserSteps:
+    """Takes the steps of a run.
+
+    Attributes:
+        model: to train.
+        optimiser: of its weights.
+        sampler: draws the batches.
+        token_bytes: int32[n_ids], the bytes of text of each id; 0 for special tokens.
+        settings: of the run.
+        workers: the processes of the run.
+        distill: computes the nats of every `settings.distill_every`-th step.
+    """
+
+    model: LanguageModel
+    optimiser: torch.optim.Optimizer
+    sampler: Sampler
+    token_bytes: npt.NDArray[np.int32]
+    settings: TrainSettings
+    workers: Workers
+    distill: Distill | None
+
+    def take(self, step: int, seed: int, is_stopping: Callable[[], bool]) -> StepResult:
+        """Take one step.
+
+        Args:
+            step: its number, from 0.
+            seed: of the order of samples.
+            is_stopping: is called after the step; whether this process asks all to stop.
+        """
+        plan, settings = self.settings.plan, self.settings
+        n_global = int(plan.firsts[step + 1] - plan.firsts[step])
+        first, n = rank_positions(int(plan.firsts[step]), n_global, self.workers.rank, self.workers.world)
+        sums = self._accumulate(step, seed, first, n, n_global * settings.seq_len)
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)))
+        set_learning_rate(self.optimiser, settings.learning_rate_at(step))
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        total, nats, n_bytes, n_stopped = self.workers.total(*sums, float(is_stopping()))
+        return StepResult(total / (n_global * settings.seq_len), nats, int(n_bytes), norm, n_stopped > 0)
+
+    def _accumulate(self, step: int, seed: int, first: int, n: int, n_targets: int) -> _Sums:
+        """Gradients of the sequences at positions first … first + n - 1; `n_targets` is of all processes."""
+        size = self.settings.micro_batch
+        scale = self.workers.world / n_targets  # sharded gradients are averaged over processes
+        sums = _Sums(0.0, 0.0, 0.0)
+        for at in range(first, first + n, size):
+            batch = self.sampler.batch(at, min(size, first + n - at), seed)
+            synchronise_gradients(self.model, at + size >= first + n)
+            sums = sums.plus(self._backward(step, batch, scale))
+        return sums
+
+    def _backward(self, step: int, batch: Batch, scale: float) -> _Sums:
+        """Add the gradients of a micro-batch."""
+        n_ids = self.model.decoder.config.n_ids
+        if int(batch.ids.max()) >= n_ids or int(batch.targets.max()) >= n_ids:
+            raise TrainingError(f"the shards hold an id beyond the {n_ids:,} rows of the embedding")
+        device = self.workers.device
+        with autocast(device, product_dtype(self.settings.precision)):
+            nats = self._nats(step, *on_device(batch, device))
+        torch.autograd.backward(nats.total * scale)
+        sizes = text_bytes(batch.targets, self.token_bytes)
+        ordinary = math.nan
+        if nats.each is not None:
+            mask = torch.from_numpy((sizes > 0).ravel()).to(device)
+            ordinary = (nats.each * mask).sum().item()
+        return _Sums(nats.total.item(), ordinary, float(sizes.sum()))
+
+    def _nats(self, step: int, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
+        """Loss of a micro-batch, distilled at every `distill_every`-th step."""
+        every = self.settings.distill_every
+        if self.distill is not None and every > 0 and step % every == every - 1:
+            return self.distill(self.model, ids, targets, documents)
+        nats: Nats = self.model(ids, targets, documents)
+        return nats
