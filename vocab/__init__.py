@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vocab.formats.loading import load
     from vocab.pretokens.counts import PretokenCounts
     from vocab.splitting import SplitPattern
-    from vocab.vocabulary import Vocabulary
+    from vocab.vocabulary import Provenance, Vocabulary
 
 __all__ = [
     "CertificateError",
@@ -43,6 +43,7 @@ __all__ = [
     "MissingExtraError",
     "OutputError",
     "PretokenCounts",
+    "Provenance",
     "ReadOptions",
     "SourceError",
     "SplitPattern",
@@ -61,6 +62,7 @@ _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error")), "vo
     "ReadOptions": "vocab.corpus.readers",
     "count": "vocab.corpus.counting",
     "PretokenCounts": "vocab.pretokens.counts",
+    "Provenance": "vocab.vocabulary",
     "load": "vocab.formats.loading",
     "SplitPattern": "vocab.splitting",
     "Vocabulary": "vocab.vocabulary",

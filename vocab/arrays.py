@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +19,19 @@ def frozen(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
 
 
 def end_to_end(texts: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Byte strings in one read-only buffer, uint8, and where each begins, int64[n + 1]."""
+    """Byte strings in one read-only buffer, uint8, and the offset of each, int64[n + 1]."""
     starts = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(text) for text in texts], out=starts[1:])
     return np.frombuffer(b"".join(texts), dtype=np.uint8), starts
+
+
+def in_groups(texts: Sequence[bytes], n_bytes: int = 4 << 20) -> Iterator[Sequence[bytes]]:
+    """Byte strings in their order, in groups of about `n_bytes`."""
+    first = size = 0
+    for k, text in enumerate(texts):
+        size += len(text)
+        if size >= n_bytes:
+            yield texts[first : k + 1]
+            first, size = k + 1, 0
+    if first < len(texts):
+        yield texts[first:]

@@ -59,7 +59,7 @@ class MeasuredTokenizer(Protocol):
 
     @property
     def token_ids(self) -> Mapping[bytes, int]:
-        """Id of each ordinary token by its bytes, in the order of ids."""
+        """Id of each ordinary token by its bytes."""
 
     def tokens(self) -> Iterator[bytes]:
         """Bytes of the ordinary tokens in the order of ids."""

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class SizeFacts:
-    """What the binary digits of a vocabulary size say about it.
+    """The binary digits of a vocabulary size.
 
-    LokiLM reports that sizes of lower Hamming weight tend to run faster; alignment (trailing zeros) is the
-    rival explanation, so both always stand side by side.
+    LokiLM reports that sizes of lower Hamming weight tend to run faster. Alignment (trailing zeros) is the rival
+    explanation, so both are always shown.
+
+    Attributes:
+        n_tokens: the size, in ids.
+        hamming_weight: ones among its binary digits.
+        trailing_zeros: zeros at their end.
+        largest_power_of_two_divisor: the largest power of two that divides the size.
     """
 
     n_tokens: int
@@ -20,7 +26,14 @@ class SizeFacts:
 
 
 def size_facts(n_tokens: int) -> SizeFacts:
-    """Facts about a size ≥ 1; raises ValueError below that."""
+    """The binary digits of a size.
+
+    Args:
+        n_tokens: the size, in ids; at least 1.
+
+    Raises:
+        ValueError: the size is below 1.
+    """
     if n_tokens < 1:
         raise ValueError(f"a vocabulary size is at least 1, not {n_tokens}")
     divisor = n_tokens & -n_tokens
@@ -44,32 +57,38 @@ def parameter_bytes(n_tokens: int, width: int, dtype_bytes: int, *, tied: bool) 
     return n_tokens * width * dtype_bytes * (1 if tied else 2)
 
 
-# Multiples below this are no alignment that matrix kernels ask for; nor is a low Hamming weight below the other of use.
+# Matrix kernels gain nothing from multiples below 64. Low Hamming weight is listed only for multiples of 8.
 _LEAST_ALIGNMENT = 64
 _LEAST_MULTIPLE = 8
 
 
 def sizes_near(target: int, within: int) -> list[int]:
-    """Sizes at most `within` from the target that are worth a look, rising; the target and its neighbours always.
+    """Sizes near a target that suit hardware, rising; the target and its two neighbours are always listed.
 
-    Going away from the target on either side, these are the multiples of a higher power of two, from 64 on, than any
-    nearer by, and the multiples of 8 of less Hamming weight than any. Raises ValueError for a target below 1 or
-    `within` below 0.
+    Walking away from the target, a size is listed when it sets a record. It is divisible by a higher power of two
+    (at least 64) than every nearer size, or it is a multiple of 8 with a lower Hamming weight.
+
+    Args:
+        target: a size, in ids; at least 1.
+        within: largest distance from the target; at least 0.
+
+    Raises:
+        ValueError: `target` or `within` is too small.
     """
     if target < 1 or within < 0:
         raise ValueError(f"a size is at least 1 and a distance at least 0, not {target} and {within}")
-    found = {target, target + 1, max(1, target - 1)}
+    listed = {target, target + 1, max(1, target - 1)}
     for step in (-1, 1):
         highest, least = _LEAST_ALIGNMENT - 1, target.bit_count()
         for size in range(target + step, max(0, target + step * (within + 1)), step):
             facts = size_facts(size)
             if facts.largest_power_of_two_divisor > highest:
                 highest = facts.largest_power_of_two_divisor
-                found.add(size)
+                listed.add(size)
             if facts.largest_power_of_two_divisor >= _LEAST_MULTIPLE and facts.hamming_weight < least:
                 least = facts.hamming_weight
-                found.add(size)
-    return sorted(found)
+                listed.add(size)
+    return sorted(listed)
 
 
 # Sizes that vocabularies often have, beside the powers of two.
@@ -85,14 +104,14 @@ def round_sizes(first: int, last: int) -> list[int]:
 
 
 def sizes_between(first: int, last: int, n_even: int) -> list[int]:
-    """Sizes from `first` to `last` to draw a curve over, rising.
+    """Sizes from `first` to `last` for a curve, rising.
 
-    They are the round ones, and what is far enough from them of `n_even` sizes of equal ratio. Raises ValueError unless
-    1 ≤ first < last and n_even ≥ 2.
+    They are the round sizes, and those of `n_even` sizes of equal ratio that are far enough from the round ones. Raises
+    ValueError unless 1 ≤ first < last and n_even ≥ 2.
     """
     if not 1 <= first < last or n_even < 2:
         raise ValueError(f"no sizes lie between {first} and {last} in {n_even} steps")
-    found = round_sizes(first, last)
+    sizes = round_sizes(first, last)
     even = [round(first * (last / first) ** (k / (n_even - 1))) for k in range(n_even)]
-    new = {size for size in even if all(size > _NEXT_TO * n or n > _NEXT_TO * size for n in found)}
-    return sorted(new.union(found))
+    new = {size for size in even if all(size > _NEXT_TO * n or n > _NEXT_TO * size for n in sizes)}
+    return sorted(new.union(sizes))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import end_to_end
+from vocab.arrays import end_to_end, in_groups
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a vocabulary came from: the name or path asked for, and the sha256 of the file read.
+    """Where a vocabulary came from.
 
-    `format` names the kind of file ("tekken" …), so that the same kind can be written again, and `extras` holds what
-    such files say that has no part in encoding.
+    Attributes:
+        name: the name or path that it was loaded by.
+        sha256: digest of the file that was read; None where there is none.
+        format: the kind of file ("tekken" …), so that the same kind can be written again.
+        extras: entries of such files that have no part in encoding.
     """
 
     name: str
@@ -45,23 +48,24 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Tokens of ranks 0 … n - 1, special tokens beside them, a split pattern and an inference method.
+    """Ordinary tokens of ranks 0 … n_tokens - 1, special tokens, a split pattern and an inference method.
 
     A token's id is its rank + `first_id`. Frozen; equal when tokens, ids, pattern and method are. The arrays are
     read-only.
 
     Attributes:
         blob: all token bytes end to end in rank order, uint8.
-        starts: where each token begins in `blob`, int64[n_tokens + 1].
-        special_tokens: text of each special token and its id, below or above the ordinary ones; a source may leave
+        starts: offset in `blob` of each token, int64[n_tokens + 1].
+        special_tokens: id of each special token by its text, below or above the ordinary ones. A source may leave
             holes.
-        pattern: how text is cut into pre-tokens before any token is looked for.
-        inference: the method it is run with: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
+        pattern: the split pattern, which cuts text into pre-tokens before anything else.
+        inference: the inference method: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
             scored-merges or unigram.
         first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
         scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space. Under unigram from
             a tokenizer.json, float64 as there; sums are then rounded as tokenizers does it, else as sentencepiece does.
-        byte_fallback: whether ranks 0 … 255 are bytes that only stand for characters without a token.
+        byte_fallback: whether ranks 0 … 255 are bytes for characters without a token, and for nothing else.
+        provenance: where it came from.
         user_defined: those special tokens that are recognised in every text.
         unknown: the special token that SentencePiece has for text that no token spells.
     """
@@ -137,12 +141,12 @@ class Vocabulary:
 
     @property
     def n_tokens(self) -> int:
-        """Ordinary tokens, special ones left out."""
+        """Number of ordinary tokens."""
         return self.starts.size - 1
 
     @property
     def n_ids(self) -> int:
-        """Ordinary and special tokens together: the figure that a vocabulary size means."""
+        """Number of ordinary and special tokens: the vocabulary size."""
         return self.n_tokens + len(self.special_tokens)
 
     @property
@@ -169,12 +173,15 @@ class Vocabulary:
 
     @cached_property
     def token_ids(self) -> dict[bytes, int]:
-        """Id of each ordinary token by its bytes; of a byte that only stands for others, where there is no other."""
+        """Id of each ordinary token by its bytes.
+
+        A single byte that is both a fallback byte and a character has the character's id.
+        """
         return {token: k for k, token in enumerate(self.tokens(), self.first_id)}
 
     @cached_property
     def merge_order(self) -> npt.NDArray[np.int32]:
-        """Which token is merged first, int32[n_tokens]: by rank, or by highest score, equal for equal scores."""
+        """Place of each token in the order of merges, int32[n_tokens]: by rank, or by score, equal for equal scores."""
         if self.scores is None:
             return np.arange(self.n_tokens, dtype=np.int32)
         order: npt.NDArray[np.int32] = np.unique(-self.scores, return_inverse=True)[1].astype(np.int32)
@@ -182,7 +189,7 @@ class Vocabulary:
 
     @property
     def _order_or_scores(self) -> npt.NDArray[Any]:
-        """What decides between tokens: for unigram the scores as SentencePiece stores them, but for bytes."""
+        """The merge order, or for unigram the scores as SentencePiece stores them, without those of bytes."""
         if self.inference == "unigram" and self.scores is not None:
             return self.scores[256:].astype(np.float32)
         return self.merge_order
@@ -284,38 +291,35 @@ class Vocabulary:
         return ids.astype(np.int32, copy=False), firsts
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens not recognised: what `encode` gives, sooner where texts are short."""
+        """Token ids of each text, special tokens not recognised: as `encode`, but faster for short texts."""
         if self.user_defined:
             return [self._encode_text(text) for text in texts]
-        found: list[list[int]] = []
-        for raw in _groups([utf8(text) for text in texts]):
+        encoded: list[list[int]] = []
+        for raw in in_groups([utf8(text) for text in texts]):
             ids, firsts = self.encode_documents(*end_to_end(raw))
             listed = ids.tolist()
-            found += [listed[a:b] for a, b in itertools.pairwise(firsts.tolist())]
-        return found
+            encoded += [listed[a:b] for a, b in itertools.pairwise(firsts.tolist())]
+        return encoded
 
     def has_special(self, text: str) -> bool:
-        """Whether the text of a special token stands in `text`."""
+        """Whether `text` holds the text of a special token."""
         return bool(self.special_tokens) and self._special_regex.search(text) is not None
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens `text` becomes, special tokens not recognised."""
+        """Number of tokens of `text`, special tokens not recognised."""
         return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(utf8(text)).size)
 
     def count_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """How many tokens each pre-token becomes, and how many of them are `unknown`, both int32[n_pretokens].
-
-        Pre-token w is blob[starts[w] : starts[w + 1]].
-        """
+        """(tokens, unknown) of each pre-token, both int32[n_pretokens]; see `MeasuredTokenizer`."""
         sizes = self.encoder.encode_pretokens(blob, starts, n_threads)[1]
         return sizes, np.zeros_like(sizes)  # there are bytes for everything
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The exact bytes that `ids` stand for; raises IndexError for an id that is not in use.
+        """The exact bytes of `ids`; raises IndexError for an id that is not in use.
 
-        The space that SentencePiece puts before a text is taken away from its beginning.
+        The space that SentencePiece puts before a text is removed.
         """
         named = self._special_bytes
         raw = b"".join(named[k] if k in named else self[k] for k in ids)
@@ -349,7 +353,18 @@ class Vocabulary:
         return {text.replace(MARK, " "): self.special_tokens[text] for text in self.user_defined}
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
-        """Write the files that runtimes load; see `vocab.formats.folder.write_files`."""
+        """Write the files that runtimes load to a folder, all or nothing.
+
+        Args:
+            directory: folder to write.
+            force: whether to replace an earlier result in the folder.
+
+        Returns:
+            The paths of the files.
+
+        Raises:
+            OutputError: the folder may not or cannot be written.
+        """
         from vocab.formats.folder import save_vocabulary
 
         return save_vocabulary(self, Path(directory), force=force)
@@ -377,15 +392,3 @@ def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
     """Finds the longest of these texts; as a group, so that `split` keeps it."""
     longest_first = sorted(texts, key=len, reverse=True)
     return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
-
-
-def _groups(texts: Sequence[bytes], n_bytes: int = 4 << 20) -> Iterator[Sequence[bytes]]:
-    """Texts in their order, in groups of about `n_bytes`."""
-    first = size = 0
-    for k, text in enumerate(texts):
-        size += len(text)
-        if size >= n_bytes:
-            yield texts[first : k + 1]
-            first, size = k + 1, 0
-    if first < len(texts):
-        yield texts[first:]

@@ -74,7 +74,7 @@ def test_every_source_into_every_format(name, target, sources, texts, tmp_path):
     source = sources[name]
     if target not in EXACT[name]:
         with pytest.raises(
-            SourceError, match=rf"^{target} cannot hold .* exactly: [^\n]*; pass --approximate"
+            SourceError, match=rf"^{target} cannot hold .* exactly: [^\n]*; pass `approximate`"
         ) as error:
             convert(source, target, tmp_path / "refused")
         assert "\n" not in str(error.value)

@@ -129,7 +129,7 @@ def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkey
         write_gguf(tmp_path / "least", tmp_path / "x.gguf")
     tokens = [bytes([k]) for k in range(256)]
     Vocabulary.from_tokens(tokens, SplitPattern(r"\s+|\S+"), provenance=Provenance("odd")).save(tmp_path / "odd")
-    with pytest.raises(SourceError, match="name its pre-tokenizer with --pre"):
+    with pytest.raises(SourceError, match="name its pre-tokenizer with `pre`"):
         write_gguf(tmp_path / "odd", tmp_path / "x.gguf")
     assert write_gguf(tmp_path / "odd", tmp_path / "odd.gguf", pre="whitespace").pre == "whitespace"
     with pytest.raises(OutputError, match="is there already"):

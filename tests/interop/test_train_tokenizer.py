@@ -11,7 +11,7 @@ import vocab
 from vocab.choices import STYLES
 from vocab.corpus.counting import is_held_out
 from vocab.errors import CorpusError, TargetError
-from vocab.interop.conversion.hard_texts import texts_for
+from vocab.interop.conversion.hard_texts import trial_texts
 from vocab.interop.conversion.verify import verify
 from vocab.interop.scratch.llama2_style import MAX_LINE_CHARACTERS, lines_of
 from vocab.interop.scratch.train_tokenizer import check_request, train_tokenizer
@@ -50,7 +50,7 @@ def test_every_runtime_agrees_on_the_folder(trained, tmp_path):
     trained.save(tmp_path / "out")
     loaded = vocab.load(tmp_path / "out")
     assert loaded == trained.vocabulary
-    found = verify(tmp_path / "out", texts_for(loaded, 20_000))
+    found = verify(tmp_path / "out", trial_texts(loaded, 20_000))
     runtimes = {"tiktoken", "sentencepiece"} & {check.runtime for check in found.checks}
     assert (found.agrees, found.n_unreachable, len(runtimes)) == (True, 0, 1)
     assert json.loads((tmp_path / "out/report.json").read_text()) == trained.report

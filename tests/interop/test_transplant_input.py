@@ -424,7 +424,7 @@ def test_ctrl_c_leaves_nothing_and_the_earlier_result(work, tmp_path):
     transplant(work / "model", work / "small", tmp_path / "out")
     before = entries(tmp_path)
 
-    def stop(done, total):
+    def stop(stage, done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -435,7 +435,7 @@ def test_ctrl_c_leaves_nothing_and_the_earlier_result(work, tmp_path):
 KILLED = """
 import os, signal, sys
 from vocab.interop.transplants.transplant import transplant
-transplant(*sys.argv[1:], on_progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))
+transplant(*sys.argv[1:], on_progress=lambda *progress: os.kill(os.getpid(), signal.SIGKILL))
 """
 
 
@@ -450,7 +450,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(work, tmp_path):
 
 
 def test_two_runs_at_once_do_not_meet(work, tmp_path):
-    def again(done, total):
+    def again(stage, done, total):
         with pytest.raises(OutputError, match="is being written by another run"):
             transplant(work / "model", work / "small", tmp_path / "out")
 

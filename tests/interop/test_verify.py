@@ -7,7 +7,7 @@ from helpers.cli import run
 from helpers.files import mistral_file
 
 import vocab
-from vocab.interop.conversion.hard_texts import HARD_TEXTS, texts_for
+from vocab.interop.conversion.hard_texts import HARD_TEXTS, trial_texts
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
 from vocab.splitting import CL100K_REGEX, SplitPattern
@@ -39,7 +39,7 @@ def offline(monkeypatch):
 @pytest.mark.slow
 def test_every_runtime_agrees(folder):
     loaded = vocab.load(folder)
-    texts = texts_for(loaded, 50_000)
+    texts = trial_texts(loaded, 50_000)
     found = verify(folder, texts)
     assert {check.runtime for check in found.checks} == RUNTIMES[folder.name]
     assert [check for check in found.checks if not check.agrees] == []

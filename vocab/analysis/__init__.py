@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vocab.analysis.segmentation import TextDifferences
     from vocab.analysis.vocabulary_diff import VocabularyDiff, diff
     from vocab.measured import MeasuredTokenizer
-    from vocab.sizes import SizeFacts
+    from vocab.sizes import SizeFacts, size_facts, sizes_near
 
 __all__ = [
     "Composition",
@@ -35,6 +35,8 @@ __all__ = [
     "compare",
     "diff",
     "inspect",
+    "size_facts",
+    "sizes_near",
 ]
 
 _HOMES = {
@@ -48,5 +50,7 @@ _HOMES = {
     "compare": "vocab.analysis.comparison",
     "diff": "vocab.analysis.vocabulary_diff",
     "inspect": "vocab.analysis.composition",
+    "size_facts": "vocab.sizes",
+    "sizes_near": "vocab.sizes",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -1,4 +1,4 @@
-"""What vocabularies make of a counted corpus: tokens on each part of it, trained on and held out."""
+"""Tokens of vocabularies on a counted corpus, on each part of it, trained on and held out."""
 
 from __future__ import annotations
 
@@ -20,15 +20,21 @@ from vocab.threads import run_shards, shard_bounds
 
 @dataclass(frozen=True)
 class Compression:
-    """Tokens that some text becomes."""
+    """Tokens of some text.
+
+    Attributes:
+        n_bytes: bytes of the text.
+        n_tokens: tokens of the text.
+        n_unknown: tokens among them that are the unknown token; only WordPiece has these.
+    """
 
     n_bytes: int
     n_tokens: int
-    n_unknown: int = 0  # of the tokens; only WordPiece has what it cannot spell
+    n_unknown: int = 0
 
     @property
     def bytes_per_token(self) -> float:
-        """Bytes of text a token stands for; 0 where there is no text."""
+        """Mean bytes of text per token; 0 where there is no text."""
         return self.n_bytes / self.n_tokens if self.n_tokens else 0.0
 
 
@@ -41,17 +47,25 @@ def total(parts: Sequence[Compression], weights: Sequence[int]) -> Compression:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One vocabulary on one corpus. Figures of parts are plain; in the totals each part counts with its weight."""
+    """One vocabulary on one corpus.
+
+    Attributes:
+        train: training text, each part times its weight.
+        held_out: held-out text, each part times its weight.
+        parts: (train, held out) of each part by its name, without weights.
+        uses: uses of each token on weighted training text, int64[n_tokens].
+        is_used: whether a token occurs at all, held-out text included, bool[n_tokens].
+    """
 
     train: Compression
     held_out: Compression
-    parts: dict[str, tuple[Compression, Compression]]  # name: (train, held out)
-    uses: npt.NDArray[np.int64]  # of each token on weighted training text, int64[n_tokens]
-    is_used: npt.NDArray[np.bool_]  # whether a token occurs at all, held-out text included, bool[n_tokens]
+    parts: dict[str, tuple[Compression, Compression]]
+    uses: npt.NDArray[np.int64]
+    is_used: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _PartRows:
     """A count table as rows of the table of all distinct segments."""
 
     entries: npt.NDArray[np.int64]
@@ -62,8 +76,8 @@ class _Rows:
 class Evaluator:
     """Counts tokens for any subset of a vocabulary's tokens; each distinct segment of all parts is encoded once.
 
-    Segments are cut only where no token crosses, so figures are exact; with `keep_whole` nothing is cut, which ungreedy
-    asks for. Memory: the lattice of all distinct segments, and 16 bytes for each distinct one of each part.
+    Segments are cut only where no token crosses, so figures are exact. With `keep_whole` nothing is cut, as ungreedy
+    needs it. Memory: the lattice of all distinct segments, and 16 bytes for each distinct one of each part.
     """
 
     def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1, *, keep_whole: bool = False) -> None:
@@ -83,15 +97,15 @@ class Evaluator:
         self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self._shards = shard_bounds(cut.starts, n_threads)
 
-    def evaluate(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> Evaluation:
-        """Tokens when only the tokens marked in `alive` (bool[n_tokens], all single bytes among them) exist.
+    def evaluate(self, kept_mask: npt.NDArray[np.bool_], method: InferenceMethod) -> Evaluation:
+        """Encode with the tokens of `kept_mask` alone (bool[n_tokens], all single bytes among them).
 
         Raises ValueError for a method that looks ahead where pre-tokens were cut.
         """
-        ids, sizes = self._encode(alive, method)
+        ids, sizes = self._encode(kept_mask, method)
         parts = self._by_part(sizes)
-        train, held_out = self._in_all(parts)
-        uses, is_used = self._uses(ids, sizes, alive.size)
+        train, held_out = self._totals(parts)
+        uses, is_used = self._uses(ids, sizes, kept_mask.size)
         return Evaluation(
             train=train,
             held_out=held_out,
@@ -100,25 +114,25 @@ class Evaluator:
             is_used=is_used,
         )
 
-    def compression(self, alive: npt.NDArray[np.bool_], method: InferenceMethod) -> tuple[Compression, Compression]:
+    def compression(self, kept_mask: npt.NDArray[np.bool_], method: InferenceMethod) -> tuple[Compression, Compression]:
         """The totals of `evaluate` alone, trained on and held out."""
-        return self._in_all(self._by_part(self._encode(alive, method)[1]))
+        return self._totals(self._by_part(self._encode(kept_mask, method)[1]))
 
     def _encode(
-        self, alive: npt.NDArray[np.bool_], method: InferenceMethod
+        self, kept_mask: npt.NDArray[np.bool_], method: InferenceMethod
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         if method in LOOKS_AHEAD and not self._keeps_whole:
             raise ValueError(f"{method} needs whole pre-tokens")
         ids = np.zeros(int(self._lattice.starts[-1]), dtype=np.int32)
         sizes = np.zeros(self._lattice.n_pretokens, dtype=np.int32)
         code = METHOD_CODES[method]
-        run_shards(lambda a, b: inference.encode_all(code, self._lattice, alive, a, b, ids, sizes), self._shards)
+        run_shards(lambda a, b: inference.encode_all(code, self._lattice, kept_mask, a, b, ids, sizes), self._shards)
         return ids, sizes
 
     def _by_part(self, sizes: npt.NDArray[np.int32]) -> dict[str, tuple[Compression, Compression]]:
         return {name: (_compression(a, sizes), _compression(b, sizes)) for name, (a, b) in self._parts.items()}
 
-    def _in_all(self, parts: dict[str, tuple[Compression, Compression]]) -> tuple[Compression, Compression]:
+    def _totals(self, parts: dict[str, tuple[Compression, Compression]]) -> tuple[Compression, Compression]:
         trained, held_out = zip(*parts.values(), strict=True)
         return total(trained, self._weights), total(held_out, self._weights)
 
@@ -135,16 +149,16 @@ class Evaluator:
         return uses, occurrences > 0
 
 
-def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCounts) -> _Rows:
+def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCounts) -> _PartRows:
     """Counts of segments from those of pre-tokens, whose numbers in the table that was cut are `rows`."""
     first = cut.firsts[rows]
     n = cut.firsts[rows + 1] - first
-    places = np.repeat(first - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
+    indices = np.repeat(first - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
     # Sums of whole numbers below 2⁵³ are exact in float64.
-    sums = np.bincount(cut.entries[places], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
+    sums = np.bincount(cut.entries[indices], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
     present = np.flatnonzero(sums)
-    return _Rows(present, sums[present].astype(np.int64), counts.n_bytes)
+    return _PartRows(present, sums[present].astype(np.int64), counts.n_bytes)
 
 
-def _compression(rows: _Rows, sizes: npt.NDArray[np.int32]) -> Compression:
+def _compression(rows: _PartRows, sizes: npt.NDArray[np.int32]) -> Compression:
     return Compression(rows.n_bytes, int((rows.counts * sizes[rows.entries]).sum()))

@@ -26,20 +26,21 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     """
     whole = [k for k in candidates.tolist() if is_utf8(vocabulary[k + vocabulary.first_id])]
     alone = vocabulary.encode_batch([vocabulary[k + vocabulary.first_id].decode() for k in whole])
-    found = {k for k, ids in zip(whole, alone, strict=True) if k + vocabulary.first_id in ids}
-    left = [k for k in candidates.tolist() if k not in found and not _has_witness(vocabulary, k)]
+    produced = {k for k, ids in zip(whole, alone, strict=True) if k + vocabulary.first_id in ids}
+    left = [k for k in candidates.tolist() if k not in produced and not _has_witness(vocabulary, k)]
     return np.array(left, dtype=np.int64)
 
 
-def spellable(source: Vocabulary, alive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tokens whose every character has a live token (bool[n_tokens]), where merges go from characters; else all."""
-    found = np.ones(source.n_tokens, dtype=np.bool_)
+def spellable(source: Vocabulary, kept_mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tokens whose every character is a kept token (bool[n_tokens]), where merges go from characters; else all."""
+    spelt = np.ones(source.n_tokens, dtype=np.bool_)
     if source.inference not in CHARACTER_METHODS:
-        return found
+        return spelt
     texts = [token.decode() for token in islice(source.tokens(), 256, None)]
-    characters = {text for text, lives in zip(texts, alive[256:].tolist(), strict=True) if lives and len(text) == 1}
-    found[256:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
-    return found
+    kept = [text for text, is_kept in zip(texts, kept_mask[256:].tolist(), strict=True) if is_kept]
+    characters = {text for text in kept if len(text) == 1}
+    spelt[256:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
+    return spelt
 
 
 def _has_witness(vocabulary: Vocabulary, rank: int) -> bool:

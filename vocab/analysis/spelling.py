@@ -1,4 +1,4 @@
-"""Byte strings as the tokens of a vocabulary: what an id map says of tokens that the other side lacks."""
+"""Byte strings as the tokens of a vocabulary, for the tokens in an id map that the other side lacks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vocab.vocabulary import Vocabulary
 
 
 def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
-    """Ids that a vocabulary gives some byte strings, each as a pre-token of its own, by their ids elsewhere.
+    """Encode byte strings, each as one pre-token: {id elsewhere: ids here}.
 
-    What is no text is spelt byte by byte where the vocabulary goes from characters.
+    With byte fallback, strings that are not UTF-8 become single bytes.
     """
     whole = {k: token for k, token in tokens.items() if not vocabulary.byte_fallback or is_utf8(token)}
     blob, starts = end_to_end(list(whole.values()))
@@ -23,5 +23,5 @@ def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, 
     begins = starts[:-1].tolist()
     spelt = {k: ids[a : a + n].tolist() for k, a, n in zip(whole, begins, sizes.tolist(), strict=True)}
     by_bytes = {k: [vocabulary.first_id + byte for byte in token] for k, token in tokens.items() if k not in whole}
-    found = spelt | by_bytes
-    return {str(k): found[k] for k in tokens}
+    all_ids = spelt | by_bytes
+    return {str(k): all_ids[k] for k in tokens}

@@ -62,8 +62,8 @@ app.command()(gguf)
 app.command()(convert)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_asked_for: bool) -> None:
+    if is_asked_for:
         from importlib.metadata import version
 
         typer.echo(f"vocab {version('vocabkit')}")
@@ -108,9 +108,9 @@ _OPTION_OF_PARAMETER = {"n_threads": "--threads", "memory_bytes": "--memory", "s
 
 
 def with_options(message: str) -> str:
-    """An error of the library for who types commands: `pad_to_multiple_of` becomes --pad-to-multiple-of."""
+    """An error of the library with options for parameters: `pad_to_multiple_of` becomes --pad-to-multiple-of."""
     options = _OPTION_OF_PARAMETER | _options_by_parameter(typer.main.get_command(app))
-    return re.sub(r"`([a-z_]+)`", lambda found: options.get(found[1], found[1]), message)
+    return re.sub(r"`([a-z_]+)`", lambda match: options.get(match[1], match[1]), message)
 
 
 def _options_by_parameter(command: Any) -> dict[str, str]:

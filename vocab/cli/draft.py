@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vocab.choices import DraftFormat
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -26,20 +26,13 @@ if TYPE_CHECKING:
     from vocab.vocabulary import Vocabulary
 
 
-class FormatName(StrEnum):
-    """Who reads the file."""
-
-    eagle3 = "eagle3"
-    sglang = "sglang"
-
-
 def draft(
     source: Annotated[
         str,
         typer.Argument(help="Result of vocab prune; or with --size the target's vocabulary, as for prune --source."),
     ],
     file_format: Annotated[
-        FormatName,
+        DraftFormat,
         typer.Option(
             "--format",
             help="eagle3: tensors d2t and t2d as safetensors, for EAGLE-3 checkpoints in vLLM and SGLang; sglang: the "
@@ -64,27 +57,26 @@ def draft(
     threads: ThreadsOption = None,
 ) -> None:
     """Write which ids of a target model its draft model may propose, for speculative decoding."""
+    from vocab import interop
     from vocab.errors import TargetError
     from vocab.formats import load_lossless
-    from vocab.interop.serving.draft import draft_of_most_used, draft_of_result
-    from vocab.interop.serving.draft_file import write_draft
     from vocab.threads import n_cores
 
     def counted(target: Vocabulary) -> PretokenCounts:
         from vocab.corpus.profile import builtin_profile
 
         options = read_options(column, documents, encoding_errors)
-        found = corpus_of(corpus, counts, target.pattern, options, threads or n_cores(), min_count)
-        return (found or builtin_profile(target.pattern)).train
+        named = corpus_of(corpus, counts, target.pattern, options, threads or n_cores(), min_count)
+        return (named or builtin_profile(target.pattern)).train
 
     if size is None:
         if corpus or counts:
             raise TargetError("a corpus is for --size: a result of vocab prune has its tokens chosen already")
-        made = draft_of_result(source)
+        drafted = interop.draft_of_result(source)
     else:
         target = load_lossless(source)
-        made = draft_of_most_used(target, size, counted(target))
-    write_draft(made, out, file_format.value, n_rows=target_rows, force=force)
+        drafted = interop.draft_of_most_used(target, size, counted(target))
+    interop.write_draft(drafted, out, file_format, n_rows=target_rows, force=force)
     console().print(
-        f"Wrote {out}: {made.target_ids.size:,} of the {made.n_target:,} ids of {made.source}.", markup=False
+        f"Wrote {out}: {drafted.target_ids.size:,} of the {drafted.n_target:,} ids of {drafted.source}.", markup=False
     )

@@ -24,16 +24,16 @@ def gguf(
     Needs the package gguf: pip install 'vocabkit[gguf]'.
     """
     from vocab.errors import SourceError
-    from vocab.interop.serving.gguf_file import write_gguf
+    from vocab.interop import write_gguf
 
     if not directory.is_dir():
         raise SourceError(f"{directory} is not a folder")
-    made = write_gguf(directory, out, pre=pre, force=force)
+    written = write_gguf(directory, out, pre=pre, force=force)
     screen = console()
-    kind = f"{made.model}, pre-tokenizer {made.pre}" if made.pre else made.model
-    screen.print(f"Wrote {out}: {made.n_rows:,} rows, tokenizer {kind}.", markup=False)
-    for note in made.notes:
+    kind = f"{written.model}, pre-tokenizer {written.pre}" if written.pre else written.model
+    screen.print(f"Wrote {out}: {written.n_rows:,} rows, tokenizer {kind}.", markup=False)
+    for note in written.notes:
         screen.print(f"{note}.", markup=False)
-    if made.patch:
+    if written.patch:
         screen.print("For convert_hf_to_gguf.py, in get_vocab_base_pre:", markup=False)
-        typer.echo(made.patch)
+        typer.echo(written.patch)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vocab.choices import Style
 from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
@@ -17,19 +17,12 @@ from vocab.cli.corpora import (
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
-    from vocab.interop.scratch.train_tokenizer import TrainedTokenizer
-
-
-class StyleName(StrEnum):
-    """What kind of tokenizer is trained."""
-
-    llama2 = "llama2"
-    cl100k = "cl100k"
+    from vocab.interop import TrainedTokenizer
 
 
 def train_tokenizer(
     style: Annotated[
-        StyleName,
+        Style,
         typer.Option(
             "--style",
             help="llama2: SentencePiece's BPE with Llama 2's settings, which holds all the text in memory. cl100k: "
@@ -64,18 +57,17 @@ def train_tokenizer(
     encoding_errors: EncodingErrorsOption = "replace",
 ) -> None:
     """Train a tokenizer from scratch, to compare a pruned one with or to use."""
+    from vocab import interop
     from vocab.interop.scratch.train_tokenizer import check_request
-    from vocab.interop.scratch.train_tokenizer import train_tokenizer as run
     from vocab.writing import check_target
 
-    directory = out or Path(f"{style.value}-style-{size}")
+    directory = out or Path(f"{style}-style-{size}")
     check_target(directory, force=force)
-    check_request(style.value, size, special)
+    check_request(style, size, special)
     with progress() as bar:
         bar.add_task("train", total=None, rate="")
-        result = run(
-            style.value, size, corpus, options=read_options(column, documents, encoding_errors), special=special
-        )
+        options = read_options(column, documents, encoding_errors)
+        result = interop.train_tokenizer(style, size, corpus, options=options, special=special)
     paths = result.save(directory, force=force)
     _show(result, directory, [path.name for path in paths])
 

@@ -10,9 +10,9 @@ import typer
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.progress import Progress
+
+    from vocab.progress import OnProgress
 
 
 def transplant(
@@ -31,21 +31,23 @@ def transplant(
     Rows of kept tokens are copied bit by bit; tokens new to the source start from the mean of the rows that spell them.
     The model is streamed, never loaded, and only read.
     """
-    from vocab.interop.transplants.transplant import transplant as run
+    from vocab import interop
 
     with progress() as bar:
-        done = run(model, vocabulary, out, pad_to_multiple_of=pad_to_multiple_of, force=force, on_progress=_rates(bar))
+        done = interop.transplant(
+            model, vocabulary, out, pad_to_multiple_of=pad_to_multiple_of, force=force, on_progress=_rates(bar)
+        )
     _show(done.record, out)
 
 
-def _rates(bar: Progress) -> Callable[[int, int], None]:
+def _rates(bar: Progress) -> OnProgress:
     task = bar.add_task("write the model", total=None, rate="")
 
-    def hear(done: int, total: int) -> None:
+    def on_progress(stage: str, done: int, total: int) -> None:
         speed = bar.tasks[0].speed
         bar.update(task, completed=done, total=total, rate=f"{speed / 1e6:,.0f} MB/s" if speed else "")
 
-    return hear
+    return on_progress
 
 
 def _show(record: dict[str, Any], out: Path) -> None:

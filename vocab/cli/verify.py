@@ -10,7 +10,7 @@ import typer
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from vocab.interop.conversion.runtime_check import Check
+    from vocab.interop import RuntimeCheck
 
 
 def verify(
@@ -28,39 +28,38 @@ def verify(
     folder's chat template is rendered by transformers (in a sandbox) on some conversations, and ids of those compared.
     The exit code is 1 when anything differs.
     """
+    from vocab import interop
     from vocab.corpus.documents import read_documents
     from vocab.errors import SourceError
     from vocab.formats import load_lossless
-    from vocab.interop.conversion.hard_texts import texts_for
-    from vocab.interop.conversion.verify import verify as run
 
     if not directory.is_dir():
         raise SourceError(f"{directory} is not a folder")
-    texts = texts_for(load_lossless(directory), int(megabytes * 1e6))
-    texts += [text for place in corpus or [] for text in read_documents(place)]
+    texts = interop.trial_texts(load_lossless(directory), int(megabytes * 1e6))
+    texts += [text for name in corpus or [] for text in read_documents(name)]
     with progress() as bar:
         bar.add_task("encode in every runtime", total=None, rate="")
-        found = run(directory, texts)
+        verification = interop.verify(directory, texts)
     columns = ["runtime", "version", "ids", "texts", "MB", "other ids", "other text", "other special", ""]
     shown, screen = table(str(directory), columns, n_text=2), console()
-    checks = found.checks + ([found.chat] if found.chat and found.chat.version else [])
+    checks = verification.checks + ([verification.chat] if verification.chat and verification.chat.version else [])
     for check in checks:
         shown.add_row(*_cells(check))
     screen.print(shown)
     for check in checks:
         if check.failure or check.first_different:
             screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}", markup=False)
-    if found.chat is None:
+    if verification.chat is None:
         screen.print("There is no chat template.")
-    elif not found.chat.version:
+    elif not verification.chat.version:
         screen.print("The chat template was not rendered: that needs tokenizer.json, transformers and jinja2.")
-    screen.print("Ids have no holes." if found.has_contiguous_ids else "Ids have holes.")
-    screen.print(f"Tokens that no text was found for: {found.n_unreachable:,}.")
-    if not found.agrees:
+    screen.print("Ids have no holes." if verification.has_contiguous_ids else "Ids have holes.")
+    screen.print(f"Tokens that no text was found for: {verification.n_unreachable:,}.")
+    if not verification.agrees:
         raise typer.Exit(1)
 
 
-def _cells(check: Check) -> list[str]:
+def _cells(check: RuntimeCheck) -> list[str]:
     differences = (check.n_different, check.n_not_restored, check.n_special_different)
     return [
         check.runtime,

@@ -1,7 +1,7 @@
-"""What stands beside tokens in a Hugging Face folder: the chat template, roles of special tokens, the longest input.
+"""Companions of the tokens in a Hugging Face folder: chat template, roles of special tokens, longest input.
 
-They are carried as they are in a source's extras, from a folder that is read to one that is written. A chat template is
-a program: here it is text, and nothing of it is run.
+A source carries them unchanged in its extras, from the folder that is read to the one that is written. A chat template
+is a program: here it is text, and nothing of it is run.
 """
 
 from __future__ import annotations
@@ -40,41 +40,41 @@ def read_companions(directory: Path) -> dict[str, Any]:
     `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
     """
     config = _read_object(directory / CONFIG)
-    found: dict[str, Any] = {}
+    companions: dict[str, Any] = {}
     if template := _template_files(directory) or _checked_template(config.get("chat_template"), directory / CONFIG):
-        found["chat_template"] = template
-        found["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
+        companions["chat_template"] = template
+        companions["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
     if roles := roles_of(config, _read_object(directory / SPECIAL)):
-        found["roles"] = roles
+        companions["roles"] = roles
     longest = config.get("model_max_length")
     if isinstance(longest, float) and 0 < longest < 1e300:
         longest = int(longest)
     if isinstance(longest, int) and longest > 0:
-        found["model_max_length"] = longest
-    return found
+        companions["model_max_length"] = longest
+    return companions
 
 
 def roles_of(
     config: Mapping[str, Any], special_map: Mapping[str, Any], texts: Container[str] | None = None
 ) -> dict[str, str]:
-    """Texts of special tokens by role as a folder's two files give them; with `texts`, of those alone."""
-    found = {}
+    """Texts of special tokens by role, from a folder's two files; with `texts`, only those among them."""
+    roles = {}
     for role in ROLES:
         named = config.get(role) or special_map.get(role)
         text = named.get("content") if isinstance(named, dict) else named
         if isinstance(text, str) and (texts is None or text in texts):
-            found[role] = text
-    return found
+            roles[role] = text
+    return roles
 
 
 def chat_template(vocabulary: Vocabulary) -> str | list[dict[str, str]] | None:
-    """The chat template that a vocabulary carries, or a list of named ones (`name`, `template`); None without."""
+    """The chat template that a vocabulary carries, or a list of named ones (`name`, `template`), or None."""
     template: str | list[dict[str, str]] | None = vocabulary.provenance.extras.get(KEY, {}).get("chat_template")
     return template
 
 
 def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
-    """Write chat_template.jinja for what came from one; the file, or none."""
+    """Write chat_template.jinja for a template that came from such a file; returns the paths written."""
     template = chat_template(vocabulary)
     if not (isinstance(template, str) and vocabulary.provenance.extras[KEY]["in_file"]):
         return []
@@ -83,7 +83,7 @@ def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
 
 
 def settings_of(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Entries of tokenizer_config.json that are carried: model_max_length, and templates that have no file."""
+    """Carried entries of tokenizer_config.json: model_max_length, and templates without a file of their own."""
     carried = vocabulary.provenance.extras.get(KEY, {})
     keys = ["model_max_length"] + ([] if carried.get("in_file") else ["chat_template"])
     return {key: carried[key] for key in keys if key in carried}
@@ -92,11 +92,11 @@ def settings_of(vocabulary: Vocabulary) -> dict[str, Any]:
 def _template_files(directory: Path) -> str | list[dict[str, str]] | None:
     """The text of chat_template.jinja; with additional ones beside it a list, since no other text is the default."""
     path = directory / TEMPLATE
-    found = {"default": _read_text(path)} if path.is_file() else {}
-    found |= {more.stem: _read_text(more) for more in sorted((directory / MORE_TEMPLATES).glob("*.jinja"))}
-    if set(found) <= {"default"}:
-        return found.get("default")
-    return [{"name": name, "template": text} for name, text in found.items()]
+    templates = {"default": _read_text(path)} if path.is_file() else {}
+    templates |= {more.stem: _read_text(more) for more in sorted((directory / MORE_TEMPLATES).glob("*.jinja"))}
+    if set(templates) <= {"default"}:
+        return templates.get("default")
+    return [{"name": name, "template": text} for name, text in templates.items()]
 
 
 def _checked_template(template: Any, path: Path) -> str | list[dict[str, str]] | None:

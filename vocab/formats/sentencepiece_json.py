@@ -159,12 +159,12 @@ def _unknown(model: Mapping[str, Any]) -> str | None:
 def _listed_scores(model: Mapping[str, Any], ordinary: list[tuple[int, str]], path: Path) -> npt.NDArray[np.float64]:
     """Scores of ordinary pieces (id and text) from Unigram's list; raises SourceError where a special one is worse."""
     scores = np.array([score for _, score in model["vocab"]], dtype=np.float64)
-    found: npt.NDArray[np.float64] = scores[[k for k, _ in ordinary]]
-    if scores.min() < found.min():
+    ordinary_scores: npt.NDArray[np.float64] = scores[[k for k, _ in ordinary]]
+    if scores.min() < ordinary_scores.min():
         raise SourceError(
             f"{path} has a special token of lower score than all pieces, by which unknown ones are scored"
         )
-    return found
+    return ordinary_scores
 
 
 def check_characters(texts: list[str], name: Path | str) -> None:

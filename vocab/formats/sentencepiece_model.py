@@ -36,7 +36,9 @@ _INFERENCES: dict[int, InferenceMethod] = {UNIGRAM: "unigram", BPE: "scored-merg
 
 
 def _new_model() -> Any:
-    return import_module("sentencepiece.sentencepiece_model_pb2").ModelProto()  # made when imported: no type has it
+    return import_module(
+        "sentencepiece.sentencepiece_model_pb2"
+    ).ModelProto()  # generated on import, so it has no static type
 
 
 def read_sentencepiece(path: Path) -> Vocabulary:
@@ -105,8 +107,8 @@ def _check_settings(model: Any, path: Path) -> None:
         "a piece has a score that is not a number": not np.isfinite(scores).all(),
         "it has unused pieces": any(piece.type == UNUSED for piece in model.pieces),
     }
-    if found := [text for text, is_so in faults.items() if is_so]:
-        raise SourceError(f"{path} cannot be pruned exactly: {found[0]}")
+    if present := [text for text, is_so in faults.items() if is_so]:
+        raise SourceError(f"{path} cannot be pruned exactly: {present[0]}")
 
 
 def _first_id(model: Any, path: Path) -> int:

@@ -126,7 +126,7 @@ def _items(settings: dict[str, Any], key: str, path: Path) -> Iterator[_Item]:
         if "id" not in entry:
             raise SourceError(f"{where}, {token!r}, has no id: export the vocabulary with TokenMonster, which adds ids")
         if not entry["id"].isdecimal():
-            raise SourceError(f"{where}, {token!r}, has the id {entry['id']!r}, which is no number")
+            raise SourceError(f"{where}, {token!r}, has the id {entry['id']!r}, which is not a number")
         yield _Item(token, int(entry["id"]))
 
 
@@ -145,7 +145,7 @@ def _special_text(item: _Item, path: Path) -> str:
     try:
         return item.token.decode()
     except UnicodeDecodeError:
-        raise SourceError(f"{path} has a special token that is no text: {item.token!r}") from None
+        raise SourceError(f"{path} has a special token that is not text (UTF-8): {item.token!r}") from None
 
 
 def _in_order(items: list[_Item], path: Path) -> list[bytes]:
@@ -202,17 +202,17 @@ def _settings(events: Iterator[Any]) -> dict[str, Any]:
     first = next(events)
     if not isinstance(first, yaml.MappingStartEvent):
         raise _ShapeError(first, "names with values")
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for event in events:
         if isinstance(event, yaml.MappingEndEvent):
-            return found
+            return settings
         key = _scalar(event, "a name")
-        if key in found:
+        if key in settings:
             raise _ShapeError(event, f"{key} stands there before; another name")
         value = next(events)
         is_list = isinstance(value, yaml.SequenceStartEvent)
-        found[key] = list(_entries(events)) if is_list else _scalar(value, "a value or a list")
-    return found
+        settings[key] = list(_entries(events)) if is_list else _scalar(value, "a value or a list")
+    return settings
 
 
 def _entries(events: Iterable[Any]) -> Iterator[Entry]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.formats.companions import chat_template
-from vocab.interop.conversion.runtime_check import Check, has_package, reason_of
+from vocab.interop.conversion.runtime_check import RuntimeCheck, has_package, reason_of
 from vocab.vocabulary import Vocabulary
 
 Message = dict[str, str]
@@ -32,19 +32,19 @@ _MORE = {
 }
 
 
-def verify_chat(directory: Path, vocabulary: Vocabulary) -> Check | None:
-    """What transformers' ids of rendered conversations differ in from ours; None where there is no chat template.
+def verify_chat(directory: Path, vocabulary: Vocabulary) -> RuntimeCheck | None:
+    """Compare transformers' ids of rendered conversations with ours; None where there is no chat template.
 
-    Every template is tried on three conversations. One with a system message is left out where the template itself
-    refuses that. A template that cannot be rendered is a failure; without the packages nothing is rendered, and
+    Every template is tried on three conversations. The one with a system message is left out where the template itself
+    refuses it. A template that cannot be rendered is a failure. Without the packages nothing is rendered, and
     `n_texts` is 0.
     """
     template = chat_template(vocabulary)
     if template is None:
         return None
     if not (has_package("transformers") and has_package("jinja2") and (directory / "tokenizer.json").is_file()):
-        return Check("chat template", "", vocabulary.n_ids)
-    check = Check("chat template", version("transformers"), vocabulary.n_ids)
+        return RuntimeCheck("chat template", "", vocabulary.n_ids)
+    check = RuntimeCheck("chat template", version("transformers"), vocabulary.n_ids)
     names = [None] if isinstance(template, str) else [part["name"] for part in template]
     try:
         peer: Any = import_module("transformers").AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
@@ -56,7 +56,9 @@ def verify_chat(directory: Path, vocabulary: Vocabulary) -> Check | None:
     return check
 
 
-def _compare(check: Check, peer: Any, name: str | None, conversation: list[Message], vocabulary: Vocabulary) -> None:
+def _compare(
+    check: RuntimeCheck, peer: Any, name: str | None, conversation: list[Message], vocabulary: Vocabulary
+) -> None:
     more = {} if name in (None, "default") else {"chat_template": name, **_MORE}
     more["add_generation_prompt"] = conversation[-1]["role"] == "user"
     try:

@@ -25,7 +25,7 @@ from vocab.formats.tekken import can_hold, write_tekken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
-from vocab.interop.conversion.hard_texts import texts_for
+from vocab.interop.conversion.hard_texts import trial_texts
 from vocab.interop.conversion.id_mapping import id_map
 from vocab.interop.conversion.reshape import (
     as_byte_level,
@@ -52,13 +52,16 @@ _WRITERS: dict[VocabularyFormat, Callable[[Vocabulary, Path, str], object]] = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """What `convert` wrote.
+    """The files that `convert` wrote.
 
     Attributes:
-        vocabulary: what the files hold, as it was read back.
+        source: the vocabulary that was converted.
+        vocabulary: the vocabulary in the files, as it was read back.
+        format: the format of the files.
         obstacle: why the format cannot hold the source exactly; None where it does.
-        measured: how the texts given are cut differently; None for an exact conversion.
-        verification: the runtimes that load the folder, all of which agree.
+        measured: differences on the texts given; None for an exact conversion.
+        verification: the runtimes that load the folder. They all agree.
+        map_of_ids: the content of id_map.json; empty for an exact conversion.
         paths: the files.
     """
 
@@ -73,7 +76,7 @@ class Conversion:
 
     @property
     def named_holes(self) -> int:
-        """How many ids that stood for nothing have a name in the files, since the format allows no holes."""
+        """Number of unused ids that got a name in the files, since the format allows no holes."""
         return len(unused_ids(self.source)) if self.obstacle is None and self.format == "tokenizer.json" else 0
 
 
@@ -120,7 +123,7 @@ def fitted(vocabulary: Vocabulary, target: VocabularyFormat) -> Vocabulary:
 def convert(
     source: Vocabulary,
     target: VocabularyFormat,
-    directory: Path,
+    directory: str | Path,
     *,
     approximate: bool = False,
     texts: Iterable[str] = (),
@@ -128,25 +131,35 @@ def convert(
 ) -> Conversion:
     """Write a vocabulary to a folder in another format, with a report.json, all or nothing.
 
-    Unless it is exact there is an id_map.json as well. With `approximate` a format that cannot hold the vocabulary
-    exactly gets what comes nearest, and the differences are measured on `texts`. Raises SourceError where it cannot and
-    `approximate` is not set, and when a runtime does not give the ids that were meant; OutputError when the folder may
-    not be written.
+    The files are read back and compared in every runtime that is installed, before the folder appears.
+
+    Args:
+        source: the vocabulary to convert.
+        target: the format to write.
+        directory: folder to write; a conversion that is not exact writes an id_map.json there as well.
+        approximate: whether to write the nearest vocabulary where the format cannot hold the source exactly.
+        texts: texts on which the differences of an approximate conversion are measured.
+        force: whether to replace an earlier result in the folder.
+
+    Raises:
+        SourceError: the format cannot hold the source exactly and `approximate` is not set, or a runtime gives other
+            ids than intended, or the source is WordPiece.
+        OutputError: the folder may not be written.
     """
-    source = load_lossless(source)
+    source, directory = load_lossless(source), Path(directory)
     reason = obstacle(source, target)
     _check(source, target, reason, approximate=approximate)
-    made = fitted(source, target)
+    intended = fitted(source, target)
     name = safe_name(source.name)
     with staged_folder(directory, force=force) as staging:
-        _WRITERS[target](made, staging, name)
+        _WRITERS[target](intended, staging, name)
         read = load_lossless(staging)
-        found = _verified(made, read, staging, target, source if reason is None else None)
+        verification = _verified(intended, read, staging, target, source if reason is None else None)
         ids = id_map(source, read) if reason else {}
         measured = text_differences(source, read, texts) if reason else None
         if reason:
             write_json(staging / "id_map.json", ids, None)
-        result = Conversion(source, read, target, reason, measured, found, ids, [])
+        result = Conversion(source, read, target, reason, measured, verification, ids, [])
         write_json(staging / "report.json", report_of(result), 2)
         names = sorted(path.name for path in staging.iterdir())
     result.paths.extend(directory / file_name for file_name in names)
@@ -156,7 +169,7 @@ def convert(
 def _check(source: Vocabulary, target: VocabularyFormat, reason: str | None, *, approximate: bool) -> None:
     if reason and not approximate:
         raise SourceError(
-            f"{target} cannot hold {source.name} exactly: {reason}; pass --approximate to convert it all the "
+            f"{target} cannot hold {source.name} exactly: {reason}; pass `approximate` to convert it all the "
             "same and have the differences measured"
         )
     if not source.special_tokens and target == "tekken":
@@ -169,17 +182,20 @@ def _check(source: Vocabulary, target: VocabularyFormat, reason: str | None, *, 
 
 
 def _verified(
-    made: Vocabulary, read: Vocabulary, folder: Path, target: VocabularyFormat, exact: Vocabulary | None
+    intended: Vocabulary, read: Vocabulary, folder: Path, target: VocabularyFormat, exact: Vocabulary | None
 ) -> Verification:
-    """Every runtime compared with what was read back, and that with what was meant: the source, where it is exact."""
-    texts = texts_for(read, _VERIFIED_BYTES)
-    _check_same(exact or made, read, texts)
-    found = verify(folder, texts, with_chat=False)  # the source's, right or wrong
-    if differing := [check for check in found.checks if not check.agrees]:
+    """Check the folder: what is read back is the intended vocabulary, and every runtime gives its ids.
+
+    For an exact conversion the intended vocabulary is the source itself, `exact`.
+    """
+    texts = trial_texts(read, _VERIFIED_BYTES)
+    _check_same(exact or intended, read, texts)
+    verification = verify(folder, texts, with_chat=False)  # the source's template, right or wrong
+    if differing := [check for check in verification.checks if not check.agrees]:
         first = differing[0]
         what = first.failure or f"other ids for {first.n_different:,} of {first.n_texts:,} texts"
         raise SourceError(f"{target} was not written, since {first.runtime} {first.version} differs: {what}")
-    return found
+    return verification
 
 
 def _check_same(source: Vocabulary, read: Vocabulary, texts: Sequence[str]) -> None:
@@ -197,9 +213,9 @@ def _check_same(source: Vocabulary, read: Vocabulary, texts: Sequence[str]) -> N
 
 
 def report_of(result: Conversion) -> dict[str, Any]:
-    """What report.json holds."""
+    """The content of report.json."""
     measured, ids = result.measured, result.map_of_ids
-    facts: dict[str, Any] = {
+    report: dict[str, Any] = {
         "source": {"name": result.source.name, "sha256": result.source.provenance.sha256},
         "format": result.format,
         "is_exact": result.obstacle is None,
@@ -215,9 +231,9 @@ def report_of(result: Conversion) -> dict[str, Any]:
     }
     if measured:
         shares = {"more_tokens": measured.more_tokens, "boundaries_kept": measured.boundaries_kept}
-        facts["differences"] = {**asdict(measured), **shares}
+        report["differences"] = {**asdict(measured), **shares}
     checks = result.verification.checks
-    facts["runtimes"] = [
+    report["runtimes"] = [
         {"name": c.runtime, "version": c.version, "n_texts": c.n_texts, "n_bytes": c.n_bytes} for c in checks
     ]
-    return facts | {"versions": dict(versions())}
+    return report | {"versions": dict(versions())}

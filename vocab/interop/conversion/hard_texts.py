@@ -1,4 +1,4 @@
-"""Texts to try encoders with: those that broke some before, every token of a vocabulary, and real pre-tokens."""
+"""Texts to try encoders with: texts that broke some before, every token of a vocabulary, and real pre-tokens."""
 
 from __future__ import annotations
 
@@ -35,10 +35,16 @@ HARD_TEXTS = [
 ]
 
 
-def texts_for(vocabulary: Vocabulary, n_bytes: int, seed: int = 0) -> list[str]:
-    """Hard texts, each token by itself and tokens in a row, and `n_bytes` or more of the built-in profile's pre-tokens.
+def trial_texts(vocabulary: Vocabulary, n_bytes: int, seed: int = 0) -> list[str]:
+    """Texts to try encoders of a vocabulary with.
 
-    Those are drawn by their counts, part after part, and put into texts of some hundred.
+    They are hard texts, each token by itself, random rows of tokens, and pre-tokens of the built-in profile. These are
+    drawn by their counts, part after part, some hundred in each text.
+
+    Args:
+        vocabulary: the vocabulary.
+        n_bytes: least bytes of the profile's pre-tokens.
+        seed: seed of the random choices.
     """
     rng = random.Random(seed)  # noqa: S311
     tokens = list(vocabulary.tokens())

@@ -1,6 +1,6 @@
-"""A vocabulary made over into what a format can hold: other numbers, another inference method, bytes or pieces.
+"""A vocabulary reshaped for a format: other ids, another inference method, bytes or pieces.
 
-What these give encodes some texts differently from the source, or numbers its tokens differently; `differences`
+The results encode some texts differently from the source, or number its tokens differently. `text_differences`
 measures how much.
 """
 
@@ -23,13 +23,13 @@ _UNKNOWN = "<unk>"
 
 
 def unused_ids(vocabulary: Vocabulary) -> list[int]:
-    """Ids below the highest that stand for nothing, rising."""
+    """Ids below the highest that no token has, rising."""
     ordinary = range(vocabulary.first_id, vocabulary.first_id + vocabulary.n_tokens)
     return sorted(set(range(vocabulary.max_id + 1)) - set(ordinary) - set(vocabulary.special_tokens.values()))
 
 
 def with_holes_named(vocabulary: Vocabulary) -> Vocabulary:
-    """Every id as it is, and a special token <|unused_ID|> for each that stands for nothing."""
+    """Every id as it is, and a special token <|unused_ID|> for each that no token has."""
     named = {f"<|unused_{k}|>": k for k in unused_ids(vocabulary)}
     return replace(vocabulary, special_tokens={**named, **vocabulary.special_tokens}) if named else vocabulary
 
@@ -67,8 +67,8 @@ def as_byte_level(vocabulary: Vocabulary, method: InferenceMethod) -> Vocabulary
     pattern = SplitPattern(vocabulary.pattern.regex.partition(")")[2])
     plain = replace(vocabulary, scores=None, byte_fallback=False, user_defined=frozenset(), unknown=None)
     plain = replace(plain, inference=method, pattern=pattern, special_tokens={}, first_id=0)
-    made = _with_tokens(plain, [*_SINGLE_BYTES, *begun, *longer])
-    return numbered(_with_special(made, vocabulary.special_tokens), special_first=False)
+    reshaped = _with_tokens(plain, [*_SINGLE_BYTES, *begun, *longer])
+    return numbered(_with_special(reshaped, vocabulary.special_tokens), special_first=False)
 
 
 def as_scored_pieces(vocabulary: Vocabulary) -> Vocabulary:
@@ -84,10 +84,10 @@ def as_scored_pieces(vocabulary: Vocabulary) -> Vocabulary:
     special = special if _UNKNOWN in special else [_UNKNOWN, *special]
     plain = replace(vocabulary, special_tokens={}, first_id=0, inference="scored-merges", unknown=_UNKNOWN)
     plain = replace(plain, pattern=SplitPattern.of_sentencepiece(pieces, dummy_prefix=False), byte_fallback=True)
-    made = _with_tokens(plain, [*_SINGLE_BYTES, *(text.encode() for text in pieces)], unique=False)
+    reshaped = _with_tokens(plain, [*_SINGLE_BYTES, *(text.encode() for text in pieces)], unique=False)
     scores = np.concatenate([np.zeros(256), -np.arange(len(pieces))]).astype(np.float32)
     ids = {text: k for k, text in enumerate(special)}
-    return replace(made, special_tokens=ids, first_id=len(special), scores=scores)
+    return replace(reshaped, special_tokens=ids, first_id=len(special), scores=scores)
 
 
 def _can_be_piece(token: bytes) -> bool:
@@ -107,7 +107,7 @@ def _with_special(vocabulary: Vocabulary, special: Mapping[str, int]) -> Vocabul
 
 
 def _with_tokens(vocabulary: Vocabulary, tokens: Iterable[bytes], *, unique: bool = True) -> Vocabulary:
-    """Other ordinary tokens, by default each once, where it stands first."""
+    """Other ordinary tokens; by default each once, in its first place."""
     kept = list(dict.fromkeys(tokens) if unique else tokens)
     blob, starts = end_to_end(kept)
     return replace(vocabulary, blob=blob, starts=starts)

@@ -1,4 +1,4 @@
-"""What one runtime made of the texts that `vocab verify` gave it."""
+"""The check of one runtime by `vocab verify`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 @dataclass
-class Check:
-    """Counts of texts and of differences; a runtime agrees when those are 0 and nothing failed."""
+class RuntimeCheck:
+    """Counts of texts and differences of one runtime.
+
+    Attributes:
+        runtime: name of the runtime, or of the chat template.
+        version: version of its package; "" where nothing was run.
+        n_ids: ids of the runtime.
+        n_texts: texts compared.
+        n_bytes: bytes of these texts.
+        n_different: texts with other ids.
+        n_not_restored: texts that ids do not decode to.
+        n_special_different: special tokens with another id.
+        failure: why the runtime could not be compared; "" where it could.
+        first_different: the first text with other ids.
+    """
 
     runtime: str
     version: str
@@ -23,9 +36,9 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether no difference was found."""
-        found = (self.n_different, self.n_not_restored, self.n_special_different)
-        return not any(found) and not self.failure
+        """Whether there is no difference and nothing failed."""
+        differences = (self.n_different, self.n_not_restored, self.n_special_different)
+        return not any(differences) and not self.failure
 
 
 def has_package(name: str) -> bool:
@@ -38,5 +51,5 @@ def has_package(name: str) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
+    """The kind of an error and the first line of its message."""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

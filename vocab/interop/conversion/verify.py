@@ -22,7 +22,7 @@ from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
 from vocab.interop.conversion.chat import verify_chat
-from vocab.interop.conversion.runtime_check import Check, has_package, reason_of
+from vocab.interop.conversion.runtime_check import RuntimeCheck, has_package, reason_of
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
 
@@ -32,7 +32,7 @@ Decode = Callable[[list[int]], str]
 
 @dataclass(frozen=True)
 class _Runtime:
-    """How another program encodes texts and decodes ids, and the id that it gives a special token."""
+    """Another program's encoding and decoding, and the id that it gives a special token."""
 
     encode: Encode
     decode: Decode
@@ -42,12 +42,19 @@ class _Runtime:
 
 @dataclass(frozen=True)
 class Verification:
-    """All checks of a folder."""
+    """All checks of a folder.
+
+    Attributes:
+        vocabulary: the vocabulary as `vocab.load` reads it from the folder.
+        checks: one for each runtime, ours first.
+        n_unreachable: tokens of 2 bytes or more for which no text was found.
+        chat: the check of the chat template; None where there is none, or with `with_chat=False`.
+    """
 
     vocabulary: Vocabulary
-    checks: list[Check]
-    n_unreachable: int  # tokens of 2 bytes or more for which no text was found
-    chat: Check | None = None  # of its chat template; None where there is none, or it was not asked for
+    checks: list[RuntimeCheck]
+    n_unreachable: int
+    chat: RuntimeCheck | None = None
 
     @property
     def has_contiguous_ids(self) -> bool:
@@ -61,11 +68,18 @@ class Verification:
         return all(check.agrees for check in checks) and self.has_contiguous_ids
 
 
-def verify(directory: Path, texts: Sequence[str], *, with_chat: bool = True) -> Verification:
-    """Compare every runtime that can load `directory` on these texts; raises SourceError when we cannot load it.
+def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = True) -> Verification:
+    """Compare every runtime that is installed and can load a folder.
 
-    `with_chat` has transformers run the folder's chat template, in its sandbox, on some conversations.
+    Args:
+        directory: a folder that `vocab.load` takes.
+        texts: texts to encode and decode; those that hold a special token are left out.
+        with_chat: whether transformers renders the folder's chat template, in its sandbox, on some conversations.
+
+    Raises:
+        SourceError: `vocab.load` cannot read the folder, or it is WordPiece.
     """
+    directory = Path(directory)
     vocabulary = load_lossless(directory)
     plain = [text for text in texts if not vocabulary.has_special(text)]
     ours = vocabulary.encode_batch(plain)
@@ -76,13 +90,13 @@ def verify(directory: Path, texts: Sequence[str], *, with_chat: bool = True) -> 
     for ids in ours:
         ranks = np.array(ids, dtype=np.int64) - vocabulary.first_id
         produced[ranks[(ranks >= 0) & (ranks < vocabulary.n_tokens)]] = True
-    lost = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
+    never_produced = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
     chat = verify_chat(directory, vocabulary) if with_chat else None
-    return Verification(vocabulary, checks, int(lost.size), chat)
+    return Verification(vocabulary, checks, int(never_produced.size), chat)
 
 
-def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[int]]) -> Check:
-    check = Check("vocab", version("vocabkit"), vocabulary.n_ids)
+def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[int]]) -> RuntimeCheck:
+    check = RuntimeCheck("vocab", version("vocabkit"), vocabulary.n_ids)
     return _compare(check, texts, ids, ids, vocabulary.decode, vocabulary)
 
 
@@ -93,8 +107,8 @@ def _checked(
     vocabulary: Vocabulary,
     texts: Sequence[str],
     ours: Sequence[list[int]],
-) -> Check:
-    check = Check(name, version(package))
+) -> RuntimeCheck:
+    check = RuntimeCheck(name, version(package))
     try:
         runtime = load_runtime()
         check.n_ids = runtime.n_ids
@@ -102,7 +116,7 @@ def _checked(
         _compare(check, texts, theirs, ours, runtime.decode, vocabulary)
         for text, id_ in vocabulary.special_tokens.items():
             check.n_special_different += runtime.special_id(text) != id_
-    except Exception as error:  # noqa: BLE001 - whatever a runtime raises is what it made of the file
+    except Exception as error:  # noqa: BLE001 - a runtime may raise anything
         check.failure = reason_of(error)
     if check.n_ids != vocabulary.n_ids and not check.failure:
         check.failure = f"has {check.n_ids:,} ids, not {vocabulary.n_ids:,}"
@@ -110,38 +124,40 @@ def _checked(
 
 
 def _compare(
-    check: Check,
+    check: RuntimeCheck,
     texts: Sequence[str],
     ids: Sequence[list[int]],
     expected: Sequence[list[int]],
     decode: Decode,
     vocabulary: Vocabulary,
-) -> Check:
-    for text, found, wanted in zip(texts, ids, expected, strict=True):
+) -> RuntimeCheck:
+    for text, theirs, ours in zip(texts, ids, expected, strict=True):
         check.n_texts += 1
         check.n_bytes += len(text.encode())
-        if found != wanted:
+        if theirs != ours:
             check.n_different += 1
             check.first_different = check.first_different or text
         is_kept = not (vocabulary.pattern.is_sentencepiece and MARK in text)  # there ▁ is a space
-        check.n_not_restored += is_kept and decode(found) != text
+        check.n_not_restored += is_kept and decode(theirs) != text
     return check
 
 
 def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], _Runtime]]]:
-    """Those that are installed and find a file of theirs: name, package, and what loads it."""
+    """Installed runtimes that find a file of theirs: name, package, and the function that loads it."""
     ranks = sorted(directory.glob("*" + ENDING))
     model, tekken = directory / SENTENCEPIECE, directory / TEKKEN
     has_json = (directory / "tokenizer.json").is_file()
     is_pieces = model.is_file() and model.read_bytes()[:1] == b"\n"
-    found = [
+    known = [
         ("tiktoken", "tiktoken", len(ranks) == 1, lambda: _tiktoken(ranks[0])),
         ("tokenizers", "tokenizers", has_json, lambda: _tokenizers(directory)),
         ("AutoTokenizer", "transformers", has_json, lambda: _transformers(directory)),
         ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
         ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
     ]
-    yield from ((name, package, runtime) for name, package, wanted, runtime in found if wanted and has_package(package))
+    for name, package, has_file, load_runtime in known:
+        if has_file and has_package(package):
+            yield name, package, load_runtime
 
 
 def _tiktoken(path: Path) -> _Runtime:
@@ -159,7 +175,7 @@ def _tokenizers(directory: Path) -> _Runtime:
 
     peer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     return _Runtime(
-        lambda texts: [list(found.ids) for found in peer.encode_batch_fast(texts, add_special_tokens=False)],
+        lambda texts: [list(encoding.ids) for encoding in peer.encode_batch_fast(texts, add_special_tokens=False)],
         lambda ids: str(peer.decode(ids, skip_special_tokens=False)),
         peer.token_to_id,
         peer.get_vocab_size(),

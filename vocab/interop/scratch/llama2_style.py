@@ -78,19 +78,19 @@ def _read(raw: bytes) -> Vocabulary:
         try:
             vocabulary = read_sentencepiece(path)
         except SourceError as error:
-            raise TargetError(f"what SentencePiece made of this text cannot be used: {error}") from None
+            raise TargetError(f"SentencePiece's result for this text cannot be used: {error}") from None
     return replace(vocabulary, provenance=replace(vocabulary.provenance, sha256=None))
 
 
 def _explained(reason: str, size: int) -> str:
     """One sentence for what SentencePiece refuses."""
-    if found := re.search(r"required_chars\. (\d+) vs (\d+)", reason):
+    if match := re.search(r"required_chars\. (\d+) vs (\d+)", reason):
         return (
             f"size {size:,} is too small: the characters of this text, 256 bytes and the special tokens alone are "
-            f"{int(found[2]):,} ids"
+            f"{int(match[2]):,} ids"
         )
-    if found := re.search(r"Vocabulary size too high \(\d+\)\. .*<= (\d+)", reason):
-        return f"size {size:,} is too large for so little text, which gives {int(found[1]):,} ids at most: give more"
+    if match := re.search(r"Vocabulary size too high \(\d+\)\. .*<= (\d+)", reason):
+        return f"size {size:,} is too large for so little text, which gives {int(match[1]):,} ids at most: give more"
     return f"SentencePiece cannot train on this: {reason.splitlines()[0] if reason else 'no reason given'}"
 
 

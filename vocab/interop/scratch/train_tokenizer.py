@@ -24,13 +24,29 @@ from vocab.writing import staged_folder, write_json
 
 @dataclass(frozen=True)
 class TrainedTokenizer:
-    """A vocabulary trained from scratch, and the report of it."""
+    """A vocabulary trained from scratch.
+
+    Attributes:
+        vocabulary: the vocabulary.
+        report: the content of report.json.
+    """
 
     vocabulary: Vocabulary
     report: dict[str, Any]
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
-        """Write the tokenizer files and report.json to a folder, all or nothing; raises OutputError."""
+        """Write the tokenizer files and report.json to a folder, all or nothing.
+
+        Args:
+            directory: folder to write.
+            force: whether to replace an earlier result in the folder.
+
+        Returns:
+            The paths of the files.
+
+        Raises:
+            OutputError: the folder may not or cannot be written.
+        """
         directory = Path(directory)
         with staged_folder(directory, force=force) as staging:
             names = [p.name for p in write_files(self.vocabulary, staging, safe_name(self.vocabulary.name))]
@@ -63,21 +79,31 @@ def check_request(style: Style, size: int, special: Sequence[str] | None = None)
 def train_tokenizer(
     style: Style,
     size: int,
-    places: Sequence[str],
+    inputs: Sequence[str],
     *,
     options: ReadOptions | None = None,
     special: Sequence[str] | None = None,
 ) -> TrainedTokenizer:
-    """Train a tokenizer of exactly `size` ids on corpora, without the documents that `vocab count` holds out.
+    """Train a tokenizer on corpora, without the documents that `vocab count` holds out.
 
-    llama2 is SentencePiece's BPE with Llama 2's settings, which holds all the text in memory (about 9 times its size);
-    `special` come after its three as control pieces. cl100k is byte-level BPE with cl100k_base's split pattern by
-    Hugging Face tokenizers, which holds the distinct pre-tokens; `special` come last, <|endoftext|> where None are
-    named. The same text gives the same result. Raises TargetError for a size that the text or the special tokens do
-    not allow, CorpusError when the text cannot be read.
+    The same text gives the same result.
+
+    Args:
+        style: "llama2" is SentencePiece's BPE with Llama 2's settings; memory is about 9 times the size of the text.
+            "cl100k" is byte-level BPE with cl100k_base's split pattern, by Hugging Face tokenizers; memory is that of
+            the distinct pre-tokens.
+        size: number of ids in the result, special tokens included.
+        inputs: files, folders or globs of text, as `vocab.count` takes them.
+        options: how to read the inputs; None for the defaults.
+        special: special tokens. For "llama2" they follow its own three as control pieces. For "cl100k" they come last;
+            None means <|endoftext|>.
+
+    Raises:
+        TargetError: the text or the special tokens do not allow the size.
+        CorpusError: the text cannot be read.
     """
     texts = check_request(style, size, special)
-    documents = TrainingText(places, options)
+    documents = TrainingText(inputs, options)
     started = time.perf_counter()
     train = llama2_style.train if style == "llama2" else cl100k_style.train
     vocabulary = train(documents, size, texts)
@@ -93,7 +119,7 @@ def train_tokenizer(
         "inference": vocabulary.inference,
         "split_pattern": vocabulary.pattern.regex,
         "settings": llama2_style.SETTINGS if style == "llama2" else {"min_frequency": 0},
-        "corpus": documents.facts(),
+        "corpus": documents.summary(),
         "seconds": round(seconds, 2),
         "peak_memory_bytes": peak_resident_bytes(),
         "processor": processor(),

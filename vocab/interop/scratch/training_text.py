@@ -1,4 +1,4 @@
-"""Documents to train a tokenizer on: those that `vocab count` does not hold out, one after the other."""
+"""The documents on which a tokenizer is trained: those that `vocab count` does not hold out."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from vocab.errors import CorpusError
 
 
 class TrainingText:
-    """The training documents of some corpora, read once, and what was read.
+    """The training documents of some corpora, read once, and counts of them.
 
-    Where a document or two of a corpus were all held out by chance, they are there to train on, as in `CorpusPart`.
+    Where all documents of a small corpus would be held out by chance, they are training documents, as in `CorpusPart`.
     """
 
-    def __init__(self, places: Sequence[str], options: ReadOptions | None = None) -> None:
-        if len(set(places)) < len(places):
+    def __init__(self, inputs: Sequence[str], options: ReadOptions | None = None) -> None:
+        if len(set(inputs)) < len(inputs):
             raise CorpusError("a corpus is named twice; its documents would count twice")
-        self._places = list(places)
+        self._inputs = list(inputs)
         self._options = options or ReadOptions()
-        self._sources = {place: list_sources(place) for place in places}
+        self._sources = {name: list_sources(name) for name in inputs}
         self.n_documents = 0
         self.n_documents_held_out = 0
         self.n_bytes = 0
 
     def __iter__(self) -> Iterator[str]:
         """Documents as strings; raises CorpusError naming file and line, or when there are none."""
-        for place in self._places:
-            yield from self._documents(place)
+        for name in self._inputs:
+            yield from self._documents(name)
         if not self.n_bytes:
-            raise CorpusError(f"corpus {', '.join(self._places)} is empty: there is no text to train on")
+            raise CorpusError(f"corpus {', '.join(self._inputs)} is empty: there is no text to train on")
 
-    def _documents(self, place: str) -> Iterator[str]:
+    def _documents(self, name: str) -> Iterator[str]:
         held_out: list[bytes] = []
         n_before = self.n_documents
-        for block in read_blocks(self._sources[place], self._options):
+        for block in read_blocks(self._sources[name], self._options):
             batch = block.batch(self._options.encoding_errors)
             raw, edges = batch.text.tobytes(), itertools.pairwise(batch.starts.tolist())
             for (start, stop), is_out in zip(edges, are_held_out(batch).tolist(), strict=True):
@@ -56,10 +56,10 @@ class TrainingText:
         self.n_bytes += len(document)
         return document.decode()
 
-    def facts(self) -> dict[str, Any]:
-        """What a report says of the text, once it is read."""
+    def summary(self) -> dict[str, Any]:
+        """The figures of the text for a report, once it is read."""
         return {
-            "places": self._places,
+            "places": self._inputs,
             "n_documents": self.n_documents,
             "n_documents_held_out": self.n_documents_held_out,
             "n_bytes": self.n_bytes,

@@ -1,6 +1,6 @@
 """Draft vocabularies for speculative decoding: the few ids of a target model that its draft model can propose.
 
-Draft id k is the k-th of these target ids, which rise: so d2t and t2d, as EAGLE-3 checkpoints have them, say the same.
+Draft id k is the k-th of these target ids, which rise. So d2t and t2d of EAGLE-3 checkpoints hold the same ids.
 Sources: SafeAILab/EAGLE and SpecForge (t2d selects rows of the target's head in order), vLLM `llama_eagle3.py`
 (target = draft + d2t[draft]), SGLang `llama_eagle3.py` (likewise) and `load_token_map` (a list of hot token ids).
 """
@@ -31,11 +31,11 @@ class DraftVocabulary:
     """Target ids that can be drafted.
 
     Attributes:
-        target_ids: int64[n_draft], rising; draft ids are their places.
+        target_ids: int64[n_draft], rising; the draft id of each is its index.
         n_target: ids of the target's vocabulary, its highest + 1.
         source: the target vocabulary's name.
         source_sha256: of the file that it was read from, where that is known.
-        tokens_sha256: of the drafted ids with their tokens, by which another vocabulary of the same size is told apart.
+        tokens_sha256: of the drafted ids with their tokens. Another vocabulary of the same size has another.
     """
 
     target_ids: npt.NDArray[np.int64]
@@ -46,13 +46,20 @@ class DraftVocabulary:
 
     @property
     def d2t(self) -> npt.NDArray[np.int64]:
-        """What is added to each draft id to make it the target's, int64[n_draft]."""
+        """The number to add to each draft id to get the target's id, int64[n_draft]."""
         return self.target_ids - np.arange(self.target_ids.size)
 
     def t2d(self, n_rows: int | None = None) -> npt.NDArray[np.bool_]:
-        """Which target ids can be drafted, bool[n_rows]; rows beyond n_target cannot.
+        """Which target ids can be drafted.
 
-        Raises TargetError when there are fewer rows than ids.
+        Args:
+            n_rows: rows of the target's output head, at least `n_target`; None for `n_target`.
+
+        Returns:
+            bool[n_rows], False for rows beyond `n_target`.
+
+        Raises:
+            TargetError: there are fewer rows than ids.
         """
         n_rows = self.n_target if n_rows is None else n_rows
         if n_rows < self.n_target:
@@ -66,43 +73,55 @@ class DraftVocabulary:
 
 def digest(ids_and_tokens: Iterable[tuple[int, bytes]]) -> str:
     """The sha256 of ids with their tokens' bytes, in the order of ids."""
-    found = hashlib.sha256()
+    state = hashlib.sha256()
     for id_, token in sorted(ids_and_tokens):
-        found.update(b"%d:%d:" % (id_, len(token)) + token)
-    return found.hexdigest()
+        state.update(b"%d:%d:" % (id_, len(token)) + token)
+    return state.hexdigest()
 
 
-def token_bytes(vocabulary: Vocabulary) -> Mapping[int, bytes]:
+def bytes_by_id(vocabulary: Vocabulary) -> Mapping[int, bytes]:
     """Bytes of every token by id; of a special token those of its text."""
     special = {id_: text.encode() for text, id_ in vocabulary.special_tokens.items()}
     return dict(enumerate(vocabulary.tokens(), vocabulary.first_id)) | special
 
 
 def draft_of_result(directory: str | Path) -> DraftVocabulary:
-    """What `vocab prune` kept, as a draft vocabulary of the source; tokens that the source lacks are left out.
+    """The kept ids of a pruning as a draft vocabulary of its source; tokens that the source lacks are left out.
 
-    Raises SourceError when the folder is no whole result.
+    Args:
+        directory: folder that `vocab prune` wrote.
+
+    Raises:
+        SourceError: the folder is not a whole result.
     """
     directory = Path(directory)
     ids: IdMap = read_id_map(directory)
-    facts: Mapping[str, Any] = read_json(directory / REPORT).get("source", {})
-    tokens = token_bytes(load_lossless(directory))
+    source: Mapping[str, Any] = read_json(directory / REPORT).get("source", {})
+    tokens = bytes_by_id(load_lossless(directory))
     if any(new not in tokens for new in ids.kept.values()):
         raise SourceError(f"{directory} has an id map that is not of its tokenizer")
     return DraftVocabulary(
         target_ids=np.array(sorted(ids.kept), dtype=np.int64),
         n_target=ids.n_old,
         source=ids.source,
-        source_sha256=facts.get("sha256"),
+        source_sha256=source.get("sha256"),
         tokens_sha256=digest((old, tokens[new]) for old, new in ids.kept.items()),
     )
 
 
 def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) -> DraftVocabulary:
-    """The `size` target ids that the source's own encoder uses most on counted text; special tokens always.
+    """The target ids that the target's own encoder uses most on counted text, and all special tokens.
 
-    Of equally used tokens lower ids go first. Raises TargetError for a size that cannot be, SourceError when the counts
-    are of another split pattern.
+    Of equally used tokens lower ids go first.
+
+    Args:
+        source: the target vocabulary.
+        size: number of draft ids, special tokens included.
+        counts: text, counted by the split pattern of `source`.
+
+    Raises:
+        TargetError: the size does not exceed the number of special tokens, or exceeds the vocabulary.
+        SourceError: the counts are of another split pattern.
     """
     special = sorted(source.special_tokens.values())
     n_ordinary = size - len(special)
@@ -113,7 +132,7 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
         )
     most = np.argsort(-_uses(source, counts), kind="stable")[:n_ordinary] + source.first_id
     target_ids = np.sort(np.concatenate([most, np.array(special, dtype=np.int64)]))
-    tokens = token_bytes(source)
+    tokens = bytes_by_id(source)
     return DraftVocabulary(
         target_ids=target_ids,
         n_target=source.max_id + 1,
@@ -124,7 +143,7 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
 
 
 def _uses(source: Vocabulary, counts: PretokenCounts) -> npt.NDArray[np.int64]:
-    """How often each ordinary token is used, int64[n_tokens]."""
+    """Uses of each ordinary token, int64[n_tokens]."""
     if counts.pattern_sha256 != source.pattern.sha256:
         raise SourceError(f"the corpus was counted with another split pattern than that of {source.name}")
     ids, sizes = source.encoder.encode_pretokens(counts.blob, counts.starts)
@@ -137,7 +156,7 @@ def _uses(source: Vocabulary, counts: PretokenCounts) -> npt.NDArray[np.int64]:
 
 def check_draft(draft: DraftVocabulary, source: Vocabulary, name: str) -> None:
     """Raise SourceError unless a draft vocabulary is one of this target's, token by token."""
-    tokens = token_bytes(source)
+    tokens = bytes_by_id(source)
     ids = draft.target_ids.tolist()
     is_of_size = draft.n_target == source.max_id + 1 and all(k in tokens for k in ids)
     if not is_of_size or digest((k, tokens[k]) for k in ids) != draft.tokens_sha256:

@@ -1,8 +1,8 @@
 """Draft vocabularies as files: tensors d2t and t2d for EAGLE-3, or the list of hot token ids that SGLang loads.
 
 SGLang reads its list with `torch.load(..., weights_only=True)` and nothing else, so that file is a zip as torch.save
-makes it, whose pickle holds whole numbers only. It is written without torch and never unpickled here: beside the pickle
-the zip has the same as JSON, and the pickle must be byte for byte the one that is written for that.
+makes it, whose pickle holds whole numbers only. It is written without torch and never unpickled here. The zip holds the
+same ids as JSON as well, and the pickle must be byte for byte the one that is written for them.
 """
 
 from __future__ import annotations
@@ -25,32 +25,46 @@ from vocab.vocabulary import Vocabulary
 from vocab.writing import check_file, write_bytes
 
 _FOLDER = "hot_token_ids"
-_FACTS = "vocab.json"
+_METADATA = "vocab.json"
 _MOST_BYTES = 256 << 20
 
 
 def write_draft(
     draft: DraftVocabulary,
-    path: str | Path,
+    out: str | Path,
     file_format: DraftFormat,
     *,
     n_rows: int | None = None,
     force: bool = False,
 ) -> None:
-    """Write a draft vocabulary; `n_rows` are the rows of t2d, the target's vocab_size where that is padded.
+    """Write a draft vocabulary to a file, all or nothing.
 
-    Raises OutputError when there is a file already and not `force`, or the disk refuses; TargetError for too few rows.
+    Args:
+        draft: the draft vocabulary.
+        out: file to write.
+        file_format: "eagle3" for tensors d2t and t2d as safetensors, "sglang" for a list of hot token ids.
+        n_rows: rows of t2d: the target's vocab_size where that is padded; None for the ids of the target.
+        force: whether to replace the file.
+
+    Raises:
+        OutputError: the file exists and `force` is not set, or the disk refuses.
+        TargetError: there are fewer rows than ids.
     """
-    path = Path(path)
-    check_file(path, force=force, make_folders=True)
+    out = Path(out)
+    check_file(out, force=force, make_folders=True)
     raw = _eagle3(draft, n_rows) if file_format == "eagle3" else _sglang(draft)
-    write_bytes(path, raw)
+    write_bytes(out, raw)
 
 
 def load_draft(path: str | Path, source: Vocabulary | str | Path) -> DraftVocabulary:
-    """A draft vocabulary of the target `source` (a Vocabulary, or what `vocab.load` takes), of either format.
+    """Read a draft vocabulary from a file of either format.
 
-    Raises SourceError when the file is damaged, was not written here, or is of another target, of the same size or not.
+    Args:
+        path: a file that `write_draft` wrote.
+        source: the target vocabulary, or what `vocab.load` takes.
+
+    Raises:
+        SourceError: the file is damaged, was not written by `write_draft`, or is of another target.
     """
     path = Path(path)
     vocabulary = load_lossless(source)
@@ -64,7 +78,7 @@ def load_draft(path: str | Path, source: Vocabulary | str | Path) -> DraftVocabu
     return draft
 
 
-def _facts(draft: DraftVocabulary) -> dict[str, Any]:
+def _metadata(draft: DraftVocabulary) -> dict[str, Any]:
     return {
         "source": draft.source,
         "source_sha256": draft.source_sha256,
@@ -73,16 +87,16 @@ def _facts(draft: DraftVocabulary) -> dict[str, Any]:
     }
 
 
-def _draft(target_ids: Any, facts: Any, path: Path) -> DraftVocabulary:
+def _draft(target_ids: Any, metadata: Any, path: Path) -> DraftVocabulary:
     try:
         ids = np.asarray(target_ids, dtype=np.int64)
-        sha256 = facts["source_sha256"]
+        sha256 = metadata["source_sha256"]
         draft = DraftVocabulary(
             target_ids=ids,
-            n_target=int(facts["n_target"]),
-            source=str(facts["source"]),
+            n_target=int(metadata["n_target"]),
+            source=str(metadata["source"]),
             source_sha256=str(sha256) if sha256 else None,
-            tokens_sha256=str(facts["tokens_sha256"]),
+            tokens_sha256=str(metadata["tokens_sha256"]),
         )
         is_right = ids.ndim == 1 and ids.size and (np.diff(ids) > 0).all() and 0 <= ids[0] <= ids[-1] < draft.n_target
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -99,7 +113,7 @@ def _eagle3(draft: DraftVocabulary, n_rows: int | None) -> bytes:
         Tensor("t2d", "BOOL", t2d.shape, d2t.nbytes, d2t.nbytes + t2d.nbytes),
     ]
     # Values of this metadata are texts by the format's description.
-    metadata = {"format": "pt"} | {key: "" if value is None else str(value) for key, value in _facts(draft).items()}
+    metadata = {"format": "pt"} | {key: "" if value is None else str(value) for key, value in _metadata(draft).items()}
     return header_bytes(tensors, metadata) + d2t.tobytes() + t2d.tobytes()
 
 
@@ -120,31 +134,31 @@ def _read_eagle3(path: Path) -> DraftVocabulary:
 
 def _sglang(draft: DraftVocabulary) -> bytes:
     ids = draft.target_ids.tolist()
-    facts = _facts(draft) | {"ids": ids}
+    metadata = _metadata(draft) | {"ids": ids}
     records = {
         "data.pkl": pickle.dumps(ids, protocol=2),
         "byteorder": b"little",
-        _FACTS: json.dumps(facts).encode(),
+        _METADATA: json.dumps(metadata).encode(),
         "version": b"3\n",
     }
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, raw in records.items():
             archive.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}"), raw)  # a fixed time: the same ids, the same file
-    return made.getvalue()
+    return stream.getvalue()
 
 
 def _read_sglang(path: Path) -> DraftVocabulary:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [f"{_FOLDER}/{name}" for name in ("data.pkl", _FACTS)]
+            names = [f"{_FOLDER}/{name}" for name in ("data.pkl", _METADATA)]
             if any(archive.getinfo(name).file_size > _MOST_BYTES for name in names):
-                raise SourceError(f"{path} is no draft vocabulary: it is too large")
+                raise SourceError(f"{path} is not a draft vocabulary: it is too large")
             pickled, raw = (archive.read(name) for name in names)
-        facts = json.loads(raw)
+        metadata = json.loads(raw)
     except (KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RecursionError):
         raise SourceError(f"{path} is not a draft vocabulary with the digest of its source, or a damaged one") from None
-    draft = _draft(facts.get("ids") if isinstance(facts, dict) else None, facts, path)
+    draft = _draft(metadata.get("ids") if isinstance(metadata, dict) else None, metadata, path)
     if pickled != pickle.dumps(draft.target_ids.tolist(), protocol=2):
-        raise SourceError(f"{path} is damaged: what torch would load is not what it says beside it")
+        raise SourceError(f"{path} is damaged: the ids that torch would load differ from those in its JSON")
     return draft

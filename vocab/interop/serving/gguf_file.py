@@ -15,6 +15,7 @@ import tokenizers
 
 from vocab.errors import MissingExtraError, SourceError
 from vocab.formats import load_lossless
+from vocab.formats.byte_alphabet import to_characters
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
 from vocab.interop.serving.llama_cpp import (
@@ -35,9 +36,17 @@ _ROLES = ("bos", "eos", "unk", "sep", "pad", "mask")
 
 @dataclass(frozen=True)
 class GgufVocabulary:
-    """What was written: `pre` and `chkhsh` for byte-level BPE, None otherwise; sentences that people should read."""
+    """A GGUF file that was written.
 
-    model: str  # tokenizer.ggml.model: gpt2 or llama
+    Attributes:
+        model: tokenizer.ggml.model: gpt2 or llama.
+        pre: llama.cpp's name of the pre-tokenizer; None but for byte-level BPE.
+        chkhsh: the hash by which llama.cpp's converter knows the tokenizer; None but for byte-level BPE.
+        n_rows: tokens in the file, padding included.
+        notes: sentences that people should read.
+    """
+
+    model: str
     pre: str | None
     chkhsh: str | None
     n_rows: int
@@ -50,32 +59,39 @@ class GgufVocabulary:
 
 
 def write_gguf(
-    directory: str | Path, path: str | Path, *, pre: str | None = None, force: bool = False
+    directory: str | Path, out: str | Path, *, pre: str | None = None, force: bool = False
 ) -> GgufVocabulary:
-    """Write the tokenizer in a folder (of `vocab prune` or `vocab transplant`) as a GGUF file without weights.
+    """Write the tokenizer in a folder as a GGUF file without weights.
 
-    `pre` is llama.cpp's name of the pre-tokenizer, where it cannot be told from the split pattern. With a config.json
-    beside the tokenizer, rows beyond the ids are padding, as in the converter.
+    With a config.json beside the tokenizer, rows beyond the ids are padding, as in llama.cpp's converter.
 
-    Raises MissingExtraError without the package gguf, SourceError for what llama.cpp does not run, OutputError when
-    there is a file already and not `force`, or the disk refuses.
+    Args:
+        directory: folder of `vocab prune` or `vocab transplant`.
+        out: file to write.
+        pre: llama.cpp's name of the pre-tokenizer; None to find it by the split pattern.
+        force: whether to replace the file.
+
+    Raises:
+        MissingExtraError: the package gguf is not installed.
+        SourceError: llama.cpp does not run this tokenizer.
+        OutputError: the file exists and `force` is not set, or the disk refuses.
     """
-    directory, path = Path(directory), Path(path)
+    directory, out = Path(directory), Path(out)
     library = _library()
     vocabulary = load_lossless(directory)
     if not (directory / "tokenizer.json").is_file():
         raise SourceError(f"{directory} has no tokenizer.json")
     if vocabulary.inference not in ("merges", "scored-merges"):
         raise SourceError(f"llama.cpp runs merges, and {directory} was made for {vocabulary.inference}")
-    check_file(path, force=force, make_folders=True)
-    found = _described(vocabulary, directory, pre)
-    with staged_file(path) as staged:
+    check_file(out, force=force, make_folders=True)
+    described = _described(vocabulary, directory, pre)
+    with staged_file(out) as staged:
         writer = library.GGUFWriter(staged, ARCHITECTURE)
-        _add_tokenizer(writer, library, vocabulary, directory, found)
+        _add_tokenizer(writer, library, vocabulary, directory, described)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.close()
-    return found
+    return described
 
 
 def _library() -> Any:
@@ -96,10 +112,10 @@ def _described(vocabulary: Vocabulary, directory: Path, pre: str | None) -> Gguf
     if vocabulary.byte_fallback:
         return GgufVocabulary("llama", None, None, n_rows, tuple(notes))
     pre = pre or pre_tokenizer(vocabulary)
-    if lost := n_without_merges(vocabulary, pre):
+    if n_lost := n_without_merges(vocabulary, pre):
         notes.append(
-            f"{lost:,} tokens are made by look-up of whole words only, which llama.cpp's {pre} has not: it spells them "
-            "with other tokens"
+            f"{n_lost:,} tokens are made by look-up of whole words only, which llama.cpp's {pre} does not do: it "
+            "spells them with other tokens"
         )
     ids = _hugging_face(directory).encode(CHECK_TEXT).ids
     return GgufVocabulary("gpt2", pre, check_hash(ids), n_rows, tuple(notes))
@@ -114,17 +130,19 @@ def _hugging_face(directory: Path) -> Any:
     return tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
 
 
-def _add_tokenizer(writer: Any, library: Any, vocabulary: Vocabulary, directory: Path, found: GgufVocabulary) -> None:
-    texts, kinds, scores = _rows(vocabulary, library.TokenType, found.n_rows, directory)
+def _add_tokenizer(
+    writer: Any, library: Any, vocabulary: Vocabulary, directory: Path, described: GgufVocabulary
+) -> None:
+    texts, kinds, scores = _rows(vocabulary, library.TokenType, described.n_rows, directory)
     writer.add_name(directory.resolve().name)
     for size in ("block_count", "context_length", "embedding_length", "feed_forward_length", "head_count"):
         getattr(writer, f"add_{size}")(0)  # no model is there, but some loaders ask for its size before its tokenizer
-    writer.add_vocab_size(found.n_rows)
-    writer.add_tokenizer_model(found.model)
-    writer.add_tokenizer_pre(found.pre or "default")
+    writer.add_vocab_size(described.n_rows)
+    writer.add_tokenizer_model(described.model)
+    writer.add_tokenizer_pre(described.pre or "default")
     writer.add_token_list(texts)
     writer.add_token_types(kinds)
-    if found.model == "gpt2":
+    if described.model == "gpt2":
         writer.add_token_merges([f"{left} {right}" for left, right in all_merges(vocabulary)])
     else:
         writer.add_token_scores(scores)
@@ -153,8 +171,6 @@ def _rows(vocabulary: Vocabulary, kind: Any, n_rows: int, directory: Path) -> tu
 
 
 def _pieces(vocabulary: Vocabulary) -> list[str]:
-    from vocab.formats.byte_alphabet import to_characters
-
     return pieces_of(vocabulary) if vocabulary.byte_fallback else [to_characters(t) for t in vocabulary.tokens()]
 
 
@@ -179,5 +195,5 @@ def _chat_template(directory: Path) -> str | None:
     if path.is_file():
         return path.read_text(encoding="utf-8")
     path = directory / "tokenizer_config.json"
-    found = read_json(path).get("chat_template") if path.is_file() else None
-    return found if isinstance(found, str) else None
+    template = read_json(path).get("chat_template") if path.is_file() else None
+    return template if isinstance(template, str) else None

@@ -1,4 +1,4 @@
-"""What llama.cpp knows of pre-tokenizers: their names, which look up whole words, and the hash that names one.
+"""Pre-tokenizers of llama.cpp: their names, which of them look up whole words, and the hash that names one.
 
 Source: ggml-org/llama.cpp `src/llama-vocab.cpp` (names, patterns, ignore_merges) and `convert_hf_to_gguf_update.py`
 (the text that is hashed).
@@ -55,7 +55,7 @@ def pre_tokenizer(vocabulary: Vocabulary) -> str:
     if name is None:
         raise SourceError(
             f"the split pattern of {vocabulary.name} is none that llama.cpp is known to have: name its "
-            "pre-tokenizer with --pre, if it has one"
+            "pre-tokenizer with `pre`, if it has one"
         )
     return name
 
@@ -74,5 +74,5 @@ def check_hash(ids: Sequence[int]) -> str:
 
 
 def patch_lines(chkhsh: str, pre: str) -> str:
-    """What makes llama.cpp's converter know a tokenizer, as it stands in `get_vocab_base_pre`."""
+    """The line in `get_vocab_base_pre` by which llama.cpp's converter knows a tokenizer."""
     return f'if chkhsh == "{chkhsh}": res = "{pre}"'

@@ -81,12 +81,12 @@ def _weight_map(index: dict[str, Any], path: Path) -> dict[str, str]:
 
 
 def _check_index(weight_map: dict[str, str], files: tuple[SafetensorsFile, ...], path: Path) -> None:
-    places: dict[str, str] = {}
+    file_names: dict[str, str] = {}
     for file in files:
         for tensor in file.tensors:
-            if tensor.name in places:
-                raise SourceError(f"{file.path} has the tensor {tensor.name}, which {places[tensor.name]} has too")
-            places[tensor.name] = file.path.name
-    for name, place in weight_map.items():
-        if places.get(name) != place:
-            raise SourceError(f"{path} says that {place} has the tensor {name}, which it has not")
+            if tensor.name in file_names:
+                raise SourceError(f"{file.path} has the tensor {tensor.name}, which {file_names[tensor.name]} has too")
+            file_names[tensor.name] = file.path.name
+    for name, file_name in weight_map.items():
+        if file_names.get(name) != file_name:
+            raise SourceError(f"{path} says that {file_name} has the tensor {name}, which it has not")

@@ -20,7 +20,7 @@ _SECTIONS = (*TEXT_SECTIONS, "generation_config")
 
 @dataclass
 class IdChanges:
-    """What became of ids: one entry a setting that held some, and sentences on what was left out or spelt anew."""
+    """Changes of ids: one entry for each setting with ids, and sentences on ids that were left out or spelt anew."""
 
     changed: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -79,8 +79,8 @@ def _new(old: Any, where: str, ids: IdMap) -> Any:
         return ids.kept[old]
     if old in ids.dropped:
         raise SourceError(
-            f"{where} is {old}, a token that {ids.source} lost: prune again with its text in a file for --keep, or "
-            "change the setting"
+            f"{where} is {old}, a token that {ids.source} lost: prune again with its text in `keep`, or change the "
+            "setting"
         )
     raise SourceError(f"{where} is {old}, which is no token of {ids.source}: change the setting, or set it to null")
 
@@ -106,7 +106,7 @@ def _spelt(value: Any, where: str, ids: IdMap, changes: IdChanges) -> Any:
         gone.extend(k for k in inner if k in ids.dropped)
         return [new for old in inner for new in (ids.dropped.get(old) or (_new(old, where, ids),))]
 
-    found = respelt(value)
+    spelt = respelt(value)
     if gone:
         changes.notes.append(f"{where} names {len(gone):,} tokens that are gone, which were spelt anew")
-    return found
+    return spelt

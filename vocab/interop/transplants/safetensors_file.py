@@ -86,10 +86,10 @@ def read_header(path: Path) -> SafetensorsFile:
 
 def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        entries = dict(pairs)
+        if len(entries) < len(pairs):
             raise ValueError("a name stands there twice")
-        return found
+        return entries
 
     try:
         header = json.loads(raw, object_pairs_hook=without_repeats)

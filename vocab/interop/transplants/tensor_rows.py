@@ -1,9 +1,9 @@
 """The rows of a tensor that follows the vocabulary, written in blocks of bounded size.
 
-Kept rows are copied byte by byte. A token new to the source starts from the mean of the rows that spell it. Rows that
-nothing of the source stands behind (new special tokens; padding up to a multiple) are the mean of all kept rows: in an
-output head their logit is then the mean of the others' and never above the highest, while a row of zeros has the
-logit 0, which may be above all others.
+Kept rows are copied byte by byte. A token new to the source starts from the mean of the rows that spell it. Rows
+without a source (new special tokens; padding up to a multiple) are the mean of all kept rows. In an output head their
+logit is then the mean of the others' and never above the highest. A row of zeros has the logit 0, which may be above
+all others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.errors import SourceError
-from vocab.interop.transplants.float_rows import DTYPES, Floats, Rows, decode, encode, means
+from vocab.interop.transplants.float_rows import DTYPES, Floats, RawRows, decode, encode, means
 from vocab.interop.transplants.safetensors_file import BITS
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor
 
@@ -29,12 +29,12 @@ _CHUNK_BYTES = 64 << 20
 _NOT_IN_KERNEL = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 
 Ids = npt.NDArray[np.int64]
-Hear = Callable[[int], None]  # told how many more bytes are written
+OnWritten = Callable[[int], None]  # called with the number of bytes just written
 
 
 @dataclass(frozen=True)
 class RowPlan:
-    """Where each new row is from: old ids whose rows are averaged, one for a kept row, none for the mean of all."""
+    """The origin of each new row: old ids whose rows are averaged, one for a kept row, none for the mean of all."""
 
     sources: Sequence[tuple[int, ...]]
 
@@ -45,7 +45,7 @@ class RowPlan:
 
     @property
     def n_rows(self) -> int:
-        """Rows to write."""
+        """RawRows to write."""
         return len(self.sources)
 
     @cached_property
@@ -62,26 +62,29 @@ class RowPlan:
 class RowWriter:
     """Writes the rows of one tensor from an open file to another, both as descriptors."""
 
-    def __init__(self, place: VocabularyTensor, plan: RowPlan, source: int, data_start: int, hear: Hear) -> None:
-        shape, axis, dtype = place.tensor.shape, place.axis, place.tensor.dtype
-        self.place, self.plan, self.source, self.hear = place, plan, source, hear
+    def __init__(
+        self, by_id: VocabularyTensor, plan: RowPlan, source: int, data_start: int, on_written: OnWritten
+    ) -> None:
+        tensor, axis = by_id.tensor, by_id.axis
+        shape, dtype = tensor.shape, tensor.dtype
+        self.by_id, self.plan, self.source, self.on_written = by_id, plan, source, on_written
         self.dtype = dtype
         self.n_slabs = math.prod(shape[:axis])
         bits = math.prod(shape[axis + 1 :]) * BITS[dtype]
         if bits % 8 or not bits:
-            raise SourceError(f"{place.tensor.name} has rows of {bits} bits, which cannot be told apart")
+            raise SourceError(f"{tensor.name} has rows of {bits} bits, which cannot be told apart")
         self.row_bytes = bits // 8
         if not plan.copies_only and dtype not in DTYPES:
             raise SourceError(
-                f"{place.tensor.name} has the dtype {dtype}, whose rows cannot be averaged for new or padding rows: "
+                f"{tensor.name} has the dtype {dtype}, whose rows cannot be averaged for new or padding rows: "
                 "convert the model to bfloat16 first"
             )
-        self.start = data_start + place.tensor.begin
+        self.start = data_start + tensor.begin
 
     @property
     def new_shape(self) -> tuple[int, ...]:
         """The tensor's shape with the new number of rows."""
-        shape, axis = self.place.tensor.shape, self.place.axis
+        shape, axis = self.by_id.tensor.shape, self.by_id.axis
         return (*shape[:axis], self.plan.n_rows, *shape[axis + 1 :])
 
     @property
@@ -92,13 +95,13 @@ class RowWriter:
     def write_to(self, sink: int) -> None:
         """Write all rows to the end of an open file."""
         for k in range(self.n_slabs):
-            read = self._reader(self.start + k * self.place.n_rows * self.row_bytes)
+            read = self._reader(self.start + k * self.by_id.n_rows * self.row_bytes)
             mean = self._mean(read) if self.plan.needs_mean else None
             for first, last in _blocks(self.plan.n_rows, self.row_bytes):
                 write_all(sink, self._block(read, first, last, mean))
-                self.hear((last - first) * self.row_bytes)
+                self.on_written((last - first) * self.row_bytes)
 
-    def _block(self, read: Callable[[Ids], Rows], first: int, last: int, mean: Rows | None) -> Rows:
+    def _block(self, read: Callable[[Ids], RawRows], first: int, last: int, mean: RawRows | None) -> RawRows:
         old = self.plan.old[first:last]
         block = np.empty((last - first, self.row_bytes), dtype=np.uint8)
         is_kept = old >= 0
@@ -116,7 +119,7 @@ class RowWriter:
             block[spelt] = encode(means(rows, lengths, self.dtype), self.dtype)
         return block
 
-    def _mean(self, read: Callable[[Ids], Rows]) -> Rows:
+    def _mean(self, read: Callable[[Ids], RawRows]) -> RawRows:
         """The mean of the kept rows, as one row."""
         kept = np.sort(self.plan.old[self.plan.old >= 0])
         total: Floats | float = 0.0
@@ -124,17 +127,17 @@ class RowWriter:
             total = total + decode(read(kept[first:last]), self.dtype).sum(axis=0)
         return encode(np.atleast_2d(np.asarray(total) / kept.size), self.dtype)
 
-    def _reader(self, start: int) -> Callable[[Ids], Rows]:
-        """What reads rows of a slab by their numbers: a small slab is read once and held."""
-        n_bytes = self.place.n_rows * self.row_bytes
+    def _reader(self, start: int) -> Callable[[Ids], RawRows]:
+        """A reader of rows of a slab by their numbers: a small slab is read once and held."""
+        n_bytes = self.by_id.n_rows * self.row_bytes
         if n_bytes > _BLOCK_BYTES:
             return lambda ids: self._read_runs(start, ids)
-        slab = np.empty((self.place.n_rows, self.row_bytes), dtype=np.uint8)
+        slab = np.empty((self.by_id.n_rows, self.row_bytes), dtype=np.uint8)
         read_all(self.source, slab.reshape(-1), start)
         return lambda ids: slab[ids]
 
-    def _read_runs(self, start: int, ids: Ids) -> Rows:
-        """Rows by their numbers; neighbours are read at once."""
+    def _read_runs(self, start: int, ids: Ids) -> RawRows:
+        """RawRows by their numbers; neighbours are read at once."""
         rows = np.empty((ids.size, self.row_bytes), dtype=np.uint8)
         breaks = np.flatnonzero(np.diff(ids) != 1) + 1
         begins = np.concatenate([[0], breaks, [ids.size]]).tolist()
@@ -150,7 +153,7 @@ def _blocks(n_rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:
 
 
 def read_all(source: int, into: npt.NDArray[np.uint8], offset: int) -> None:
-    """Fill an array from a place in a file; raises SourceError when the file ends before."""
+    """Fill an array from an offset in a file; raises SourceError when the file ends before."""
     done = 0
     while done < into.size:
         n = os.preadv(source, [into[done:].data], offset + done)
@@ -166,7 +169,7 @@ def write_all(sink: int, data: npt.NDArray[np.uint8] | bytes) -> None:
         view = view[os.write(sink, view) :]
 
 
-def copy_bytes(source: int, sink: int, offset: int, n_bytes: int, hear: Hear) -> None:
+def copy_bytes(source: int, sink: int, offset: int, n_bytes: int, on_written: OnWritten) -> None:
     """Copy a part of a file to the end of another, in the kernel where it can; raises SourceError at an early end."""
     in_kernel = hasattr(os, "copy_file_range")
     buffer = None
@@ -187,4 +190,4 @@ def copy_bytes(source: int, sink: int, offset: int, n_bytes: int, hear: Hear) ->
             read_all(source, buffer[:n], offset)
             write_all(sink, buffer[:n])
         offset, n_bytes = offset + n, n_bytes - n
-        hear(n)
+        on_written(n)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,24 +20,30 @@ from vocab.interop.transplants.model_ids import IdChanges, with_new_ids, with_vo
 from vocab.interop.transplants.model_staging import RECORD, check_apart, foreign_to_model
 from vocab.interop.transplants.model_tokenizer import check_source, write_tokenizer_files
 from vocab.interop.transplants.safetensors_file import BITS, SafetensorsFile, Tensor, header_bytes
-from vocab.interop.transplants.tensor_rows import RowPlan, RowWriter, copy_bytes, write_all
+from vocab.interop.transplants.tensor_rows import OnWritten, RowPlan, RowWriter, copy_bytes, write_all
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, old_vocab_size, vocabulary_tensors
+from vocab.progress import OnProgress, silent
 from vocab.sizes import padded
 from vocab.writing import read_json, staged_folder, write_json
 
 GENERATION = "generation_config.json"
+WRITING = "write the model"  # the stage of `on_progress`
 # Files beside the weights that stay true; licences must go with them.
 _KEPT_ENDINGS = (".py",)
 _KEPT_NAMES = ("preprocessor_config.json", "processor_config.json")
 _KEPT_BEGINNINGS = ("LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY")
 _MOST_PADDING = 1024  # rows beyond the ids, where no tokenizer says that the id map is the model's
 _SPARE_BYTES = 1 << 20  # for headers and settings
-Hear = Callable[[int, int], None]  # bytes written, bytes in all
 
 
 @dataclass(frozen=True)
 class Transplanted:
-    """What `transplant` did: the folder, and the record that stands there as transplant.json."""
+    """A transplanted model.
+
+    Attributes:
+        out: the folder.
+        record: the content of its transplant.json.
+    """
 
     out: Path
     record: dict[str, Any]
@@ -51,28 +56,37 @@ def transplant(
     *,
     pad_to_multiple_of: int = 1,
     force: bool = False,
-    on_progress: Hear | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Transplanted:
-    """Write the checkpoint in the folder `model` for the vocabulary that `vocab prune` wrote to `vocabulary_dir`.
+    """Write a checkpoint for a pruned vocabulary, all or nothing.
 
-    Rows of kept tokens are copied bit by bit, a token new to the source starts from the mean of the source rows that
-    spell it, and rows up to the multiple, like new special tokens, from the mean of all kept rows. Every token id in
-    config.json and generation_config.json becomes the new one; tokenizer files are those of the new vocabulary with
-    roles, chat template and post-processor of the model's. `model` is only read, and `out` appears when it is whole.
-    `on_progress` hears of bytes written and bytes in all.
+    Rows of kept tokens are copied bit by bit. A token new to the source starts from the mean of the source rows that
+    spell it. Padding rows and new special tokens start from the mean of all kept rows. Every token id in config.json
+    and generation_config.json becomes the new one. Tokenizer files are those of the new vocabulary, with roles, chat
+    template and post-processor of the model's.
 
-    Raises SourceError when the model or the id map cannot be used or do not belong together, TargetError for a multiple
-    below 1, OutputError when `out` may not or cannot be written.
+    Args:
+        model: folder of a Hugging Face checkpoint with safetensors; it is only read.
+        vocabulary_dir: folder that `vocab prune` wrote, of the model's own vocabulary.
+        out: folder to write; it appears when it is whole.
+        pad_to_multiple_of: multiple to which the rows of embedding and head are padded.
+        force: whether to replace an earlier result in `out`.
+        on_progress: called with the stage, the bytes written so far, and the bytes to write.
+
+    Raises:
+        SourceError: the model or the id map cannot be used, or they do not belong together.
+        TargetError: the multiple is below 1.
+        OutputError: `out` may not or cannot be written.
     """
     model, vocabulary_dir, out = Path(model), Path(vocabulary_dir), Path(out)
     started = time.perf_counter()
     if pad_to_multiple_of < 1:
-        raise TargetError(f"rows are padded to a multiple of 1 or more, not {pad_to_multiple_of}")
+        raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {pad_to_multiple_of}")
     job = _Job(model, vocabulary_dir, pad_to_multiple_of)
     check_apart(out, [model, vocabulary_dir])
     foreign, n_bytes = foreign_to_model(out), job.n_bytes + _SPARE_BYTES
     with staged_folder(out, force=force, foreign=foreign, lock=True, n_bytes=n_bytes) as staging:
-        job.write(staging, on_progress or (lambda done, total: None))
+        job.write(staging, on_progress or silent)
         record = job.record() | {"seconds": time.perf_counter() - started, "versions": versions()}
         record["files"] = sorted(p.name for p in staging.iterdir() if not p.name.startswith("."))
         write_json(staging / RECORD, record)
@@ -80,7 +94,7 @@ def transplant(
 
 
 class _Job:
-    """One transplant: all is read and checked when it is made, so that nothing is written for what cannot be."""
+    """One transplant. Its constructor reads and checks everything, so that nothing is written in vain."""
 
     def __init__(self, model: Path, vocabulary: Path, multiple_of: int) -> None:
         self.model, self.vocabulary, self.multiple_of = model, vocabulary, multiple_of
@@ -88,7 +102,7 @@ class _Job:
         self.ids: IdMap = read_id_map(vocabulary)
         config = self.checkpoint.config
         tensors = [tensor for file in self.checkpoint.files for tensor in file.tensors]
-        self.places = {one.tensor.name: one for one in vocabulary_tensors(tensors, config, self.ids.n_old)}
+        self.by_id = {one.tensor.name: one for one in vocabulary_tensors(tensors, config, self.ids.n_old)}
         self.n_checked = check_source(model, vocabulary, self.ids)
         self._check_padding()
         self.old_size, self.new_size = old_vocab_size(config), padded(self.ids.n_new, multiple_of)
@@ -105,7 +119,7 @@ class _Job:
 
     def _check_padding(self) -> None:
         """Many rows more than ids, and no tokenizer beside them: the id map is likely another model's."""
-        n_rows = max(place.n_rows for place in self.places.values())
+        n_rows = max(tensor.n_rows for tensor in self.by_id.values())
         if self.n_checked is None and n_rows - self.ids.n_old >= _MOST_PADDING:
             raise SourceError(
                 f"the embedding in {self.model} has {n_rows:,} rows and {self.ids.source} only {self.ids.n_old:,} ids: "
@@ -113,31 +127,31 @@ class _Job:
             )
 
     def _layout(self, file: SafetensorsFile) -> list[Tensor]:
-        """The tensors of a new file: wide elements first, so that each begins where its elements may."""
-        end, found = 0, []
+        """The tensors of a new file: wide elements first, so that each begins at a multiple of its elements' size."""
+        end, layout = 0, []
         for tensor in sorted(file.tensors, key=lambda tensor: -BITS[tensor.dtype]):
-            place, shape, n_bytes = self.places.get(tensor.name), tensor.shape, tensor.n_bytes
-            if place:
+            by_id, shape, n_bytes = self.by_id.get(tensor.name), tensor.shape, tensor.n_bytes
+            if by_id:
                 # A probe without files: it refuses what cannot be written before anything is.
-                writer = RowWriter(place, self.plan, -1, 0, lambda n: None)
+                writer = RowWriter(by_id, self.plan, -1, 0, lambda n: None)
                 shape, n_bytes = writer.new_shape, writer.n_bytes
-            found.append(Tensor(tensor.name, tensor.dtype, shape, end, end + n_bytes))
+            layout.append(Tensor(tensor.name, tensor.dtype, shape, end, end + n_bytes))
             end += n_bytes
-        return found
+        return layout
 
     @property
     def n_bytes(self) -> int:
         """Bytes of all new tensors."""
         return sum(tensor.n_bytes for _, layout in self.layouts for tensor in layout)
 
-    def write(self, staging: Path, hear: Hear) -> None:
+    def write(self, staging: Path, on_progress: OnProgress) -> None:
         """Write weights, settings and tokenizer files."""
         done, total = 0, self.n_bytes
 
-        def more(n_bytes: int) -> None:
+        def on_written(n_bytes: int) -> None:
             nonlocal done
             done += n_bytes
-            hear(done, total)
+            on_progress(WRITING, done, total)
 
         for name, content in self.settings.items():
             write_json(staging / name, content)
@@ -146,7 +160,7 @@ class _Job:
             if path.is_file() and _stays(path.name):
                 shutil.copyfile(path, staging / path.name)
         for file, layout in self.layouts:
-            _write_file(file, layout, self.places, self.plan, staging / file.path.name, more)
+            _write_file(file, layout, self.by_id, self.plan, staging / file.path.name, on_written)
         if self.checkpoint.index_metadata is not None:
             write_json(staging / INDEX, self._index())
 
@@ -175,7 +189,7 @@ class _Job:
                 "padding": self.new_size - ids.n_new,
             },
             "multiple_of": self.multiple_of,
-            "tensors": [self._touched(t) for _, layout in self.layouts for t in layout if t.name in self.places],
+            "tensors": [self._touched(t) for _, layout in self.layouts for t in layout if t.name in self.by_id],
             "ids": self.changes.changed,
             "notes": self.changes.notes,
             "left_out": sorted(p.name for p in self.model.iterdir() if not _is_used(p.name, self.checkpoint)),
@@ -183,7 +197,7 @@ class _Job:
         }
 
     def _touched(self, tensor: Tensor) -> dict[str, Any]:
-        old = self.places[tensor.name]
+        old = self.by_id[tensor.name]
         return {
             "name": tensor.name,
             "dtype": tensor.dtype,
@@ -207,10 +221,10 @@ def _is_used(name: str, checkpoint: Checkpoint) -> bool:
 def _write_file(
     file: SafetensorsFile,
     layout: list[Tensor],
-    places: dict[str, VocabularyTensor],
+    by_id: dict[str, VocabularyTensor],
     plan: RowPlan,
     path: Path,
-    hear: Callable[[int], None],
+    on_written: OnWritten,
 ) -> None:
     """Write one shard: rows of tensors that follow the vocabulary, and runs of the others in one copy each."""
     old = {tensor.name: tensor for tensor in file.tensors}
@@ -219,15 +233,15 @@ def _write_file(
         write_all(sink, header_bytes(layout, file.metadata))
         begin = end = 0  # of a run of tensors that are copied as they are
         for tensor in layout:
-            was, place = old[tensor.name], places.get(tensor.name)
-            if place is None and was.begin == end:
+            was, rows = old[tensor.name], by_id.get(tensor.name)
+            if rows is None and was.begin == end:
                 end = was.end
                 continue
-            copy_bytes(source, sink, file.data_start + begin, end - begin, hear)
+            copy_bytes(source, sink, file.data_start + begin, end - begin, on_written)
             begin = end = was.begin
-            if place is None:
+            if rows is None:
                 end = was.end
             else:
-                RowWriter(place, plan, source, file.data_start, hear).write_to(sink)
+                RowWriter(rows, plan, source, file.data_start, on_written).write_to(sink)
                 begin = end = was.end
-        copy_bytes(source, sink, file.data_start + begin, end - begin, hear)
+        copy_bytes(source, sink, file.data_start + begin, end - begin, on_written)

@@ -43,7 +43,7 @@ TEXT_SECTIONS = ("text_config", "llm_config", "language_config", "decoder", "enc
 
 @dataclass(frozen=True)
 class VocabularyTensor:
-    """A tensor, and the axis along which it has a row an id."""
+    """A tensor, and the axis along which it has one row for each id."""
 
     tensor: Tensor
     axis: int
@@ -70,7 +70,7 @@ def old_vocab_size(config: Mapping[str, Any]) -> int:
 
 
 def vocabulary_tensors(tensors: Iterable[Tensor], config: Mapping[str, Any], n_old: int) -> list[VocabularyTensor]:
-    """Tensors with a row an id, `n_old` ids being in use.
+    """Tensors with one row for each id, where `n_old` ids are in use.
 
     Raises SourceError when there is none, when config.json has fewer rows than there are ids, or an embedding fewer
     than config.json.
@@ -81,15 +81,15 @@ def vocabulary_tensors(tensors: Iterable[Tensor], config: Mapping[str, Any], n_o
         raise SourceError(f"config.json has the vocab_size {size:,}, but the id map is of a source of {n_old:,} ids")
     sizes = {size, *_rows_by_name(tensors, size)}
     is_ambiguous = bool(sizes & set(_other_sizes(config)))
-    found = []
+    by_id = []
     for tensor in tensors:
         axes = [k for k, n in enumerate(tensor.shape) if n in sizes]
         by_name = is_ambiguous or len(axes) > 1 or _NUMBERED.search(tensor.name)
         if axes and (is_known(tensor.name) or not by_name):
-            found.append(VocabularyTensor(tensor, axes[0]))
-    if not any(len(one.tensor.shape) > 1 for one in found):
+            by_id.append(VocabularyTensor(tensor, axes[0]))
+    if not any(len(one.tensor.shape) > 1 for one in by_id):
         raise SourceError(f"no embedding has the {size:,} rows that config.json gives as vocab_size")
-    return found
+    return by_id
 
 
 def _rows_by_name(tensors: Iterable[Tensor], size: int) -> Iterator[int]:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from vocab.choices import Side
 from vocab.errors import TrainingError
+from vocab.special_texts import END_OF_TEXT
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_json
 
@@ -30,7 +31,6 @@ METADATA = "shards.json"
 HEADER_INTS = 256
 # Magic and version by the bytes of an id, as in llm.c's dev/data/data_common.py.
 _KINDS = {2: (20240520, 1), 4: (20240801, 7)}
-_END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<|eot_id|>")
 
 
 def fingerprint(vocabulary: Vocabulary) -> str:
@@ -56,7 +56,7 @@ def token_bytes(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
 
 def end_of_text(vocabulary: Vocabulary) -> int | None:
     """Id of the token between documents, None where the vocabulary has none."""
-    return next((vocabulary.special_tokens[text] for text in _END_OF_TEXT if text in vocabulary.special_tokens), None)
+    return next((vocabulary.special_tokens[text] for text in END_OF_TEXT if text in vocabulary.special_tokens), None)
 
 
 @dataclass(frozen=True)
