@@ -52,14 +52,9 @@ def with_regex(texts: list[str]) -> Counter[str]:
 
 def with_tokenizers(texts: list[str]) -> None:
     """Hugging Face's BPE trainer, all cores."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from vocab.interop.scratch.cl100k_style import untrained
 
-    tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(SplitPattern(CL100K_REGEX).portable), behavior="isolated")
-    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=LEAST_TOKENS, initial_alphabet=alphabet, show_progress=False)
+    tokenizer, trainer = untrained(SplitPattern(CL100K_REGEX), LEAST_TOKENS)
     tokenizer.train_from_iterator(texts, trainer)
 
 

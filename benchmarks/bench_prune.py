@@ -92,14 +92,9 @@ def frequency(job: Job) -> Outcome:
 
 def train_tokenizers(job: Job) -> Outcome:
     """Hugging Face's BPE trainer behind cl100k's split."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from vocab.interop.scratch.cl100k_style import untrained
 
-    tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(source().pattern.portable), behavior="isolated")
-    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=job.target, initial_alphabet=alphabet, show_progress=False)
+    tokenizer, trainer = untrained(source().pattern, job.target)
     run = timed(lambda: tokenizer.train_from_iterator(documents(job.corpus, held_out=False), trainer))
     n_tokens = n_bytes = 0
     for text in documents(job.corpus, held_out=True):

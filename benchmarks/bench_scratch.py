@@ -89,15 +89,10 @@ def with_candidates(job: Job) -> Outcome:
 
 def train_tokenizers(job: Job) -> Outcome:
     """Hugging Face's BPE trainer behind cl100k's split."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from vocab.interop.scratch.cl100k_style import untrained
 
     texts = job.texts(held_out=False)
-    tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(source().pattern.portable), behavior="isolated")
-    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=job.target, initial_alphabet=alphabet, show_progress=False)
+    tokenizer, trainer = untrained(source().pattern, job.target)
     started = time.perf_counter()
     tokenizer.train_from_iterator(texts, trainer)
     seconds = time.perf_counter() - started

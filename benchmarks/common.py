@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import importlib.util
 import json
 import multiprocessing
@@ -25,6 +24,9 @@ from rich.table import Table
 
 from vocab.corpus.counting import is_held_out
 from vocab.corpus.documents import read_documents
+from vocab.environment import processor, versions
+from vocab.threads import n_cores
+from vocab.writing import write_text
 
 T = TypeVar("T")
 MB = 1_000_000
@@ -33,19 +35,7 @@ CORPORA = {"English": ("books-en", "docs-", "markup"), "code": ("code-",), "lang
 THROUGHPUT_COLUMNS = ["MB/s", "ratio", "MB/CPU second"]
 
 _WIDTH = 110  # for output into a file
-_PACKAGES = (
-    "vocabkit",
-    "numpy",
-    "numba",
-    "regex",
-    "tiktoken",
-    "tokenizers",
-    "rustbpe",
-    "bpeasy",
-    "gigabpe",
-    "bpe-openai",
-    "rs-bpe",
-)
+_PEERS = ("rustbpe", "bpeasy", "gigabpe", "bpe-openai", "rs-bpe")
 
 
 def places(corpus: Path) -> list[str]:
@@ -191,29 +181,14 @@ def installed(module: str) -> bool:
 
 
 def machine(*packages: str) -> dict[str, object]:
-    """What timings depend on: processor, cores, system and versions, of `packages` too."""
-    versions = {"python": platform.python_version()}
-    for name in (*_PACKAGES, *packages):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+    """What timings depend on: processor, cores, load, system and versions, those of `packages` too."""
     return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu": processor(),
+        "cores": n_cores(),
         "load_1_minute": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": versions,
+        "versions": versions(*_PEERS, *packages),
     }
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def show(title: str, columns: list[str], rows: list[list[str]], facts: Mapping[str, object]) -> None:
@@ -230,17 +205,14 @@ def show(title: str, columns: list[str], rows: list[list[str]], facts: Mapping[s
 
 
 def machine_line(facts: Mapping[str, Any]) -> str:
-    """What `machine` found, in a sentence."""
+    """The result of `machine` as a sentence. Rows measured before name packages that were not installed."""
     known = {name: version for name, version in facts["versions"].items() if version != "not installed"}
-    versions = ", ".join(f"{name} {version}" for name, version in known.items())
+    listed = ", ".join(f"{name} {version}" for name, version in known.items())
     load = f"load {facts['load_1_minute']} before the run"
-    return f"{facts['cpu']}, {facts['cores']} cores, {load}, {facts['system']}; {versions}."
+    return f"{facts['cpu']}, {facts['cores']} cores, {load}, {facts['system']}; {listed}."
 
 
 def write_json(path: Path | None, content: Mapping[str, object]) -> None:
-    """Write results where asked to, replacing the file only when it is whole."""
-    if path is None:
-        return
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(path)
+    """Write results to a file, unless `path` is None."""
+    if path is not None:
+        write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -26,12 +26,7 @@ def train(documents: Iterable[str], size: int, special: Sequence[str]) -> Vocabu
     Memory: the distinct pre-tokens of the text. Raises TargetError when the text is too small for the size.
     """
     pattern = SplitPattern(CL100K_REGEX)
-    tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(pattern.portable), behavior="isolated")
-    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=size - len(special), initial_alphabet=alphabet, show_progress=False)
+    tokenizer, trainer = untrained(pattern, size - len(special))
     tokenizer.train_from_iterator(documents, trainer)
     ids: dict[str, int] = json.loads(tokenizer.to_str())["model"]["vocab"]
     if len(ids) < size - len(special):
@@ -41,3 +36,13 @@ def train(documents: Iterable[str], size: int, special: Sequence[str]) -> Vocabu
         )
     tokens = [to_bytes(piece) for piece in sorted(ids, key=ids.__getitem__)]
     return Vocabulary.from_tokens(tokens, pattern, {text: len(tokens) + k for k, text in enumerate(special)})
+
+
+def untrained(pattern: SplitPattern, size: int) -> tuple[Tokenizer, trainers.BpeTrainer]:
+    """Byte-level BPE behind a split pattern, with Hugging Face's trainer of `size` tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(pattern.portable), behavior="isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return tokenizer, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
