@@ -82,35 +82,35 @@ def with_gigabpe(path: Path, n_threads: int) -> None:
 def calls(texts: list[str], path: Path, n_threads: int) -> dict[str, Call]:
     """Everything that is timed and installed."""
     cl100k, gpt2 = SplitPattern(CL100K_REGEX), SplitPattern(GPT2_REGEX)
-    found: dict[str, Call] = {
+    by_name: dict[str, Call] = {
         "vocab, 1 thread": lambda: count_documents(texts, "benchmark", cl100k, 1),
         f"vocab, {n_threads} threads": lambda: count_documents(texts, "benchmark", cl100k, n_threads),
         BASE: lambda: with_regex(texts),
         f"tokenizers, {n_threads} threads": lambda: with_tokenizers(texts),
     }
     if installed("rustbpe"):
-        found[f"rustbpe, {n_threads} threads"] = lambda: with_rustbpe(texts)
+        by_name[f"rustbpe, {n_threads} threads"] = lambda: with_rustbpe(texts)
     if installed("bpeasy"):
-        found["bpeasy"] = lambda: with_bpeasy(texts)
-    found["vocab, GPT-2, file, 1 thread"] = lambda: count(path, gpt2, n_threads=1)
-    found[f"vocab, GPT-2, file, {n_threads} threads"] = lambda: count(path, gpt2, n_threads=n_threads)
+        by_name["bpeasy"] = lambda: with_bpeasy(texts)
+    by_name["vocab, GPT-2, file, 1 thread"] = lambda: count(path, gpt2, n_threads=1)
+    by_name[f"vocab, GPT-2, file, {n_threads} threads"] = lambda: count(path, gpt2, n_threads=n_threads)
     if installed("gigabpe"):
-        found["gigabpe, GPT-2, file, 1 thread"] = lambda: with_gigabpe(path, 1)
-        found[f"gigabpe, GPT-2, file, {n_threads} threads"] = lambda: with_gigabpe(path, n_threads)
-    return found
+        by_name["gigabpe, GPT-2, file, 1 thread"] = lambda: with_gigabpe(path, 1)
+        by_name[f"gigabpe, GPT-2, file, {n_threads} threads"] = lambda: with_gigabpe(path, n_threads)
+    return by_name
 
 
 def verdicts(timed: dict[str, Call]) -> dict[str, str]:
     """Whether ours counts what `regex` does; running all warms them up, too."""
     expected = {piece.encode(): n for piece, n in timed[BASE]().items()}
-    found = {}
+    verdicts = {}
     for name, call in timed.items():
         got = call()
-        found[name] = "yes" if name == BASE else ""
+        verdicts[name] = "yes" if name == BASE else ""
         if isinstance(got, CorpusPart) and "GPT-2" not in name:
             counts = merge([got.train, got.held_out])
-            found[name] = _verdict(dict(zip(counts.pretokens(), counts.counts.tolist(), strict=True)), expected)
-    return found
+            verdicts[name] = _verdict(dict(zip(counts.pretokens(), counts.counts.tolist(), strict=True)), expected)
+    return verdicts
 
 
 def _verdict(got: dict[bytes, int], expected: dict[bytes, int]) -> str:

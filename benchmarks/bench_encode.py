@@ -140,15 +140,15 @@ def calls_for(name: str, vocabulary: Vocabulary, text: Text) -> dict[str, Call]:
 def verdicts(calls: dict[str, Call]) -> dict[str, str]:
     """Whether each call gives the ids that the first does; running them warms them up, too."""
     first = [list(map(int, ids)) for ids in next(iter(calls.values()))()]
-    found = {}
+    verdicts = {}
     for name, call in calls.items():
         got = call()
         if len(got) != len(first):
-            found[name] = ""
+            verdicts[name] = ""
             continue
         different = sum(list(map(int, a)) != b for a, b in zip(got, first, strict=True))
-        found[name] = "yes" if different == 0 else f"NO: {different} of {len(first)} documents"
-    return found
+        verdicts[name] = "yes" if different == 0 else f"NO: {different} of {len(first)} documents"
+    return verdicts
 
 
 def measure(calls: dict[str, Call], n_bytes: int, repeats: int) -> dict[str, Any]:

@@ -75,18 +75,18 @@ def measure(folder: Path, out: Path, memory: str) -> dict[str, Any]:
 COLUMNS = ["GB", "distinct pre-tokens", "memory asked", "peak MB", "runs", "runs MB", "seconds", "MB/s", "table MB"]
 
 
-def rows(found: dict[str, Any]) -> list[list[str]]:
+def rows(result: dict[str, Any]) -> list[list[str]]:
     """The table's row out of what --json writes."""
     cells = [
-        f"{found['tally']['n_bytes_read'] / 1e9:.1f}",
-        f"{found['n_pretokens']:,}",
-        f"{found['memory_bytes'] / MB:,.0f} MB",
-        f"{found['peak_bytes'] / MB:,.0f}",
-        str(found["n_runs"]),
-        f"{found['n_run_bytes'] / MB:,.0f}",
-        f"{found['seconds']:,.0f}",
-        f"{found['bytes_per_second'] / MB:.0f}",
-        f"{found['table_bytes'] / MB:,.0f}",
+        f"{result['tally']['n_bytes_read'] / 1e9:.1f}",
+        f"{result['n_pretokens']:,}",
+        f"{result['memory_bytes'] / MB:,.0f} MB",
+        f"{result['peak_bytes'] / MB:,.0f}",
+        str(result["n_runs"]),
+        f"{result['n_run_bytes'] / MB:,.0f}",
+        f"{result['seconds']:,.0f}",
+        f"{result['bytes_per_second'] / MB:.0f}",
+        f"{result['table_bytes'] / MB:,.0f}",
     ]
     return [cells]
 
@@ -107,14 +107,14 @@ def main() -> None:
     folder, out = arguments.scratch / "corpus", arguments.scratch / "counts"
     try:
         write_corpus(arguments.corpus, folder, int(arguments.gb * 10**9))
-        found = measure(folder, out, arguments.memory)
+        result = measure(folder, out, arguments.memory)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(out, ignore_errors=True)
-    show("Counting in bounded memory", COLUMNS, rows(found), facts)
+    show("Counting in bounded memory", COLUMNS, rows(result), facts)
     write_json(
         arguments.json,
-        {"machine": facts, "settings": {"gb": arguments.gb, "memory": arguments.memory}, "results": found},
+        {"machine": facts, "settings": {"gb": arguments.gb, "memory": arguments.memory}, "results": result},
     )
 
 

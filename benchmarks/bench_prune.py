@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import documents, in_child, installed, machine, places, show, spread, timed, write_json
+from common import corpus_files, documents, in_child, installed, machine, show, spread, timed, write_json
 
 import vocab
 from vocab import CorpusCounts, Vocabulary
@@ -57,16 +57,16 @@ def source() -> Vocabulary:
 def count(job: Job) -> tuple[Outcome, CorpusCounts]:
     """Our counting, of all files."""
     pattern = source().pattern
-    smallest = min(places(job.corpus), key=os.path.getsize)
+    smallest = min(corpus_files(job.corpus), key=os.path.getsize)
     vocab.count(smallest, pattern)
-    run = timed(lambda: vocab.count(places(job.corpus), pattern, n_threads=job.n_threads))
+    run = timed(lambda: vocab.count(corpus_files(job.corpus), pattern, n_threads=job.n_threads))
     return Outcome(run.seconds, run.cpu_seconds, run.peak_mb), run.result
 
 
 def pruned(job: Job, **options: Any) -> Outcome:
     """Our pruning, timed as users call it: with the report, which scores the source and the baselines too."""
     whole = source()
-    small = vocab.count(min(places(job.corpus), key=os.path.getsize), whole.pattern)
+    small = vocab.count(min(corpus_files(job.corpus), key=os.path.getsize), whole.pattern)
     for n_threads in {1, job.n_threads}:
         prune(whole, job.target, corpus=small, n_threads=n_threads, **options)
     whole = source()  # without the encoder that the call above has made

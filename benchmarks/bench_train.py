@@ -148,7 +148,7 @@ def _bench_steps(
     rows = []
     for peer, lap in laps.items():
         rate = n_tokens / statistics.median(lap.seconds)
-        found = {
+        ratios = {
             kind: ratio_interval(np.array(getattr(laps["transformers"], kind)), np.array(getattr(lap, kind)), rng)
             for kind in Laps._fields
         }
@@ -164,8 +164,8 @@ def _bench_steps(
             **lap._asdict(),
             "tokens_per_second": rate,
             "tokens_per_cpu_second": n_tokens / statistics.median(lap.cpu_seconds),
-            "speed_against_transformers": found["seconds"],
-            "speed_against_transformers_by_cpu_seconds": found["cpu_seconds"],
+            "speed_against_transformers": ratios["seconds"],
+            "speed_against_transformers_by_cpu_seconds": ratios["cpu_seconds"],
             "mfu": rate * config.flops_per_token(config.max_seq_len) / top.flops,
             "mfu_causal": rate * config.flops_per_token(config.max_seq_len, causal=True) / top.flops,
             "mfu_formula": MFU_FORMULA,

@@ -57,15 +57,15 @@ finally:
 
 def shapes() -> dict[str, tuple[int, ...]]:
     """Tensors of the model in the order of its files."""
-    found: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (ROWS, WIDTH)}
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (ROWS, WIDTH)}
     for k in range(LAYERS):
         layer = f"model.layers.{k}."
-        found |= {f"{layer}self_attn.{name}_proj.weight": (WIDTH, WIDTH) for name in "qo"}
-        found |= {f"{layer}self_attn.{name}_proj.weight": (KEYS, WIDTH) for name in "kv"}
-        found |= {f"{layer}mlp.{name}_proj.weight": (MLP, WIDTH) for name in ("gate", "up")}
-        found |= {f"{layer}mlp.down_proj.weight": (WIDTH, MLP)}
-        found |= {f"{layer}{name}_layernorm.weight": (WIDTH,) for name in ("input", "post_attention")}
-    return found | {"model.norm.weight": (WIDTH,), "lm_head.weight": (ROWS, WIDTH)}
+        shapes |= {f"{layer}self_attn.{name}_proj.weight": (WIDTH, WIDTH) for name in "qo"}
+        shapes |= {f"{layer}self_attn.{name}_proj.weight": (KEYS, WIDTH) for name in "kv"}
+        shapes |= {f"{layer}mlp.{name}_proj.weight": (MLP, WIDTH) for name in ("gate", "up")}
+        shapes |= {f"{layer}mlp.down_proj.weight": (WIDTH, MLP)}
+        shapes |= {f"{layer}{name}_layernorm.weight": (WIDTH,) for name in ("input", "post_attention")}
+    return shapes | {"model.norm.weight": (WIDTH,), "lm_head.weight": (ROWS, WIDTH)}
 
 
 def shards() -> list[list[str]]:
@@ -133,26 +133,26 @@ def measure(scratch: Path, target: int, repeats: int) -> dict[str, Any]:
     prune(vocab.load(tokenizer), target, method="frequency").save(small)
     copy = ["cp", "-r", str(model), str(out)]
     ours = [sys.executable, "-c", COMMAND, "transplant", str(model), "--vocab", str(small), "--out", str(out)]
-    found: dict[str, Any] = {"n_bytes": n_bytes, "cp_seconds": [], "seconds": [], "peak_bytes": []}
+    result: dict[str, Any] = {"n_bytes": n_bytes, "cp_seconds": [], "seconds": [], "peak_bytes": []}
     for _ in range(repeats):
-        found["cp_seconds"].append(lap(copy, model, out)[0])
+        result["cp_seconds"].append(lap(copy, model, out)[0])
         seconds, errors = lap(ours, model, out)
-        found["seconds"].append(seconds)
-        found["peak_bytes"].append(int(errors.split()[-1]))
+        result["seconds"].append(seconds)
+        result["peak_bytes"].append(int(errors.split()[-1]))
     record = json.loads((out / "transplant.json").read_text())
-    return found | {key: record[key] for key in ("rows", "vocab_size")} | {"n_bytes_new": record["n_bytes"]["new"]}
+    return result | {key: record[key] for key in ("rows", "vocab_size")} | {"n_bytes_new": record["n_bytes"]["new"]}
 
 
 COLUMNS = ["", "GB read", "GB written", "seconds", "peak MB"]
 
 
-def rows(found: dict[str, Any]) -> list[list[str]]:
+def rows(result: dict[str, Any]) -> list[list[str]]:
     """The table out of what --json writes."""
-    read, written = found["n_bytes"] / 1e9, found["n_bytes_new"] / 1e9
-    peak = spread([n / MB for n in found["peak_bytes"]], 0)
+    read, written = result["n_bytes"] / 1e9, result["n_bytes_new"] / 1e9
+    peak = spread([n / MB for n in result["peak_bytes"]], 0)
     return [
-        ["cp -r", f"{read:.2f}", f"{read:.2f}", spread(found["cp_seconds"]), "-"],
-        ["vocab transplant", f"{read:.2f}", f"{written:.2f}", spread(found["seconds"]), peak],
+        ["cp -r", f"{read:.2f}", f"{read:.2f}", spread(result["cp_seconds"]), "-"],
+        ["vocab transplant", f"{read:.2f}", f"{written:.2f}", spread(result["seconds"]), peak],
     ]
 
 
@@ -170,12 +170,12 @@ def main() -> None:
     facts = machine()
     arguments.scratch.mkdir(parents=True)
     try:
-        found = measure(arguments.scratch, arguments.target, arguments.repeats)
+        result = measure(arguments.scratch, arguments.target, arguments.repeats)
     finally:
         shutil.rmtree(arguments.scratch, ignore_errors=True)
-    show("A checkpoint follows its vocabulary", COLUMNS, rows(found), facts)
+    show("A checkpoint follows its vocabulary", COLUMNS, rows(result), facts)
     settings = {"target": arguments.target, "repeats": arguments.repeats}
-    write_json(arguments.json, {"machine": facts, "settings": settings, "results": found})
+    write_json(arguments.json, {"machine": facts, "settings": settings, "results": result})
 
 
 if __name__ == "__main__":

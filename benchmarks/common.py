@@ -38,23 +38,23 @@ _WIDTH = 110  # for output into a file
 _PEERS = ("rustbpe", "bpeasy", "gigabpe", "bpe-openai", "rs-bpe")
 
 
-def places(corpus: Path) -> list[str]:
+def corpus_files(corpus: Path) -> list[str]:
     """The files of a corpus, one a domain, sorted."""
-    found = sorted(str(path) for path in corpus.glob("*.jsonl.zst"))
-    if not found:
+    paths = sorted(str(path) for path in corpus.glob("*.jsonl.zst"))
+    if not paths:
         sys.exit(f"{corpus} holds no .jsonl.zst files: make it with benchmarks/build_corpus.py")
-    return found
+    return paths
 
 
 def documents(corpus: Path, *, held_out: bool) -> Iterator[str]:
     """Texts of the training or of the held-out part."""
-    for place in places(corpus):
-        yield from one_side(place, held_out)
+    for path in corpus_files(corpus):
+        yield from one_side(path, held_out)
 
 
-def one_side(place: str, held_out: bool) -> Iterator[str]:
+def one_side(path: str, held_out: bool) -> Iterator[str]:
     """Documents of one file that are held out, or those that are not."""
-    for text in read_documents(place):
+    for text in read_documents(path):
         if is_held_out(text.encode()) == held_out:
             yield text
 
@@ -64,8 +64,8 @@ def mixed_texts(text: Path, corpus: str, *, held_out: bool) -> Iterator[str]:
 
     `text` is the folder of scripts/fetch_text.py.
     """
-    found = [str(path) for path in sorted(text.glob("*.jsonl.zst")) if path.name.startswith(CORPORA[corpus])]
-    for row in zip_longest(*(one_side(place, held_out) for place in found)):
+    paths = [str(path) for path in sorted(text.glob("*.jsonl.zst")) if path.name.startswith(CORPORA[corpus])]
+    for row in zip_longest(*(one_side(path, held_out) for path in paths)):
         yield from (one for one in row if one is not None)
 
 
@@ -74,9 +74,9 @@ def sample(corpus: Path, n_bytes: int, *, held_out: bool) -> list[str]:
     rows = json.loads((corpus / "manifest.json").read_text("utf-8"))["files"]
     total = sum(row["text_bytes"] for row in rows.values())
     texts: list[str] = []
-    for place in places(corpus):
-        share = n_bytes * rows[Path(place).name]["text_bytes"] // total
-        texts += up_to(one_side(place, held_out), share)
+    for path in corpus_files(corpus):
+        share = n_bytes * rows[Path(path).name]["text_bytes"] // total
+        texts += up_to(one_side(path, held_out), share)
     return texts
 
 
