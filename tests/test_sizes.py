@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import vocab
 from vocab.cli.app import app
 from vocab.prune import prune
-from vocab.prune.frontier.neighbours import along_sizes
+from vocab.prune.frontier.neighbours import measure_sizes
 from vocab.sizes import SizeFacts, padded, parameter_bytes, size_facts, sizes_near
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -106,7 +106,7 @@ def corpus(source, real_text, tmp_path_factory):
 
 
 def test_the_largest_size_is_what_pruning_to_it_gives_and_each_smaller_needs_more(source, corpus):
-    measured = along_sizes(source, [1500, 1536, 1499, 1600, 9999], corpus, inference="least-tokens", n_threads=2)
+    measured = measure_sizes(source, [1500, 1536, 1499, 1600, 9999], corpus, inference="least-tokens", n_threads=2)
     assert sorted(measured) == [1499, 1500, 1536, 1600]
     tokens = [measured[size].train.n_tokens for size in sorted(measured)]
     assert tokens == sorted(tokens, reverse=True)
@@ -118,17 +118,17 @@ def test_the_largest_size_is_what_pruning_to_it_gives_and_each_smaller_needs_mor
 
 def test_the_size_of_the_source_is_the_source(source, corpus):
     whole = prune(source, 1000, corpus=corpus, method="rank").report.rows[0]
-    assert along_sizes(source, [source.n_ids], corpus)[source.n_ids].train == whole.train
-    measured = along_sizes(source, [source.n_ids, source.n_ids - 1], corpus, inference="least-tokens")
+    assert measure_sizes(source, [source.n_ids], corpus)[source.n_ids].train == whole.train
+    measured = measure_sizes(source, [source.n_ids, source.n_ids - 1], corpus, inference="least-tokens")
     assert measured[source.n_ids - 1].train.n_tokens >= measured[source.n_ids].train.n_tokens
 
 
 def test_sizes_that_cannot_be_had(source, corpus):
     with pytest.raises(vocab.TargetError, match="target 200 is too small"):
-        along_sizes(source, [200, 1000], corpus)
+        measure_sizes(source, [200, 1000], corpus)
     other = vocab.Vocabulary.from_tokens(source.tokens(), vocab.SplitPattern(r"\S+|\s+"))
     with pytest.raises(vocab.CorpusError, match="another split pattern"):
-        along_sizes(other, [1000], corpus)
+        measure_sizes(other, [1000], corpus)
 
 
 def run(*words: str, capsys) -> str:

@@ -10,6 +10,11 @@ import numpy.typing as npt
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+# Whether each thing belongs to a selection, a bool for each.
+Mask = npt.NDArray[np.bool_]
+# Ids, numbers of things or counts of them.
+Ints = npt.NDArray[np.int64]
+
 
 def frozen(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """A read-only view. Numba compiles a kernel once more for read-only arrays, so inputs always are."""

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 # How text becomes tokens; the last two are those of files from SentencePiece.
 InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram"]
+# Those of every vocabulary whose tokens are bytes.
+ByteInferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy"]
 
 # How tokens are chosen.
 Method = Literal["rank", "frequency", "leaf", "tokenmonster", "distill", "optimal"]

@@ -36,18 +36,18 @@ def check_prices_and_gains(
     assert book.total_tokens == total(scores, counts)
     order = [k for k in range(256, vocabulary.n_tokens) if vocabulary.lengths[k] > 1]
     random.Random(5).shuffle(order)
-    alive = dict(scores)
+    kept = dict(scores)
     for rank in order[:6]:
         for other in order:
             text = vocabulary[other + 3].decode()
-            without = {piece: score for piece, score in alive.items() if piece != text}
-            expected = total(without, counts) - book.total_tokens if text in alive else 0
+            without = {piece: score for piece, score in kept.items() if piece != text}
+            expected = total(without, counts) - book.total_tokens if text in kept else 0
             assert book.prices[other] == expected
-        alive.pop(vocabulary[rank + 3].decode())
+        kept.pop(vocabulary[rank + 3].decode())
         book.change(drop=np.array([rank]))
-        assert book.total_tokens == total(alive, counts)
-        gains = book.gains(~book.alive)
-        for other in np.flatnonzero(~book.alive).tolist():
+        assert book.total_tokens == total(kept, counts)
+        gains = book.gains(~book.kept)
+        for other in np.flatnonzero(~book.kept).tolist():
             text = vocabulary[other + 3].decode()
-            more = total({**alive, text: scores[text]}, counts)
+            more = total({**kept, text: scores[text]}, counts)
             assert gains[other] == book.total_tokens - more

@@ -21,15 +21,15 @@ def book_of(tokens, counts: dict[bytes, int], method: str, n_threads: int = 1) -
     return PriceBook(trie_of(tokens), PretokenCounts.from_mapping(counts, PATTERN), method, n_threads)
 
 
-def live_ranks(book: PriceBook, tokens: list[bytes]) -> dict[bytes, int]:
-    return {tokens[k]: k for k in np.flatnonzero(book.alive).tolist()}
+def kept_ranks(book: PriceBook, tokens: list[bytes]) -> dict[bytes, int]:
+    return {tokens[k]: k for k in np.flatnonzero(book.kept).tolist()}
 
 
 def check_prices(book: PriceBook, tokens: list[bytes], counts: dict[bytes, int], method: str) -> None:
     """The total, and the price of each token: nothing for single bytes and dropped ones."""
-    ranks = live_ranks(book, tokens)
+    ranks = kept_ranks(book, tokens)
     priced = {token for token in ranks if len(token) > 1}
     expected = [oracles.price(method, ranks, counts, token) if token in priced else 0 for token in tokens]
     assert book.total_tokens == oracles.total_tokens(method, ranks, counts)
     assert book.prices.tolist() == expected
-    assert book.n_alive == len(ranks)
+    assert book.n_kept == len(ranks)

@@ -72,7 +72,7 @@ def test_the_best_choice_lies_between_the_bound_and_what_is_found(tokens, counts
     objective, found = found_for(tokens, counts, n_others, gap=0.0, max_steps=60)
     best = oracles.fewest_tokens(tokens, set(oracles.SINGLE_BYTES), 256 + n_others, counts)
     assert found.bound.tokens <= best <= found.tokens
-    kept = [token for token, is_kept in zip(tokens, found.alive, strict=True) if is_kept]
+    kept = [token for token, is_kept in zip(tokens, found.kept, strict=True) if is_kept]
     assert len(kept) == 256 + n_others
     assert set(kept) >= set(oracles.SINGLE_BYTES)
     assert found.tokens == oracles.total_tokens("least-tokens", oracles.ranks_of(kept), counts)
@@ -93,7 +93,7 @@ def test_results_do_not_depend_on_threads():
     assert founds[0].bound.numerator == founds[1].bound.numerator
     assert np.array_equal(founds[0].bound.prices.edges, founds[1].bound.prices.edges)
     assert np.array_equal(founds[0].bound.prices.values, founds[1].bound.prices.values)
-    assert np.array_equal(founds[0].alive, founds[1].alive)
+    assert np.array_equal(founds[0].kept, founds[1].kept)
 
 
 def test_prices_that_cannot_be_are_refused():
@@ -125,7 +125,7 @@ def test_time_and_ctrl_c_end_a_search_with_what_it_has():
     found = search(objective, book, Limits(), stop)
     assert found.stopped_by == "Ctrl-C"
     assert 0 < found.bound.tokens <= found.tokens
-    assert found.alive.sum() == 356
+    assert found.kept.sum() == 356
 
 
 @given(tokens=vocabularies(10), pieces=corpora(4))

@@ -147,7 +147,7 @@ def test_tokens_in_too_few_documents_are_left_out_of_source_and_others(source, o
     ]
     assert pool.old_ranks[: pool.n_own].tolist() == expected
     assert len(expected) < source.n_tokens - 100
-    assert pool.facts["n_of_source_left_out"] == source.n_tokens - len(expected)
+    assert pool.summary()["n_of_source_left_out"] == source.n_tokens - len(expected)
     new = list(pool.vocabulary.tokens())[pool.n_own :]
     assert min(documents_with(documents, documents, token) for token in new) >= 6
 
@@ -283,14 +283,14 @@ def test_certificates_cover_the_pool(results, tmp_path):
             claims = check_certificate.check(str(path / "certificate.zip"), str(path / "report.json"))
             assert claims["n_candidates"] == result.report.candidates["n_candidates"] > 2000
             assert claims["bound_tokens"] <= claims["tokens"] == result.report.result.train.n_tokens
-    claims = results[KINDS[0]].certificate.facts
+    claims = results[KINDS[0]].certificate.claims
     assert claims["gap"] < 0.01
 
 
 @pytest.mark.slow
 def test_the_bound_is_that_of_the_pool(source, corpus):
     bounds = [
-        best_possible(source, TARGET, corpus=corpus, candidates=wanted, prior=0, limits=QUICK).facts["bound_tokens"]
+        best_possible(source, TARGET, corpus=corpus, candidates=wanted, prior=0, limits=QUICK).claims["bound_tokens"]
         for wanted in (None, Candidates(["corpus"]))
     ]
     assert bounds[1] < bounds[0]
@@ -366,7 +366,7 @@ def test_documents_that_were_not_counted_are_refused(source, work, tmp_path):
 
 @pytest.mark.parametrize("name", ["min_documents", "min_count", "max_bytes", "most"])
 def test_limits_below_one_are_refused(name):
-    with pytest.raises(TargetError, match=f"{name} must be at least 1, not 0"):
+    with pytest.raises(TargetError, match=f"`{name}` must be at least 1, not 0"):
         Candidates(**{name: 0})
 
 
@@ -420,5 +420,5 @@ def test_the_source_s_order_counts_beside_candidates_of_the_corpus(source, corpu
 
 @pytest.mark.parametrize("prior", [-1, float("nan"), 1e9])
 def test_a_prior_that_cannot_be_is_refused(source, corpus, prior):
-    with pytest.raises(TargetError, match="--prior is a share of the corpus"):
+    with pytest.raises(TargetError, match="`prior` is a share of the corpus"):
         prune(source, TARGET, corpus=corpus, prior=prior)

@@ -19,17 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vocab
+from vocab.choices import FRONTIER_METHODS
 from vocab.cli.app import app, main
-from vocab.cli.frontier import OrderName
 from vocab.corpus.counting import CorpusCounts, count_documents
-from vocab.prune import Decoder, prune, trace_frontier
+from vocab.prune import ComputeModel, prune, trace_frontier
 from vocab.prune.bound import dual_kernels
 from vocab.prune.bound.objective import EdgePrices
-from vocab.prune.frontier.bounds import DEFAULT_STEPS, bounds_along
+from vocab.prune.frontier.bounds import DEFAULT_STEPS, bounds_at
 from vocab.prune.frontier.figure import draw
-from vocab.prune.frontier.neighbours import along_sizes
+from vocab.prune.frontier.neighbours import measure_sizes
 from vocab.prune.frontier.payoff import TOLERANCE, payoff, saved_by_doubling, saved_per_id
-from vocab.prune.frontier.trace import DEFAULT_FIRST, DEFAULT_POINTS, FRONTIER_METHODS
+from vocab.prune.frontier.trace import DEFAULT_FIRST, DEFAULT_POINTS
 from vocab.prune.methods.baselines import by_leaf, leaf_order
 from vocab.sizes import round_sizes, sizes_between
 from vocab.splitting import CL100K_REGEX, SplitPattern
@@ -105,7 +105,7 @@ def test_prices_too_large_to_add_up_prove_nothing():
 
 
 @pytest.mark.slow
-def test_bounds_along_sizes_are_below_all_choices_and_near_the_best():
+def test_bounds_at_sizes_are_below_all_choices_and_near_the_best():
     tokens, counts = a_corpus(5)
     numbers = [10, 20, 50, 100, 150, 200, 300, len(tokens) - 256]
     objective = objective_of(tokens, counts, numbers[-1])
@@ -113,28 +113,28 @@ def test_bounds_along_sizes_are_below_all_choices_and_near_the_best():
     order = [k for k in np.argsort(-uses, kind="stable") if len(tokens[k]) > 1]
     fewest = []
     for n in numbers:
-        alive = objective.is_free.copy()
-        alive[order[:n]] = True
-        fewest.append(objective.tokens(alive))
+        kept = objective.is_free.copy()
+        kept[order[:n]] = True
+        fewest.append(objective.tokens(kept))
     heard = []
-    found = bounds_along(objective, numbers, fewest, 40, lambda done, total: heard.append((done, total)))
+    found = bounds_at(objective, numbers, fewest, 40, lambda done, total: heard.append((done, total)))
     assert all(bound <= tokens for bound, tokens in zip(found, fewest, strict=True))
     assert found == sorted(found, reverse=True)
     assert found[-1] == fewest[-1]
-    loose = bounds_along(objective, numbers, fewest, 0)
+    loose = bounds_at(objective, numbers, fewest, 0)
     assert set(loose) == {fewest[-1]}
     assert all(a > b for a, b in zip(found[:5], loose, strict=False))
     assert heard[0][0] == 0
     assert all(total == heard[0][1] for _, total in heard)
-    assert bounds_along(objective_of(tokens, counts, 1, n_threads=3), numbers, fewest, 40) == found
+    assert bounds_at(objective_of(tokens, counts, 1, n_threads=3), numbers, fewest, 40) == found
 
 
 @given(tokens=vocabularies(7), counts=corpora(5))
-def test_bounds_along_tiny_sizes_hold(tokens, counts):
+def test_bounds_at_tiny_sizes_hold(tokens, counts):
     n_long = len(tokens) - 256
     objective = objective_of(tokens, counts, n_long)
     best = [oracles.fewest_tokens(tokens, set(oracles.SINGLE_BYTES), 256 + n, counts) for n in range(n_long + 1)]
-    found = bounds_along(objective, list(range(n_long + 1)), best, 15)
+    found = bounds_at(objective, list(range(n_long + 1)), best, 15)
     assert all(bound <= fewest for bound, fewest in zip(found, best, strict=True))
     assert found[-1] == best[-1]
 
@@ -157,8 +157,8 @@ def test_the_leaf_order_is_that_of_dropping_one_by_one(tokens, seed):
     order = leaf_order(source, trie_of(tokens), uses, protected, len(tokens))
     assert [tokens[k] for k in order.tolist()] == expected
     for n_keep in range(256, len(tokens) + 1):
-        alive = by_leaf(source, trie_of(tokens), uses, protected, n_keep)
-        assert set(np.flatnonzero(~alive)) == set(order[: len(tokens) - n_keep])
+        kept = by_leaf(source, trie_of(tokens), uses, protected, n_keep)
+        assert set(np.flatnonzero(~kept)) == set(order[: len(tokens) - n_keep])
 
 
 @given(st.integers(1, 10**5), st.integers(1, 10**5), st.integers(2, 60))
@@ -189,7 +189,7 @@ def test_sizes_between_known():
 
 def test_tokens_stop_paying_where_the_head_costs_what_they_save():
     """With tokens falling as n to the power of -e, the least of (B + n·d)·n⁻ᵉ is at n = e·B / ((1 - e)·d)."""
-    decoder = Decoder(width=512, layers=8)
+    decoder = ComputeModel(width=512, layers=8)
     assert decoder.n_body == 12 * 8 * 512 * 512
     sizes = list(range(1000, 100_000, 250))
     tokens = [round(1e12 * size**-0.2) for size in sizes]
@@ -199,15 +199,15 @@ def test_tokens_stop_paying_where_the_head_costs_what_they_save():
     assert found.costs[sizes.index(found.n_ids)] == 1.0
     for size, cost in zip(sizes, found.costs, strict=True):
         assert (cost <= 1 + TOLERANCE) == (found.from_n_ids <= size <= found.to_n_ids)
-    assert payoff(sizes, tokens, Decoder(512, 10_000)).is_last
+    assert payoff(sizes, tokens, ComputeModel(512, 10_000)).is_last
 
 
 def test_payoff_of_few_sizes():
-    found = payoff([10, 20, 30], [100, 100, 100], Decoder(1, 1))
+    found = payoff([10, 20, 30], [100, 100, 100], ComputeModel(1, 1))
     assert (found.n_ids, found.from_n_ids, found.to_n_ids, found.is_last) == (10, 10, 10, False)
     assert found.costs == pytest.approx([1, 32 / 22, 42 / 22])
     # Only the run around the least counts as near it.
-    found = payoff([1, 2, 3, 4], [1300, 2000, 1130, 1060], Decoder(1, 1))
+    found = payoff([1, 2, 3, 4], [1300, 2000, 1130, 1060], ComputeModel(1, 1))
     assert (found.n_ids, found.from_n_ids, found.to_n_ids, found.is_last) == (1, 1, 1, False)
 
 
@@ -257,7 +257,7 @@ def test_each_method_is_what_pruning_to_a_size_gives(traced, source, corpus):
     for curve in traced.curves[1:]:
         assert curve.train[k].n_tokens == rows[curve.method].train.n_tokens
         assert curve.held_out[k].n_tokens == rows[curve.method].held_out.n_tokens
-    measured = along_sizes(source, traced.sizes, corpus)
+    measured = measure_sizes(source, traced.sizes, corpus)
     assert traced.curves[0].train == [measured[size].train for size in traced.sizes]
     # Exchanges at the end make a single pruning better than the order that serves all sizes.
     assert traced.curves[0].train[k].n_tokens == pytest.approx(rows["distill"].train.n_tokens, rel=0.03)
@@ -277,7 +277,7 @@ def test_the_bound_holds_for_every_inference_method(source, corpus, traced, infe
 def test_the_bound_is_below_what_optimal_finds(traced, source, corpus):
     best = vocab.prune.best_possible(source, 1000, corpus=corpus)
     bound = traced.bound[traced.sizes.index(1000)].n_tokens
-    assert 0.97 * best.found.bound.tokens < bound <= best.found.tokens
+    assert 0.97 * best.search.bound.tokens < bound <= best.search.tokens
 
 
 def test_the_bound_is_on_real_text_where_a_prior_chooses(source, corpus):
@@ -422,8 +422,9 @@ def test_the_command_and_the_library_agree_on_what_goes_without_saying():
     command = typer.main.get_command(app).commands["frontier"]
     said = {parameter.name: parameter.default for parameter in command.params}
     assert (said["points"], said["steps"], said["first"]) == (DEFAULT_POINTS, DEFAULT_STEPS, DEFAULT_FIRST)
-    assert Decoder(said["width"], said["layers"]) == Decoder()
-    assert tuple(OrderName) == FRONTIER_METHODS
+    assert ComputeModel(said["width"], said["layers"]) == ComputeModel()
+    methods = next(p for p in command.params if p.name == "method")
+    assert tuple(methods.metavar.split("|")) == FRONTIER_METHODS
 
 
 def refused(*words: object, monkeypatch, capsys) -> str:
@@ -464,7 +465,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, capsys, places, tmp_
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize("where", ["vocab.prune.frontier.trace.bounds_along", "vocab.prune.frontier.figure._figure"])
+@pytest.mark.parametrize("where", ["vocab.prune.frontier.trace.bounds_at", "vocab.prune.frontier.figure._figure"])
 def test_ctrl_c_leaves_earlier_files_as_they_were(monkeypatch, capsys, places, tmp_path, where):
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -31,7 +31,7 @@ def shuffled(n_tokens: int, seed: int) -> np.ndarray:
 
 
 def ranks_after(tokens: list[bytes], book) -> dict[bytes, int]:
-    return {tokens[k]: rank for rank, k in enumerate(book.tokens.tolist()) if book.alive[rank]}
+    return {tokens[k]: rank for rank, k in enumerate(book.tokens.tolist()) if book.kept[rank]}
 
 
 @given(tokens=vocabularies(), counts=corpora(), seed=st.integers(0, 99))
@@ -46,14 +46,14 @@ def test_tokens_in_any_order_are_those_of_merging(tokens, counts, seed):
 def test_a_reordered_book_has_the_prices_of_its_ranks(tokens, counts, seed):
     book = book_of(tokens, counts, "merges")
     book.change(drop=np.flatnonzero([len(t) > 1 and k % 5 == 0 for k, t in enumerate(tokens)]))
-    gone = {tokens[k] for k in np.flatnonzero(~book.alive)}
+    gone = {tokens[k] for k in np.flatnonzero(~book.kept)}
     new_order = shuffled(len(tokens), seed)
     book.reorder(new_order)
     in_order = [tokens[k] for k in new_order]
-    assert {t for t, alive in zip(in_order, book.alive, strict=True) if not alive} == gone
+    assert {t for t, kept in zip(in_order, book.kept, strict=True) if not kept} == gone
     check_prices(book, in_order, counts, "merges")
     assert [tokens[k] for k in book.tokens] == in_order
-    book.change(drop=np.flatnonzero([alive and len(t) > 1 for t, alive in zip(in_order, book.alive, strict=True)])[:2])
+    book.change(drop=np.flatnonzero([kept and len(t) > 1 for t, kept in zip(in_order, book.kept, strict=True)])[:2])
     check_prices(book, in_order, counts, "merges")
 
 
@@ -132,15 +132,15 @@ def test_distilling_in_order_keeps_as_many_and_needs_fewer():
     distill(plain, 330, protected)
     heard = []
     distill_in_order(ordered, 330, protected, lambda done, total: heard.append((done, total)))
-    assert ordered.n_alive == plain.n_alive == 330
+    assert ordered.n_kept == plain.n_kept == 330
     assert set(np.flatnonzero(protected)) <= set(kept_tokens(ordered).tolist())
     assert ordered.total_tokens < plain.total_tokens
     assert ordered.total_tokens == oracles.total_tokens("merges", ranks_after(tokens, ordered), counts)
     assert all(0 <= done <= total == len(tokens) - 330 for done, total in heard)
     others = book_of(tokens, counts, "least-tokens")
     distill(others, 330, protected)
-    recombine(ordered, others.alive, 330, protected)
-    assert ordered.n_alive == 330
+    recombine(ordered, others.kept, 330, protected)
+    assert ordered.n_kept == 330
     assert ordered.total_tokens == oracles.total_tokens("merges", ranks_after(tokens, ordered), counts)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import oracles
 from helpers.oracles import METHODS
-from helpers.price_books import PATTERN, book_of, check_prices, live_ranks, trie_of
+from helpers.price_books import PATTERN, book_of, check_prices, kept_ranks, trie_of
 from helpers.strategies import corpora, vocabularies
 from helpers.texts import random_tokens
 from hypothesis import given
@@ -23,22 +23,22 @@ from vocab.splitting import SplitPattern
 
 
 def check_gains(book: PriceBook, tokens: list[bytes], counts: dict[bytes, int], method: str) -> None:
-    ranks = live_ranks(book, tokens)
+    ranks = kept_ranks(book, tokens)
     dropped = {token: k for k, token in enumerate(tokens) if token not in ranks}
     gains = {token: oracles.gain(method, ranks, counts, token, k) for token, k in dropped.items()}
     expected = [gains.get(token, 0) for token in tokens]
-    assert book.gains(~book.alive).tolist() == expected
+    assert book.gains(~book.kept).tolist() == expected
 
 
 def random_change(rng: random.Random, book: PriceBook, tokens: list[bytes]) -> dict[str, np.ndarray]:
-    """Some live tokens to drop and some dropped ones to revive, either or both."""
+    """Some live tokens to drop and some dropped ones to restore, either or both."""
     longer = np.array([len(token) > 1 for token in tokens])
-    live, dropped = np.flatnonzero(book.alive & longer), np.flatnonzero(~book.alive)
+    live, dropped = np.flatnonzero(book.kept & longer), np.flatnonzero(~book.kept)
     change = {}
     if rng.random() < 0.8:
         change["drop"] = live[[rng.random() < 0.3 for _ in live]]
     if rng.random() < 0.6:
-        change["revive"] = dropped[[rng.random() < 0.4 for _ in dropped]]
+        change["restore"] = dropped[[rng.random() < 0.4 for _ in dropped]]
     return change
 
 
@@ -98,7 +98,7 @@ def test_dropping_a_token_can_help_merges():
     assert (book.total_tokens, book.prices[256]) == (15, -5)
     book.change(drop=np.array([256]))
     assert book.total_tokens == 10
-    assert book.gains(~book.alive)[256] == -5
+    assert book.gains(~book.kept)[256] == -5
 
 
 def test_a_revived_token_can_break_a_segment_that_is_one_token():
@@ -108,7 +108,7 @@ def test_a_revived_token_can_break_a_segment_that_is_one_token():
     assert (book.total_tokens, book.prices[256]) == (20, -10)
     book.change(drop=np.array([256]))
     assert book.total_tokens == 10
-    assert book.gains(~book.alive)[256] == -10
+    assert book.gains(~book.kept)[256] == -10
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -132,10 +132,10 @@ def test_taking_a_change_back_restores_every_figure(method):
         total, prices = book.total_tokens, book.prices.copy()
         dropped = np.flatnonzero([len(token) > 1 and rng.random() < 0.5 for token in tokens])
         book.change(drop=dropped)
-        book.change(revive=dropped)
+        book.change(restore=dropped)
         assert book.total_tokens == total
         assert np.array_equal(book.prices, prices)
-        assert book.alive.all()
+        assert book.kept.all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -152,7 +152,7 @@ def test_threads_do_not_change_figures(method):
             one, three = books
             assert one.total_tokens == three.total_tokens
             assert np.array_equal(one.prices, three.prices)
-            assert np.array_equal(one.gains(~one.alive), three.gains(~three.alive))
+            assert np.array_equal(one.gains(~one.kept), three.gains(~three.kept))
 
 
 def test_more_threads_than_pretokens():
@@ -244,12 +244,12 @@ def test_distilled_cl100k(method, cl100k, real_counts):
     protected[[50_000, 70_000, 99_999]] = True
     heard = []
     distill(book, n_keep, protected, lambda done, of: heard.append((done, of)))
-    assert book.n_alive == n_keep
-    assert book.alive[protected].all()
+    assert book.n_kept == n_keep
+    assert book.kept[protected].all()
     assert [of for _, of in heard] == [len(tokens) - n_keep] * len(heard)
     assert [done for done, _ in heard] == sorted({done for done, _ in heard})
 
-    kept = [tokens[k] for k in np.flatnonzero(book.alive)]
+    kept = [tokens[k] for k in np.flatnonzero(book.kept)]
     assert book.total_tokens == n_tokens_under(kept, cl100k.pattern, method, real_counts)
 
     encoder = Encoder(cl100k.blob, cl100k.starts, cl100k.pattern, method)
@@ -273,8 +273,8 @@ def test_distilling_small_vocabularies_keeps_what_it_must(method):
         n_keep = rng.randint(int(protected.sum()), len(tokens))
         book = book_of(tokens, counts, method)
         distill(book, n_keep, protected)
-        assert book.n_alive == n_keep
-        assert book.alive[protected].all()
+        assert book.n_kept == n_keep
+        assert book.kept[protected].all()
         check_prices(book, tokens, counts, method)
 
 
@@ -282,7 +282,7 @@ def test_distilling_to_the_size_there_is_changes_nothing():
     tokens = [*oracles.SINGLE_BYTES, b"ab", b"bc"]
     book = book_of(tokens, {b"abc": 1}, "merges")
     distill(book, len(tokens), np.zeros(len(tokens), dtype=np.bool_))
-    assert book.alive.all()
+    assert book.kept.all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -295,5 +295,5 @@ def test_distilling_is_the_same_on_any_number_of_threads(method):
     for n_threads in (1, 3):
         book = book_of(tokens, counts, method, n_threads)
         distill(book, 300, protected)
-        kept.append(np.flatnonzero(book.alive).tolist())
+        kept.append(np.flatnonzero(book.kept).tolist())
     assert kept[0] == kept[1]

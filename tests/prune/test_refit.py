@@ -62,15 +62,15 @@ def test_each_round_makes_the_counts_likelier(vocabulary, counts):
     found = refit(vocabulary, table)
     rises = np.diff(found.likelihoods[1:])  # the first scores are no probabilities
     assert (rises >= -1e-6 - 1e-3 * vocabulary.n_tokens).all()  # but for the uses that every piece has at least
-    scores = found.fitted.scores
+    scores = found.vocabulary.scores
     assert np.array_equal(scores, rounded(scores))
     for rank in range(256, vocabulary.n_tokens):
         text = vocabulary[rank + 3].decode()
-        assert oracles.encode_unigram(scores_of(found.fitted), text) == [text]
+        assert oracles.encode_unigram(scores_of(found.vocabulary), text) == [text]
 
 
 def test_fitted_scores_are_the_same_on_any_number_of_threads(source, corpus):
-    fitted = [refit(source, corpus.train, n_threads=n).fitted.scores for n in (1, 2, 5)]
+    fitted = [refit(source, corpus.train, n_threads=n).vocabulary.scores for n in (1, 2, 5)]
     assert np.array_equal(fitted[0], fitted[1])
     assert np.array_equal(fitted[0], fitted[2])
     assert math.log(np.exp(fitted[0][256:].astype(np.float64)).sum()) == pytest.approx(0, abs=0.05)
@@ -211,7 +211,7 @@ def test_what_unigram_cannot_do_is_refused(source, corpus, option, message):
 
 
 def test_only_unigram_can_be_refitted(cl100k):
-    with pytest.raises(TargetError, match="--refit fits the scores of unigram, which merges does not have"):
+    with pytest.raises(TargetError, match="`refit` fits the scores of unigram, which merges does not have"):
         prune(cl100k, 1000, refit=True)
 
 

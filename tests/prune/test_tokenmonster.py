@@ -36,9 +36,9 @@ def singles(tokens: list[bytes]) -> np.ndarray:
 @pytest.mark.parametrize("method", METHODS)
 @given(tokens=vocabularies(), counts=corpora(), data=st.data())
 def test_scores_are_the_bytes_that_tokens_cover(method, tokens, counts, data):
-    alive = singles(tokens) | np.array([data.draw(st.booleans()) for _ in tokens])
-    ranks = {token: k for k, token in enumerate(tokens) if alive[k]}
-    total, scores = scorer_of(tokens, counts, method).score(alive)
+    kept = singles(tokens) | np.array([data.draw(st.booleans()) for _ in tokens])
+    ranks = {token: k for k, token in enumerate(tokens) if kept[k]}
+    total, scores = scorer_of(tokens, counts, method).score(kept)
     expected = np.zeros(len(tokens), dtype=np.int64)
     for piece, count in counts.items():
         for k in oracles.encode(method, ranks, piece):
@@ -54,9 +54,9 @@ def test_any_size_of_any_pool(tokens, counts, data):
     protected = singles(tokens) | np.array([data.draw(st.integers(0, 9)) == 0 for _ in tokens])
     n_keep = data.draw(st.integers(int(protected.sum()), len(tokens)))
     scorer = scorer_of(tokens, counts, "longest-prefix")
-    alive = by_tokenmonster(scorer, protected, n_keep, keep_trying=5)
-    assert alive.sum() == n_keep
-    assert alive[protected].all()
+    kept = by_tokenmonster(scorer, protected, n_keep, keep_trying=5)
+    assert kept.sum() == n_keep
+    assert kept[protected].all()
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,14 @@ def example() -> tuple[list[bytes], dict[bytes, int]]:
 def test_better_than_any_of_many_random_vocabularies(method, example):
     tokens, counts = example
     scorer, protected = scorer_of(tokens, counts, method), singles(tokens)
-    alive = by_tokenmonster(scorer, protected, 256 + 80, keep_trying=30)
+    kept = by_tokenmonster(scorer, protected, 256 + 80, keep_trying=30)
     rng = np.random.default_rng(3)
     others = []
     for _ in range(200):
         other = protected.copy()
         other[rng.permutation(np.flatnonzero(~protected))[:80]] = True
         others.append(scorer.score(other)[0])
-    assert scorer.score(alive)[0] < min(others)
+    assert scorer.score(kept)[0] < min(others)
 
 
 def test_the_same_seed_gives_the_same_on_any_threads(example):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -61,32 +62,28 @@ def bound(
     The bound holds for every inference method; the vocabulary found is for least-tokens.
     """
     from vocab.formats import load_lossless
-    from vocab.prune import Limits, best_possible, check_request
+    from vocab.prune import BoundRequest, Limits, run_bound_request
     from vocab.threads import n_cores
     from vocab.writing import check_file, write_bytes
 
     if certificate:
         check_file(certificate)
     whole = load_lossless(source)
-    tokens = tokens_to_keep(keep) if keep else []
-    chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
-    check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
+    request = BoundRequest(
+        source=whole,
+        target=target,
+        candidates=candidates_of(candidates, min_documents, candidates_min_count, candidates_most),
+        prior=prior,
+        keep=tokens_to_keep(keep),
+        special=special or [],
+        limits=Limits(gap / 100, seconds),
+        n_threads=threads,
+    )
     options = read_options(column, documents, encoding_errors)
     counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
-        proof = best_possible(
-            whole,
-            target,
-            corpus=counted,
-            candidates=chosen_from,
-            prior=prior,
-            keep=tokens,
-            special=special or [],
-            limits=Limits(gap / 100, seconds),
-            n_threads=threads,
-            on_progress=stages(bar),
-        )
-    show_certificate(proof.facts)
+        proof = run_bound_request(replace(request, corpus=counted), stages(bar))
+    show_certificate(proof.claims)
     if certificate:
         write_bytes(certificate, proof.as_zip())
         typer.echo(f"Wrote {certificate}")

@@ -15,7 +15,7 @@ CandidatesOption = Annotated[
     typer.Option(
         "--candidates",
         metavar="corpus|PATH",
-        help="Tokens to choose from beside the source's: corpus for frequent substrings of the corpus itself, or "
+        help="Tokens to choose from besides the source's: corpus for frequent substrings of the corpus itself, or "
         "another tokenizer (what --source takes, and rank files like Llama 3's tokenizer.model). May be given several "
         "times. Such tokens have no old id.",
     ),
@@ -59,7 +59,7 @@ PriorOption = Annotated[
 def candidates_of(
     others: Sequence[str] | None, min_documents: int | None, min_count: int | None, most: int
 ) -> Candidates:
-    """What may be chosen from, its tokenizers read."""
+    """Read the tokenizers of --candidates; returns what may be chosen from."""
     from vocab.prune import Candidates
 
     return Candidates(tuple(others or ()), min_documents=min_documents, min_count=min_count, most=most).read()

@@ -22,4 +22,4 @@ def check(
         claims = check_certificate.check(str(certificate), str(report) if report else None)
     except check_certificate.RejectedError as error:
         raise CertificateError(f"{certificate} is rejected: {error}") from None
-    typer.echo(f"Proven: {check_certificate.sentence_of(claims)}.")
+    typer.echo(f"Proven: {check_certificate.claims_sentence(claims)}.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from vocab.choices import FRONTIER_METHODS, ByteInferenceMethod
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -20,21 +20,13 @@ from vocab.cli.corpora import (
     corpus_of,
     read_options,
 )
-from vocab.cli.prune import InferenceName
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from vocab.choices import FrontierMethod
-    from vocab.prune.frontier.trace import Curve, Frontier
-
-
-class OrderName(StrEnum):
-    """Methods that put tokens into one order, which gives every size."""
-
-    distill = "distill"
-    frequency = "frequency"
-    leaf = "leaf"
-    rank = "rank"
+    from vocab.prune import Curve, Frontier
 
 
 def frontier(
@@ -46,22 +38,23 @@ def frontier(
     counts: CountsOption = None,
     min_count: MinCountOption = 1,
     method: Annotated[
-        list[OrderName] | None,
+        list[str] | None,
         typer.Option(
             "--method",
+            metavar="|".join(FRONTIER_METHODS),
             help="How tokens are ordered; may be given several times, the first is the one that is marked. "
             "[default: all four]",
         ),
     ] = None,
     inference: Annotated[
-        InferenceName, typer.Option("--inference", help="How text is cut into tokens.")
-    ] = InferenceName.merges,
+        ByteInferenceMethod, typer.Option("--inference", help="How text is cut into tokens.")
+    ] = "merges",
     first: Annotated[int, typer.Option("--from", min=1, metavar="IDS", help="The smallest size.")] = 1000,
     last: Annotated[
         int | None, typer.Option("--to", min=2, metavar="IDS", help="The largest size. [default: the source's]")
     ] = None,
     points: Annotated[
-        int, typer.Option("--points", min=2, help="Sizes at equal ratios, beside the round ones and powers of two.")
+        int, typer.Option("--points", min=2, help="Sizes at equal ratios, besides the round ones and powers of two.")
     ] = 24,
     steps: Annotated[
         int,
@@ -90,59 +83,59 @@ def frontier(
     compute, its output head included. Drawing needs Matplotlib: pip install 'vocabkit[plots]'.
     """
     from vocab.formats import load_lossless
-    from vocab.prune.frontier.figure import check_drawing, draw
-    from vocab.prune.frontier.payoff import Decoder
-    from vocab.prune.frontier.trace import check_frontier, trace_frontier
+    from vocab.prune import ComputeModel, trace_frontier
+    from vocab.prune.frontier.trace import check_frontier
     from vocab.threads import n_cores
 
     files = {kind: path for kind, path in (("json", json_file), ("png", png_file), ("svg", svg_file)) if path}
-    _check_files(list(files.values()))
-    if png_file or svg_file:
-        check_drawing()
+    _check_files(files)
     whole = load_lossless(source)
-    methods: list[FrontierMethod] = [name.value for name in method or OrderName]
+    methods = cast("list[FrontierMethod]", method or list(FRONTIER_METHODS))
     check_frontier(whole, first, whole.n_ids if last is None else last, methods)
     options = read_options(column, documents, encoding_errors)
     counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
-        found = trace_frontier(
+        traced = trace_frontier(
             whole,
             corpus=counted,
-            inference=inference.value,
+            inference=inference,
             methods=methods,
             first=first,
             last=last,
             n_points=points,
             n_steps=steps,
-            decoder=Decoder(width, layers),
+            model=ComputeModel(width, layers),
             n_threads=threads,
             on_progress=stages(bar),
         )
-    contents = {
-        path: draw(found, "png" if kind == "png" else "svg") if kind != "json" else _json(found)
-        for kind, path in files.items()
-    }
-    _write(contents)
-    _show(found)
-    for path in contents:
+    _write({path: _content(traced, kind) for kind, path in files.items()})
+    _show(traced)
+    for path in files.values():
         console().print(f"Wrote {path}", soft_wrap=True)
 
 
-def _check_files(paths: list[Path]) -> None:
-    """Raise OutputError now for a file that could not be written after minutes of work."""
+def _check_files(files: dict[str, Path]) -> None:
+    """Raise an error now for files that could not be written or drawn after minutes of work."""
     from vocab.errors import OutputError
+    from vocab.prune.frontier.figure import check_drawing
     from vocab.writing import check_file
 
-    for path in paths:
+    for path in files.values():
         check_file(path)
-    if len({path.absolute() for path in paths}) < len(paths):
+    if len({path.absolute() for path in files.values()}) < len(files):
         raise OutputError("two results cannot be written to the same file: name another")
+    if {"png", "svg"} & files.keys():
+        check_drawing()
 
 
-def _json(found: Frontier) -> bytes:
+def _content(traced: Frontier, kind: str) -> bytes:
+    """The bytes of a file of one kind: json, png or svg."""
+    from vocab.prune.frontier.figure import draw
     from vocab.writing import json_text
 
-    return json_text(found.as_json()).encode()
+    if kind == "json":
+        return json_text(traced.as_json()).encode()
+    return draw(traced, "png" if kind == "png" else "svg")
 
 
 def _write(contents: dict[Path, bytes]) -> None:
@@ -154,39 +147,54 @@ def _write(contents: dict[Path, bytes]) -> None:
             names.enter_context(staged_file(path)).write_bytes(content)
 
 
-def _show(found: Frontier) -> None:
-    """A table of round sizes, and where tokens stop paying."""
-    from vocab.sizes import round_sizes
-
-    screen, curve = console(), found.curves[0]
-    side, name = ("held_out", "held-out") if found.has_held_out else ("train", "training")
-    columns = ["ids", *(c.method for c in found.curves), "train", "bound", "above", "doubling", "compute"]
-    shown = table(f"{found.source['name']} run with {found.inference}: bytes a token of {name} text", columns)
-    payoff, gaps, savings = found.payoff(curve), found.gaps(curve), found.saved_by_doubling(curve)
-    wanted = {*round_sizes(found.sizes[0], found.sizes[-1]), payoff.n_ids}
-    for k, size in enumerate(found.sizes):
-        if size in wanted:
-            cells = [f"{size:,}", *(f"{getattr(c, side)[k].bytes_per_token:.3f}" for c in found.curves)]
-            cells += [f"{text[k].bytes_per_token:.3f}" for text in (curve.train, found.bound)]
-            saved = savings[k]
-            cells += [f"{gaps[k]:+.2%}", f"{-saved:+.1%}" if saved is not None else "–", f"{payoff.costs[k] - 1:+.1%}"]
-            shown.add_row(*cells, style="bold" if size == payoff.n_ids else None)
-    screen.print(shown)
-    if not found.has_held_out:
+def _show(traced: Frontier) -> None:
+    """Print a table of round sizes, and where tokens stop paying."""
+    screen, curve = console(), traced.curves[0]
+    name = "held-out" if traced.has_held_out else "training"
+    screen.print(_table(traced, curve, name))
+    if not traced.has_held_out:
         screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
     screen.print(
         f"Of {curve.method}: train, bytes a token of the text it chose by; bound, what no choice of the source's "
         f"tokens passes there; above, tokens above the bound; doubling, what twice the ids would change the {name} "
         "tokens by at the rate from here on; compute, of a decoder for that text above the least."
     )
-    screen.print(_where_tokens_stop(found, curve, name))
+    screen.print(_where_tokens_stop(traced, curve, name))
 
 
-def _where_tokens_stop(found: Frontier, curve: Curve, text: str) -> str:
-    payoff, decoder = found.payoff(curve), found.decoder
-    model = f"a decoder of width {decoder.width:,} and {decoder.layers} layers"
+def _table(traced: Frontier, curve: Curve, text_name: str) -> Table:
+    """The round sizes of a frontier, with the bound and the payoff of one curve."""
+    from vocab.sizes import round_sizes
+
+    columns = ["ids", *(c.method for c in traced.curves), "train", "bound", "above", "doubling", "compute"]
+    shown = table(f"{traced.source['name']} run with {traced.inference}: bytes a token of {text_name} text", columns)
+    best = traced.payoff(curve).n_ids
+    listed = {*round_sizes(traced.sizes[0], traced.sizes[-1]), best}
+    for k, size in enumerate(traced.sizes):
+        if size in listed:
+            shown.add_row(f"{size:,}", *_cells(traced, curve, k), style="bold" if size == best else None)
+    return shown
+
+
+def _cells(traced: Frontier, curve: Curve, k: int) -> list[str]:
+    """The figures of one size: each curve, the bound, and what `curve` saves and costs there."""
+    judged = [c.held_out if traced.has_held_out else c.train for c in traced.curves]
+    ratios = [f"{texts[k].bytes_per_token:.3f}" for texts in (*judged, curve.train, traced.bound)]
+    saved, cost = traced.saved_by_doubling(curve)[k], traced.payoff(curve).costs[k]
+    return [
+        *ratios,
+        f"{traced.gaps(curve)[k]:+.2%}",
+        f"{-saved:+.1%}" if saved is not None else "–",
+        f"{cost - 1:+.1%}",
+    ]
+
+
+def _where_tokens_stop(traced: Frontier, curve: Curve, text_name: str) -> str:
+    """The size at which tokens stop paying, as a sentence."""
+    payoff, model = traced.payoff(curve), traced.model
+    decoder = f"a decoder of width {model.width:,} and {model.n_layers} layers"
     near = f"From {payoff.from_n_ids:,} to {payoff.to_n_ids:,} ids it is at most 1% more."
-    what = f"compute of {model} for the same {text} text, its output head included, is least. {near}"
+    what = f"compute of {decoder} for the same {text_name} text, its output head included, is least. {near}"
     if payoff.is_last:
         return f"Tokens of {curve.method} pay up to the largest size, {payoff.n_ids:,} ids: there, {what}"
     return f"Tokens of {curve.method} stop paying at {payoff.n_ids:,} ids: there, {what}"

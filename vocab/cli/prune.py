@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vocab.choices import ByteInferenceMethod, Method, Ranks
 from vocab.cli.candidates import (
     CandidatesOption,
     MinCandidateCountOption,
@@ -34,7 +35,7 @@ from vocab.cli.screen import console, progress, ratio_cells, stages, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from vocab.prune import PruneResult, Report
+    from vocab.prune import Report
 
 
 DEFAULT_GAP_PER_CENT = 0.01
@@ -53,36 +54,9 @@ TimeOption = Annotated[
         "--time",
         min=0.0,
         metavar="SECONDS",
-        help="With optimal or --certify: stop the search after so long; the result then depends on the machine.",
+        help="With optimal or --certify: stop the search after this time. The result then depends on the machine.",
     ),
 ]
-
-
-class MethodName(StrEnum):
-    """How tokens are chosen."""
-
-    rank = "rank"
-    frequency = "frequency"
-    leaf = "leaf"
-    tokenmonster = "tokenmonster"
-    distill = "distill"
-    optimal = "optimal"
-
-
-class InferenceName(StrEnum):
-    """How text is cut into tokens with the result."""
-
-    merges = "merges"
-    least_tokens = "least-tokens"
-    longest_prefix = "longest-prefix"
-    ungreedy = "ungreedy"
-
-
-class RanksName(StrEnum):
-    """What becomes of the order of ranks."""
-
-    source = "source"
-    reorder = "reorder"
 
 
 def prune(
@@ -104,16 +78,16 @@ def prune(
     candidates_most: MostCandidatesOption = 1_000_000,
     prior: PriorOption = None,
     method: Annotated[
-        MethodName,
+        Method,
         typer.Option(
             "--method",
             help="How tokens are chosen. optimal searches longest and proves how near it is to the best possible; "
             "tokenmonster is that tool's search among random vocabularies, to compare with.",
         ),
-    ] = MethodName.distill,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Where the method tokenmonster begins its chance.")] = 0,
+    ] = "distill",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed. Only --method tokenmonster uses one.")] = 0,
     inference: Annotated[
-        InferenceName | None,
+        ByteInferenceMethod | None,
         typer.Option(
             "--inference",
             help="How text is cut into tokens with the result. merges runs everywhere; least-tokens needs fewer "
@@ -122,7 +96,7 @@ def prune(
         ),
     ] = None,
     ranks: Annotated[
-        RanksName | None,
+        Ranks | None,
         typer.Option(
             "--ranks",
             help="With merges: keep the source's order of ranks, or put them in the order that merging needs fewest "
@@ -145,13 +119,15 @@ def prune(
     ] = None,
     pad_to_multiple_of: Annotated[
         int,
-        typer.Option("--pad-to-multiple-of", min=1, help="State the embedding rows for this multiple; invents no ids."),
+        typer.Option(
+            "--pad-to-multiple-of", min=1, help="Report how many embedding rows this multiple needs. No ids are added."
+        ),
     ] = 1,
     refit: Annotated[
         bool,
         typer.Option(
             "--refit/--no-refit",
-            help="With a Unigram source: fit the kept pieces' scores to the corpus by EM, or leave them the source's, "
+            help="With a Unigram source: fit the kept pieces' scores to the corpus by EM, or keep the source's scores, "
             "with which text becomes fewer tokens.",
         ),
     ] = False,
@@ -167,57 +143,51 @@ def prune(
 ) -> None:
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.formats import load_lossless
-    from vocab.formats.folder import safe_name
-    from vocab.prune import Limits, check_request
-    from vocab.prune import prune as run
+    from vocab.prune import Limits, PruneRequest, run_request
     from vocab.threads import n_cores
-    from vocab.writing import check_target
 
     whole = load_lossless(source)
-    directory = out or Path(f"{safe_name(whole.name)}-{target}")
-    check_target(directory, force=force)
-    tokens = tokens_to_keep(keep) if keep else []
-    chosen_from = candidates_of(candidates, min_documents, candidates_min_count, candidates_most)
-    check_request(whole, target, keep=tokens, special=special or [], candidates=chosen_from)
+    directory = _checked_folder(out, whole.name, target, force=force)
+    request = PruneRequest(
+        source=whole,
+        target=target,
+        method=method,
+        inference=inference,
+        ranks=ranks,
+        seed=seed,
+        candidates=candidates_of(candidates, min_documents, candidates_min_count, candidates_most),
+        prior=prior,
+        keep=tokens_to_keep(keep),
+        special=special or [],
+        pad_to_multiple_of=pad_to_multiple_of,
+        refit=refit,
+        certify=certify,
+        limits=Limits(gap / 100, seconds),
+        n_threads=threads,
+    )
     options = read_options(column, documents, encoding_errors)
     counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
-        result = run(
-            whole,
-            target,
-            corpus=counted,
-            candidates=chosen_from,
-            method=method.value,
-            inference=inference.value if inference else None,
-            ranks=ranks.value if ranks else None,
-            prior=prior,
-            seed=seed,
-            keep=tokens,
-            special=special or [],
-            pad_to_multiple_of=pad_to_multiple_of,
-            refit=refit,
-            certify=certify,
-            limits=Limits(gap / 100, seconds),
-            n_threads=threads,
-            on_progress=stages(bar),
-        )
-    paths = result.save(directory, force=force)
-    _show(result, directory, [path.name for path in paths])
+        result = run_request(replace(request, corpus=counted), stages(bar))
+    _show(result.report, result.save(directory, force=force))
 
 
-def show_certificate(claims: Mapping[str, Any]) -> None:
-    """Print what a certificate claims, and whether its search was cut short."""
-    from vocab.prune.report import sentence_of
+def _checked_folder(out: Path | None, source: str, target: int, *, force: bool) -> Path:
+    """The folder to write, by default ./SOURCE-TARGET; raises OutputError where it may not be written."""
+    from vocab.formats.folder import safe_name
+    from vocab.writing import check_target
 
-    screen = console()
-    screen.print(sentence_of(claims))
-    if claims["search"]["stopped_by"] == "Ctrl-C":
-        screen.print("The search was stopped by Ctrl-C; this is the best that it had found.")
+    directory = out or Path(f"{safe_name(source)}-{target}")
+    check_target(directory, force=force)
+    return directory
 
 
-def tokens_to_keep(path: Path) -> list[bytes]:
+def tokens_to_keep(path: Path | None) -> list[bytes]:
+    """Read the tokens of a --keep file; none without a file."""
     from vocab.errors import TargetError
 
+    if path is None:
+        return []
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
         quoted = (json.loads(line) if line[:1] == '"' == line[-1:] and len(line) > 1 else line for line in lines)
@@ -227,8 +197,50 @@ def tokens_to_keep(path: Path) -> list[bytes]:
         raise TargetError(f"the tokens to keep cannot be read from {path}: {reason}") from None
 
 
+def show_certificate(claims: Mapping[str, Any]) -> None:
+    """Print the claims of a certificate, and whether Ctrl-C ended its search."""
+    from vocab.prune.report import certificate_sentence
+
+    screen = console()
+    screen.print(certificate_sentence(claims))
+    if claims["search"]["stopped_by"] == "Ctrl-C":
+        screen.print("The search was stopped by Ctrl-C; this is the best that it had found.")
+
+
+def _show(report: Report, paths: list[Path]) -> None:
+    """Print a report and the files written: the tables, then sentences."""
+    from vocab.prune.report import candidates_sentences, inference_sentences
+
+    screen = console()
+    screen.print(_rows_table(report))
+    if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
+        screen.print(_parts_table(report))
+    candidates = candidates_sentences(report.candidates, report.source["name"])
+    sentences = [*_held_out_sentences(report), *inference_sentences(report), *candidates, *report.corpus["notes"]]
+    for sentence in sentences:
+        screen.print(sentence)
+    if report.certificate:
+        show_certificate(report.certificate)
+    for sentence in _size_sentences(report):
+        screen.print(sentence)
+    screen.print(f"Wrote {paths[0].parent}: {', '.join(path.name for path in paths)}", soft_wrap=False)
+    _note_ungreedy(report)
+
+
+def _rows_table(report: Report) -> Table:
+    """The source, the result and the baselines on the corpus."""
+    columns = ["vocabulary", "inference", "ids", "bytes/token", "change", "held-out b/t", "change", "unused"]
+    shown = table(f"{report.source['name']} → {report.target:,} ids by {report.method}", columns, n_text=2)
+    for row in report.rows:
+        style = "bold" if row is report.result else None
+        cells = [row.name, row.inference, f"{row.n_ids:,}", *ratio_cells(row.train, row.train_change)]
+        cells += [*ratio_cells(row.held_out, row.held_out_change), f"{row.n_unused:,}"]
+        shown.add_row(*cells, style=style)
+    return shown
+
+
 def _parts_table(report: Report) -> Table:
-    """What each part of a mixture is, and what the result makes of it."""
+    """The parts of a mixture, with the result's tokens on each."""
     shown = table("Parts of the corpus", ["part", "share", "MB", "bytes/token", "change", "held-out b/t", "change"])
     for part in report.corpus["parts"]:
         figures = report.result.parts[part["name"]]
@@ -240,45 +252,37 @@ def _parts_table(report: Report) -> Table:
     return shown
 
 
-def _show(result: PruneResult, directory: Path, names: list[str]) -> None:
-    from vocab.prune.report import candidates_sentences, inference_sentences
+def _held_out_sentences(report: Report) -> list[str]:
+    """What the columns of change mean, and how held-out text differs."""
+    legend = "Change: tokens against the whole source. Held-out text was not used to choose tokens."
+    if report.held_out_gap is None:
+        return [legend, "No document was held out: the corpus is too small, so no held-out figure can be given."]
+    points = f"{100 * report.held_out_gap:+.2f} points"
+    return [legend, f"On it the change is {points} from that on the text chosen by."]
+
+
+def _size_sentences(report: Report) -> list[str]:
+    """Embedding rows, and the ids of the result by kind."""
     from vocab.sizes import padded, size_facts
 
-    report, screen = result.report, console()
-    columns = ["vocabulary", "inference", "ids", "bytes/token", "change", "held-out b/t", "change", "unused"]
-    shown = table(f"{report.source['name']} → {report.target:,} ids by {report.method}", columns, n_text=2)
-    for row in report.rows:
-        style = "bold" if row is report.result else None
-        cells = [row.name, row.inference, f"{row.n_ids:,}", *ratio_cells(row.train, row.train_change)]
-        cells += [*ratio_cells(row.held_out, row.held_out_change), f"{row.n_unused:,}"]
-        shown.add_row(*cells, style=style)
-    screen.print(shown)
-    if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
-        screen.print(_parts_table(report))
-    screen.print("Change: tokens against the whole source. Held-out text was not used to choose tokens.")
-    if report.held_out_gap is None:
-        screen.print("No document was held out: the corpus is too small, so no held-out figure can be given.")
-    else:
-        screen.print(f"On it the change is {100 * report.held_out_gap:+.2f} points from that on the text chosen by.")
-    candidates = candidates_sentences(report.candidates, report.source["name"])
-    for sentence in [*inference_sentences(report), *candidates, *report.corpus["notes"]]:
-        screen.print(sentence)
-    if report.certificate:
-        show_certificate(report.certificate)
-    size = size_facts(report.target)
+    sentences = []
     if report.multiple_of > 1:
         rows = padded(report.target, report.multiple_of)
-        screen.print(
-            f"Embedding rows for a multiple of {report.multiple_of}: {rows:,} ({rows - report.target} unused)."
-        )
-    new = f", {report.candidates['n_new_in_result']:,} of them new," if report.candidates["n_new_in_result"] else ""
-    screen.print(
+        unused = rows - report.target
+        sentences.append(f"Embedding rows for a multiple of {report.multiple_of}: {rows:,} ({unused} unused).")
+    size, n_new = size_facts(report.target), report.candidates["n_new_in_result"]
+    new = f", {n_new:,} of them new," if n_new else ""
+    sentences.append(
         f"{report.n_ordinary:,} ordinary{new} + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
         f"Hamming weight {size.hamming_weight}, divisible by {size.largest_power_of_two_divisor}."
     )
-    screen.print(f"Wrote {directory}: {', '.join(names)}", soft_wrap=False)
+    return sentences
+
+
+def _note_ungreedy(report: Report) -> None:
+    """Say which files are missing for ungreedy, and why."""
     if report.inference == "ungreedy":
-        screen.print(
+        console().print(
             "No tokenizer.json and no .tiktoken: neither runs ungreedy. TokenMonster reads the YAML file; it does not "
             "split text first, so its tokens may differ where ours stop at the edge of a pre-token."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vocab.choices import ByteInferenceMethod
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -17,12 +18,13 @@ from vocab.cli.corpora import (
     corpus_of,
     read_options,
 )
-from vocab.cli.prune import InferenceName
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from vocab.corpus.counting import CorpusCounts
-    from vocab.prune.frontier.neighbours import SizeOnCorpus
+    from vocab.prune import MeasuredSize
     from vocab.vocabulary import Vocabulary
 
 # Sizes are listed as far from the target as a 32nd of it, and at least this far, unless --within says otherwise.
@@ -42,8 +44,8 @@ def sizes(
     corpus: CorpusOption = None,
     counts: CountsOption = None,
     inference: Annotated[
-        InferenceName, typer.Option("--inference", help="How text is cut into tokens.")
-    ] = InferenceName.merges,
+        ByteInferenceMethod, typer.Option("--inference", help="How text is cut into tokens.")
+    ] = "merges",
     within: Annotated[
         int | None,
         typer.Option("--within", min=0, help="How far from the size to look. [default: a 32nd of it, at least 64]"),
@@ -62,9 +64,7 @@ def sizes(
 
     Without a source or a corpus nothing is measured; with a source alone, on the built-in profile.
     """
-    from vocab.corpus.profile import builtin_profile
     from vocab.formats import load_lossless
-    from vocab.prune.frontier.neighbours import along_sizes
     from vocab.sizes import sizes_near
     from vocab.threads import n_cores
     from vocab.writing import check_file, write_json
@@ -72,44 +72,52 @@ def sizes(
     if json_file:
         check_file(json_file)
     listed = sizes_near(near, max(_LEAST_WITHIN, near // 32) if within is None else within)
-    measured: dict[int, SizeOnCorpus] = {}
-    vocabulary: Vocabulary | None = None
-    if source or corpus or counts:
-        vocabulary = load_lossless(source or "cl100k_base")
+    measured: dict[int, MeasuredSize] = {}
+    vocabulary = load_lossless(source or "cl100k_base") if source or corpus or counts else None
+    if vocabulary:
         _check_sizes(vocabulary, near)
         options = read_options(column, documents, encoding_errors)
-        counted: CorpusCounts | None = corpus_of(corpus, counts, vocabulary.pattern, options, threads or n_cores())
-        with progress() as bar:
-            measured = along_sizes(
-                vocabulary,
-                listed,
-                counted or builtin_profile(vocabulary.pattern),
-                inference=inference.value,
-                n_threads=threads or n_cores(),
-                on_progress=stages(bar),
-            )
+        counted = corpus_of(corpus, counts, vocabulary.pattern, options, threads or n_cores())
+        measured = _measured(vocabulary, listed, counted, inference, threads or n_cores())
     rows = [_row(size, near, measured, width, dtype_bytes) for size in listed]
-    _show(rows, near, width, dtype_bytes)
+    console().print(_table(rows, near, width, dtype_bytes))
     if vocabulary:
-        console().print(
-            f"Tokens of {vocabulary.name} distilled for {inference.value}, one pruning order for all sizes: "
-            f"change against {near:,} ids."
-        )
+        distilled = f"Tokens of {vocabulary.name} distilled for {inference}"
+        console().print(f"{distilled}, one pruning order for all sizes: change against {near:,} ids.")
     if json_file:
         content: dict[str, Any] = {"near": near, "width": width, "dtype_bytes": dtype_bytes}
-        content |= {"inference": inference.value, "source": vocabulary.name if vocabulary else None, "sizes": rows}
+        content |= {"inference": inference, "source": vocabulary.name if vocabulary else None, "sizes": rows}
         write_json(json_file, content, ensure_ascii=True)
 
 
 def _check_sizes(vocabulary: Vocabulary, near: int) -> None:
+    """Raise TargetError for a size that the source does not have."""
     from vocab.errors import TargetError
 
     if near > vocabulary.n_ids:
         raise TargetError(f"{near} is above the {vocabulary.n_ids} ids of {vocabulary.name}: nothing to compare")
 
 
-def _row(size: int, near: int, measured: dict[int, SizeOnCorpus], width: int, dtype_bytes: int) -> dict[str, Any]:
-    """What is known of one size, as JSON types; figures of tokens are absent where nothing was measured."""
+def _measured(
+    vocabulary: Vocabulary,
+    sizes: list[int],
+    counted: CorpusCounts | None,
+    inference: ByteInferenceMethod,
+    n_threads: int,
+) -> dict[int, MeasuredSize]:
+    """Measure the sizes on a corpus, or on the built-in profile, with a progress bar."""
+    from vocab.corpus.profile import builtin_profile
+    from vocab.prune import measure_sizes
+
+    corpus = counted or builtin_profile(vocabulary.pattern)
+    with progress() as bar:
+        return measure_sizes(
+            vocabulary, sizes, corpus, inference=inference, n_threads=n_threads, on_progress=stages(bar)
+        )
+
+
+def _row(size: int, near: int, measured: dict[int, MeasuredSize], width: int, dtype_bytes: int) -> dict[str, Any]:
+    """One size as JSON types; without figures of tokens where nothing was measured."""
     from dataclasses import asdict
 
     from vocab.prune.report import change
@@ -126,7 +134,8 @@ def _row(size: int, near: int, measured: dict[int, SizeOnCorpus], width: int, dt
     return row
 
 
-def _show(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -> None:
+def _table(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -> Table:
+    """The sizes with their binary digits, the memory of their parameters, and tokens where they were measured."""
     has_tokens = any("train_tokens" in row for row in rows)
     columns = ["ids", "from", "Hamming weight", "zeros", "divisible by", "tied MB", "untied MB"]
     columns += ["tokens", "held-out"] if has_tokens else []
@@ -139,4 +148,4 @@ def _show(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -
         if has_tokens:
             cells += [f"{row[key]:+.3%}" if key in row else "–" for key in ("train_change", "held_out_change")]
         shown.add_row(*cells, style="bold" if size == near else None)
-    console().print(shown)
+    return shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vocab.prune.report import Report, Row, candidates_sentences, inference_sentences, sentence_of
+from vocab.prune.report import Report, ReportRow, candidates_sentences, certificate_sentence, inference_sentences
 from vocab.vocabulary import Vocabulary
 
 _SENTENCEPIECE = """\
@@ -59,7 +59,9 @@ def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     candidates = "".join(f"{text}\n" for text in candidates_sentences(report.candidates, report.source["name"]))
     candidates += "\n" if candidates and notes else ""
     spread = "".join(f"{text}\n\n" for text in inference_sentences(report))
-    proof = f"{sentence_of(report.certificate)} `certificate.zip` is the proof.\n\n" if report.certificate else ""
+    proof = (
+        f"{certificate_sentence(report.certificate)} `certificate.zip` is the proof.\n\n" if report.certificate else ""
+    )
     return f"""\
 # {name}
 
@@ -81,7 +83,7 @@ Change is in tokens against the whole source; held-out documents were not used t
 
 
 def _order(report: Report) -> str:
-    """In what order the ordinary tokens stand."""
+    """Say in what order the ordinary tokens are."""
     name, n_new = report.source["name"], report.candidates["n_new_in_result"]
     if report.ranks == "reorder":
         return f" in an order of their own, {n_new:,} of them not in {name}" if n_new else " in an order of their own"
@@ -89,7 +91,7 @@ def _order(report: Report) -> str:
     return f" in the source's rank order{new}"
 
 
-def markdown_table(rows: list[Row]) -> str:
+def markdown_table(rows: list[ReportRow]) -> str:
     """The rows of a report as a Markdown table."""
     head = (
         "| vocabulary | inference | ids | bytes a token | change | held-out bytes a token | held-out change | unused |\n"
@@ -103,7 +105,7 @@ def markdown_table(rows: list[Row]) -> str:
     return head + "".join(lines)
 
 
-def _held_out(row: Row) -> str:
+def _held_out(row: ReportRow) -> str:
     if not row.held_out.n_bytes:
         return "none held out | –"
     return f"{row.held_out.bytes_per_token:.3f} | {row.held_out_change:+.2%}"

@@ -2,10 +2,10 @@
 
     python check_certificate.py certificate.zip [report.json]
 
-What is proven: no choice of at most n_keep of the candidates, those always kept among them, writes the counted
-pre-tokens in fewer than bound_tokens tokens, however text is cut into tokens; and the kept ones need exactly `tokens`.
-The proof is Lagrangian: let each place where a token fits cost its segment's count plus a price. Then the shortest
-paths, less the n largest sums of a token's prices, n being the tokens to choose, are no more than any choice needs.
+Two things are proven. No choice of at most n_keep of the candidates, those always kept among them, writes the counted
+pre-tokens in fewer than bound_tokens tokens, however text is cut into tokens. And the kept ones need exactly `tokens`.
+The proof is Lagrangian. Let each place where a token fits cost its segment's count plus a price. Let n be the number of
+tokens to choose. Then the shortest paths, less the n largest sums of a token's prices, bound every choice from below.
 """
 
 from __future__ import annotations
@@ -36,9 +36,17 @@ def require(holds: bool, sentence: str) -> None:
 
 
 def check(path: str, report: str | None = None) -> dict[str, Any]:
-    """The claims of the certificate at `path` once all of them hold; raises RejectedError with a sentence otherwise.
+    """Check that all claims of a certificate hold.
 
-    With `report`, the path of a report.json, that must state the same claims.
+    Args:
+        path: a certificate.zip.
+        report: a report.json that must state the same claims, or None.
+
+    Returns:
+        The claims, as in header.json.
+
+    Raises:
+        RejectedError: a claim does not hold; the message says which.
     """
     header, counts, states, prices = read(path)
     if report is not None:
@@ -83,7 +91,7 @@ def check(path: str, report: str | None = None) -> dict[str, Any]:
 
 
 def read(path: str) -> tuple[dict[str, Any], dict[bytes, int], dict[bytes, str], dict[bytes, Prices]]:
-    """Header, {pre-token: count}, {token in rank order: state}, {segment: {(start, end): price}}."""
+    """Read a file: header, {pre-token: count}, {token in rank order: state}, {segment: {(start, end): price}}."""
     try:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(archive.read("header.json"))
@@ -193,8 +201,8 @@ def n_merged(pretoken: bytes, ranks: Mapping[bytes, int]) -> int:
                 pairs[j] = ranks.get(parts[j] + parts[j + 1])
 
 
-def sentence_of(header: Mapping[str, Any]) -> str:
-    """What an accepted certificate proves, for people."""
+def claims_sentence(header: Mapping[str, Any]) -> str:
+    """Say what an accepted certificate proves."""
     return (
         f"{header['tokens']:,} tokens under {header['inference']}: at most {header['gap']:.4%} above the "
         f"{header['bound_tokens']:,} that any {header['n_keep']:,} of {header['n_candidates']:,} candidates need"
@@ -205,6 +213,6 @@ if __name__ == "__main__":
     if len(sys.argv) not in (2, 3) or re.fullmatch("-h|--help", sys.argv[1]):
         sys.exit("usage: check_certificate.py CERTIFICATE [REPORT]")
     try:
-        print("proven:", sentence_of(check(*sys.argv[1:])))  # noqa: T201
+        print("proven:", claims_sentence(check(*sys.argv[1:])))  # noqa: T201
     except RejectedError as error:
         sys.exit(f"rejected: {error}")

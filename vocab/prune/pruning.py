@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from vocab.choices import InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
-from vocab.errors import TargetError
 from vocab.formats import load_lossless
+from vocab.progress import OnProgress
 from vocab.prune.bound.certificate import Certificate
 from vocab.prune.bound.optimal import Limits
 from vocab.prune.candidates.pool import Candidates
-from vocab.prune.job import Job, Progress
-from vocab.prune.methods.baselines import METHODS
-from vocab.prune.methods.merge_ranks import RANKS
-from vocab.prune.request import check_has_bound, check_refit, inference_for
+from vocab.prune.finishing import finish, make_certificate
+from vocab.prune.job import Job
+from vocab.prune.request import BoundRequest, PruneRequest
 from vocab.prune.result import PruneResult
+from vocab.prune.selection import select
 from vocab.vocabulary import Vocabulary
-
-# Inference methods whose tokens the plain checker can count.
-CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix")
-# Methods that can choose ranks as well as tokens.
-ORDERING: tuple[Method, ...] = ("distill", "optimal")
 
 
 def prune(
-    source: Vocabulary | str,
+    source: Vocabulary | str | Path,
     target: int,
     *,
     corpus: CorpusCounts | None = None,
@@ -42,58 +38,75 @@ def prune(
     certify: bool = False,
     limits: Limits | None = None,
     n_threads: int | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> PruneResult:
-    """Prune `source` (a Vocabulary, or what `vocab.load` takes) to exactly `target` ids.
+    """Prune a vocabulary to exactly `target` ids.
 
-    Single bytes and special tokens are always kept and count towards the target, as do `keep` (tokens of the source
-    by their bytes) and `special` (texts of new special tokens). Without `corpus` the built-in profile is used.
-    `inference` is merges unless another is asked for; a SentencePiece source has only its own.
-    `candidates` says which tokens may be chosen beside the source's, and in how many documents they must be; the
-    methods rank, frequency and leaf keep to the source's. `ranks` "reorder" (under merges, by distill and optimal)
-    puts kept tokens in the order in which merging comes nearest to the fewest tokens; "source" keeps the source's
-    order; None is "reorder" for optimal and "source" for the others. `prior` is how many pre-tokens the source's
-    own rank order is worth beside each that was counted (see `with_prior`); None is 1.5 for the built-in profile,
-    what 1 MB of text is worth where substrings of the corpus are candidates, else 0. `pad_to_multiple_of` is only
-    reported: no id is invented. `seed` is for the method tokenmonster, the only one with chance in it.
-    `refit` fits the scores of a Unigram source to the corpus; all are rounded to multiples of 1/128 in any case.
-    `on_progress` hears (stage, done, all). The result is the same for any `n_threads` (default: all cores).
+    Single bytes and the source's special tokens are always kept.
 
-    Raises TargetError for a target or option that cannot be met, CorpusError when the corpus was counted with another
-    split pattern, SourceError when the source cannot be loaded.
+    Args:
+        source: a Vocabulary, or what `vocab.load` takes.
+        target: ids in the result, special tokens included.
+        corpus: text to choose tokens by, counted with the source's split pattern; None for the built-in profile.
+        method: how tokens are chosen. "optimal" searches longest and proves how near it is to the best possible;
+            "rank", "frequency" and "leaf" keep to the source's tokens whatever the candidates.
+        inference: how text is cut into tokens with the result; None for "merges". A SentencePiece source has only
+            its own.
+        ranks: "source" keeps the source's order of merge ranks. "reorder" puts kept tokens in the order that merging
+            needs fewest tokens with (under merges, by distill and optimal). None for "reorder" with the method optimal
+            under merges, else "source".
+        seed: random seed of the method tokenmonster; the other methods use none.
+        candidates: which tokens may be chosen besides the source's, and in how many documents each must be.
+        prior: pre-tokens that the source's own rank order is worth for each one counted (see `with_prior`). None for
+            1.5 with the built-in profile, for what 1 MB of text is worth where substrings of the corpus are
+            candidates, else 0.
+        keep: tokens of the source, by their bytes, that are never dropped.
+        special: texts of new special tokens.
+        pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
+        refit: whether to fit the scores of a Unigram source to the corpus. Scores are rounded to multiples of 1/128 in
+            any case.
+        certify: whether to prove how far the result is above the best possible.
+        limits: when the search for the bound stops.
+        n_threads: threads; None for all cores. The result does not depend on how many.
+        on_progress: is called with a stage's name, how much of it is done, and how much there is.
+
+    Returns:
+        The smaller vocabulary, the map from old ids to new ones, and the report.
+
+    Raises:
+        TargetError: a target or an option that cannot be met.
+        CorpusError: the corpus was counted with another split pattern.
+        SourceError: the source cannot be loaded.
     """
-    whole = load_lossless(source)
-    inference = inference_for(whole, inference, method)
-    if certify and inference not in CHECKABLE:
-        raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
-    if method not in METHODS:
-        raise TargetError(f"no method is called {method!r}; there are {', '.join(METHODS)}")
-    if pad_to_multiple_of < 1:
-        raise TargetError(f"--pad-to-multiple-of must be at least 1, not {pad_to_multiple_of}")
-    ranks = _checked_ranks(ranks, method, inference)
-    check_refit(refit, inference)
-    options = (candidates, prior, keep, special, n_threads, on_progress, limits, ranks, refit)
-    job = Job(whole, target, corpus, inference, *options)
-    certify = certify or (method == "optimal" and inference in CHECKABLE)
-    used_seed = seed if method == "tokenmonster" else None
-    return job.result(method, job.select(method, seed), pad_to_multiple_of, used_seed, certify=certify)
+    request = PruneRequest(
+        source=load_lossless(source),
+        target=target,
+        corpus=corpus,
+        method=method,
+        inference=inference,
+        ranks=ranks,
+        seed=seed,
+        candidates=candidates or Candidates(),
+        prior=prior,
+        keep=keep,
+        special=special,
+        pad_to_multiple_of=pad_to_multiple_of,
+        refit=refit,
+        certify=certify,
+        limits=limits or Limits(),
+        n_threads=n_threads,
+    )
+    return run_request(request, on_progress)
 
 
-def _checked_ranks(ranks: Ranks | None, method: Method, inference: InferenceMethod) -> Ranks:
-    """What becomes of ranks; raises TargetError where they cannot be reordered."""
-    if ranks not in (None, *RANKS):
-        raise TargetError(f"ranks are {' or '.join(RANKS)}, not {ranks!r}")
-    if ranks == "reorder" and inference != "merges":
-        raise TargetError(f"ranks mean nothing to {inference}: they can be reordered for merges only")
-    if ranks == "reorder" and method not in ORDERING:
-        raise TargetError(
-            f"the method {method} keeps the source's order of ranks; {' and '.join(ORDERING)} can reorder"
-        )
-    return ranks or ("reorder" if method == "optimal" and inference == "merges" else "source")
+def run_request(request: PruneRequest, on_progress: OnProgress | None = None) -> PruneResult:
+    """Prune as a request asks; arguments, result and errors are those of `prune`."""
+    job = Job(request, on_progress)
+    return finish(job, select(job))
 
 
 def best_possible(
-    source: Vocabulary | str,
+    source: Vocabulary | str | Path,
     target: int,
     *,
     corpus: CorpusCounts | None = None,
@@ -103,13 +116,30 @@ def best_possible(
     special: Sequence[str] = (),
     limits: Limits | None = None,
     n_threads: int | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Certificate:
-    """A lower bound on the tokens of every vocabulary of the target size, and the best vocabulary found beside it.
+    """Prove a lower bound on the tokens of every vocabulary of `target` ids, under any inference method.
 
-    Arguments and errors are those of `prune`; the vocabulary is for least-tokens.
+    Arguments and errors are those of `prune`; a source from SentencePiece is refused as well.
+
+    Returns:
+        The bound with its proof, and the best vocabulary found, which is for least-tokens.
     """
-    whole = load_lossless(source)
-    check_has_bound(whole)
-    job = Job(whole, target, corpus, "least-tokens", candidates, prior, keep, special, n_threads, on_progress, limits)
-    return job.certificate(job.select("optimal"))
+    request = BoundRequest(
+        source=load_lossless(source),
+        target=target,
+        corpus=corpus,
+        candidates=candidates or Candidates(),
+        prior=prior,
+        keep=keep,
+        special=special,
+        limits=limits or Limits(),
+        n_threads=n_threads,
+    )
+    return run_bound_request(request, on_progress)
+
+
+def run_bound_request(request: BoundRequest, on_progress: OnProgress | None = None) -> Certificate:
+    """Prove a lower bound as a request asks; arguments, result and errors are those of `best_possible`."""
+    job = Job(request, on_progress)
+    return make_certificate(job, select(job))

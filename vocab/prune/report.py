@@ -1,4 +1,4 @@
-"""What a pruning did, in figures: one record, from which report.json, the model card and the screen are made."""
+"""The figures of a pruning: one record, from which report.json, the model card and the screen are written."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from vocab.sizes import padded, size_facts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One vocabulary in the table of a report; changes are against the whole source."""
+class ReportRow:
+    """One vocabulary in the table of a report.
+
+    Attributes:
+        name: the method, or the name of the source.
+        inference: how text is cut into tokens.
+        n_ids: ids, special tokens included.
+        train: tokens of the text that tokens were chosen by.
+        held_out: tokens of the text held out.
+        train_change: training tokens above those of the whole source, as a share.
+        held_out_change: held-out tokens above those of the whole source, as a share.
+        parts: by name of a part: bytes, tokens and change, trained on and held out.
+        n_unused: tokens that the corpus does not use.
+    """
 
     name: str
     inference: str
@@ -22,13 +34,15 @@ class Row:
     held_out: Compression
     train_change: float
     held_out_change: float
-    parts: dict[str, dict[str, float]]  # name: bytes, tokens and change, trained on and held out
+    parts: dict[str, dict[str, float]]
     n_unused: int
 
 
-def make_row(name: str, inference: str, n_ids: int, figures: Evaluation, source: Evaluation, n_unused: int) -> Row:
-    """A row from an evaluation and that of the whole source."""
-    return Row(
+def make_row(
+    name: str, inference: str, n_ids: int, figures: Evaluation, source: Evaluation, n_unused: int
+) -> ReportRow:
+    """Make a row from an evaluation and that of the whole source."""
+    return ReportRow(
         name=name,
         inference=inference,
         n_ids=n_ids,
@@ -42,7 +56,7 @@ def make_row(name: str, inference: str, n_ids: int, figures: Evaluation, source:
 
 
 def change(ours: Compression, base: Compression) -> float:
-    """Tokens more than the base's as a share, negative for fewer; 0 where there is no text."""
+    """Tokens above the base's, as a share of them; negative for fewer, 0 where there is no text."""
     return ours.n_tokens / base.n_tokens - 1 if base.n_tokens else 0.0
 
 
@@ -60,7 +74,28 @@ def _part(figures: Evaluation, source: Evaluation, part: str) -> dict[str, float
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that `report.json` says. `seconds` is wall time by stage, `seed` None for methods without chance."""
+    """The content of report.json.
+
+    Attributes:
+        source: name, sha256, ids and split pattern of the source.
+        target: ids of the result, special tokens included.
+        n_ordinary: ordinary tokens of the result.
+        n_special: special tokens of the result.
+        method: how tokens were chosen.
+        inference: how text is cut into tokens with the result.
+        ranks: "source" or "reorder": whose order the ranks have.
+        above_least_tokens: tokens above those of the same vocabulary under least-tokens, as shares, on "train" and on
+            "held_out"; None where least-tokens is not defined.
+        corpus: what was counted.
+        candidates: what could be chosen from, and how many tokens of the result the source lacks.
+        rows: the whole source, then the result, then the baselines.
+        n_unreachable: tokens of the result that no text produces.
+        multiple_of: multiple for which embedding rows are stated.
+        seconds: wall time by stage.
+        seed: random seed; None for methods that use none.
+        scores: under unigram "source" or "refitted", else None.
+        certificate: the claims of certificate.zip, with digests; None without one.
+    """
 
     source: dict[str, Any]
     target: int
@@ -68,29 +103,28 @@ class Report:
     n_special: int
     method: str
     inference: str
-    ranks: str  # whether kept tokens have the source's order or were put in another
-    # tokens more than the same vocabulary needs under least-tokens, as a share; None where that cannot be
+    ranks: str
     above_least_tokens: dict[str, float] | None
     corpus: dict[str, Any]
-    candidates: dict[str, Any]  # what could be chosen from, and how many of the result's tokens the source lacks
-    rows: list[Row]  # the whole source first, then the result, then the baselines
+    candidates: dict[str, Any]
+    rows: list[ReportRow]
     n_unreachable: int
     multiple_of: int
     seconds: dict[str, float]
     seed: int | None = None
-    scores: str | None = None  # of unigram: the source's, or fitted to the corpus
-    certificate: dict[str, Any] | None = None  # claims of certificate.zip, with digests
+    scores: str | None = None
+    certificate: dict[str, Any] | None = None
 
     @property
-    def result(self) -> Row:
-        """The row of the vocabulary that was made."""
+    def result(self) -> ReportRow:
+        """The row of the new vocabulary."""
         return self.rows[1]
 
     @property
     def held_out_gap(self) -> float | None:
-        """How much more the result loses on held-out text than on the text it was chosen by; None without the former.
+        """The change on held-out text less that on the text that tokens were chosen by; None without held-out text.
 
-        Both losses are shares of the whole source's tokens there. A large gap means too little text for the target.
+        Both changes are shares of the whole source's tokens. A large gap means too little text for the target.
         """
         result = self.result
         return result.held_out_change - result.train_change if result.held_out.n_bytes else None
@@ -114,7 +148,7 @@ class Report:
 
 
 def inference_sentences(report: Report) -> list[str]:
-    """What is left between the inference method and least-tokens, and whose order the ranks are in, for people."""
+    """Say how far the inference method is from least-tokens, and whose order or scores the tokens have."""
     if report.scores:
         whose = "Scores were fitted to the corpus" if report.scores == "refitted" else "Scores are the source's"
         return [f"{whose}, in steps of 1/128, which every runtime adds up alike."]
@@ -131,7 +165,7 @@ def inference_sentences(report: Report) -> list[str]:
 
 
 def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str]:
-    """What could be chosen from, for people; nothing where that was the source's tokens alone."""
+    """Say what could be chosen from; no sentence where that was the source's tokens alone."""
     sentences = []
     if candidates["others"]:
         origins = [f"{_origin(other)} ({other['n_new']:,} of {other['n_found']:,})" for other in candidates["others"]]
@@ -154,8 +188,8 @@ def _origin(other: Mapping[str, Any]) -> str:
     return f"substrings of the corpus that occur {other['min_count']:,} times or more{documents}"
 
 
-def sentence_of(claims: Mapping[str, Any]) -> str:
-    """What a certificate claims, for people."""
+def certificate_sentence(claims: Mapping[str, Any]) -> str:
+    """Say what a certificate claims."""
     return (
         f"At most {claims['gap']:.4%} above the best possible {claims['n_keep']:,} tokens: no choice of so many of the "
         f"{claims['n_candidates']:,} candidates, single bytes and tokens to keep among them, needs fewer than "

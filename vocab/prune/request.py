@@ -1,69 +1,235 @@
-"""What is asked of a pruning, checked before anything long begins."""
+"""`PruneRequest`: all that a pruning is asked for, checked before anything long begins."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from vocab.choices import InferenceMethod, Method
+from vocab.arrays import Mask
+from vocab.choices import METHODS, RANKS, InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
-from vocab.prune.candidates.pool import Candidates, Pool
+from vocab.prune.bound.optimal import Limits
+from vocab.prune.candidates.pool import Candidates
 from vocab.vocabulary import Vocabulary
 
-Alive = npt.NDArray[np.bool_]
+# Inference methods whose tokens the plain checker can count.
+CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix")
+# Methods that can choose ranks as well as tokens.
+ORDERING: tuple[Method, ...] = ("distill", "optimal")
+# Above this the corpus would hardly count; and sums of counts must fit into 63 bits.
+_MOST_PRIOR = 1000
 
 
-def check_request(
-    source: Vocabulary,
-    target: int,
-    *,
-    keep: Sequence[bytes] = (),
-    special: Sequence[str] = (),
-    candidates: Candidates | None = None,
-) -> tuple[list[str], Alive, int]:
-    """Special tokens of the result, protected tokens (bool[n_tokens]) and how many ordinary ones to keep.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PruneRequest:
+    """All that a pruning is asked for.
 
-    Cheap, so that a request that cannot be met is refused before a corpus is counted. Raises TargetError.
+    Construction checks everything and takes milliseconds, so a request is refused before a corpus is counted. Add the
+    corpus later with `dataclasses.replace(request, corpus=...)`.
+
+    Attributes:
+        source: the vocabulary to prune.
+        target: ids in the result, special tokens included.
+        corpus: text to choose tokens by; None for the built-in profile.
+        method: how tokens are chosen.
+        inference: how text is cut into tokens with the result; None for merges, or for a SentencePiece source's own.
+        ranks: "source" keeps the source's order of ranks, "reorder" puts them in the order that merging needs fewest
+            tokens with; None for "reorder" with the method optimal under merges, else "source".
+        seed: random seed of the method tokenmonster; the other methods use none.
+        candidates: which tokens may be chosen besides the source's, and in how many documents each must be.
+        prior: pre-tokens that the source's rank order is worth for each one counted, from 0 to 1,000; None for the
+            corpus's own, or for `default_prior` where substrings of the corpus are candidates.
+        keep: tokens of the source, by their bytes, that are never dropped.
+        special: texts of new special tokens.
+        pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
+        refit: whether to fit the scores of a Unigram source to the corpus.
+        certify: whether to prove how far the result is above the best possible.
+        limits: when the search for the bound stops.
+        n_threads: threads; None for all cores.
+
+    Raises:
+        TargetError: a target or an option that cannot be met.
+        CorpusError: the corpus was counted with another split pattern.
     """
-    if source.inference in CHARACTER_METHODS and candidates is not None and not candidates.are_only_own:
+
+    source: Vocabulary
+    target: int
+    corpus: CorpusCounts | None = None
+    method: Method = "distill"
+    inference: InferenceMethod | None = None
+    ranks: Ranks | None = None
+    seed: int = 0
+    candidates: Candidates = Candidates()
+    prior: float | None = None
+    keep: Sequence[bytes] = ()
+    special: Sequence[str] = ()
+    pad_to_multiple_of: int = 1
+    refit: bool = False
+    certify: bool = False
+    limits: Limits = Limits()
+    n_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        self._check_source()
+        self._check_inference()
+        self._check_numbers()
+        self._check_target()
+        if self.corpus is not None:
+            check_corpus(self.source, self.corpus)
+
+    @property
+    def resolved_inference(self) -> InferenceMethod:
+        """The inference method of the result."""
+        if self.source.inference in CHARACTER_METHODS:
+            return self.source.inference
+        return self.inference or "merges"
+
+    @property
+    def resolved_ranks(self) -> Ranks:
+        """Whose order the ranks of the result have."""
+        reorders = self.method == "optimal" and self.resolved_inference == "merges"
+        return self.ranks or ("reorder" if reorders else "source")
+
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether the result comes with a certificate: asked for, or of the method optimal, which needs the bound."""
+        return self.certify or (self.method == "optimal" and self.resolved_inference in CHECKABLE)
+
+    @cached_property
+    def special_tokens(self) -> list[str]:
+        """Special tokens of the result: the source's in id order, then the new ones."""
+        return [*sorted(self.source.special_tokens, key=self.source.special_tokens.__getitem__), *self.special]
+
+    @cached_property
+    def protected(self) -> Mask:
+        """Tokens of the source that no method may drop, bool[n_tokens]: single bytes and those of `keep`."""
+        source = self.source
+        protected: Mask = source.lengths == 1
+        for token in self.keep:
+            protected[source.token_ids[token] - source.first_id] = True
+            if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
+                protected[[source.token_ids[c.encode()] - source.first_id for c in token.decode()]] = True
+        return protected
+
+    @property
+    def n_keep(self) -> int:
+        """Ordinary tokens of the result."""
+        return self.target - len(self.special_tokens)
+
+    def _check_names(self) -> None:
+        """Refuse methods that do not exist."""
+        if self.method not in METHODS:
+            raise TargetError(f"no method is called {self.method!r}; there are {', '.join(METHODS)}")
+        if self.inference not in (None, *INFERENCE_METHODS):
+            raise TargetError(
+                f"no inference method is called {self.inference!r}; there are {', '.join(INFERENCE_METHODS)}"
+            )
+        if self.ranks not in (None, *RANKS):
+            raise TargetError(f"ranks are {' or '.join(RANKS)}, not {self.ranks!r}")
+
+    def _check_source(self) -> None:
+        """Refuse what a source from SentencePiece cannot have, and what only such a source can."""
+        name, inference = self.source.name, self.source.inference
+        if inference not in CHARACTER_METHODS:
+            if self.inference in CHARACTER_METHODS:
+                raise TargetError(f"{self.inference} needs a source from SentencePiece, which {name} is not")
+            return
+        if self.inference not in (None, inference):
+            raise TargetError(f"{name} comes from SentencePiece, which runs {inference}, not {self.inference}")
+        if self.method in ("optimal", "tokenmonster"):
+            raise TargetError(
+                f"the method {self.method} is not for a source from SentencePiece: choose another with `method`"
+            )
+        if self.method == "leaf" and inference == "unigram":
+            raise TargetError(f"the method leaf goes by merges, which {name} has none of: choose another")
+        if not self.candidates.source_only:
+            raise TargetError(
+                f"{name} comes from SentencePiece, where other candidates have no scores and documents of a "
+                "token are not counted: leave out `candidates` and `min_documents`"
+            )
+
+    def _check_inference(self) -> None:
+        """Refuse what the inference method of the result does not allow."""
+        inference = self.resolved_inference
+        if self.certify and inference not in CHECKABLE:
+            raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
+        if self.ranks == "reorder" and inference != "merges":
+            raise TargetError(f"ranks mean nothing to {inference}: they can be reordered for merges only")
+        if self.ranks == "reorder" and self.method not in ORDERING:
+            raise TargetError(
+                f"the method {self.method} keeps the source's order of ranks; {' and '.join(ORDERING)} can reorder"
+            )
+        if self.refit and inference != "unigram":
+            raise TargetError(f"`refit` fits the scores of unigram, which {inference} does not have")
+
+    def _check_numbers(self) -> None:
+        """Refuse numbers out of range."""
+        if self.pad_to_multiple_of < 1:
+            raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {self.pad_to_multiple_of}")
+        if self.n_threads is not None and self.n_threads < 1:
+            raise TargetError(f"`n_threads` must be at least 1, not {self.n_threads}")
+        if self.prior is not None and not 0 <= self.prior <= _MOST_PRIOR:
+            raise TargetError(f"`prior` is a share of the corpus from 0 to {_MOST_PRIOR}, not {self.prior:g}")
+
+    def _check_target(self) -> None:
+        """Refuse tokens to keep and special tokens that cannot be, and a target too small for them or too large."""
+        self._check_special()
+        for token in self.keep:
+            if token not in self.source.token_ids:
+                raise TargetError(f"the token to keep {token!r} is not in {self.source.name}")
+        n_fixed, n_special = int(np.count_nonzero(self.protected)), len(self.special_tokens)
+        if self.target < n_fixed + n_special:
+            raise TargetError(
+                f"target {self.target} is too small: {n_fixed} single bytes and tokens to keep and {n_special} special "
+                f"tokens are always kept, so the least is {n_fixed + n_special}"
+            )
+        name, largest = self.source.name, self.source.n_tokens + n_special
+        if self.target < largest or self.candidates.others:
+            return
+        if self.target == largest:
+            raise TargetError(f"target {self.target} is the size of {name} itself: there is nothing to prune")
         raise TargetError(
-            f"{source.name} comes from SentencePiece, where other candidates have no scores and documents of a "
-            "token are not counted: leave out --candidates and --min-documents"
+            f"target {self.target} is above the {largest} ids of {name}: pruning adds none but `candidates`"
         )
-    all_special = _all_special(source, special)
-    protected = _protected(source, keep)
-    may_add = candidates is not None and len(candidates.others) > 0
-    return all_special, protected, _checked_target(source, target, len(all_special), protected, may_add=may_add)
+
+    def _check_special(self) -> None:
+        """Refuse new special tokens that are empty, there already, or written like an ordinary token."""
+        for text in self.special:
+            if not text:
+                raise TargetError("a special token cannot be empty")
+            if is_token_text(self.source, text):
+                raise TargetError(
+                    f"the special token {text!r} reads like an ordinary token in tokenizer.json: rename it"
+                )
+            if text in self.source.special_tokens or list(self.special).count(text) > 1:
+                raise TargetError(f"the special token {text!r} is there already")
 
 
-def inference_for(source: Vocabulary, wanted: InferenceMethod | None, method: Method = "distill") -> InferenceMethod:
-    """The method that the result is run with; raises TargetError for one that the source's format cannot have."""
-    if source.inference not in CHARACTER_METHODS:
-        if wanted in CHARACTER_METHODS:
-            raise TargetError(f"{wanted} needs a source from SentencePiece, which {source.name} is not")
-        return wanted or "merges"
-    if wanted not in (None, source.inference):
-        raise TargetError(f"{source.name} comes from SentencePiece, which runs {source.inference}, not {wanted}")
-    if method in ("optimal", "tokenmonster"):
-        raise TargetError(f"the method {method} is not for a source from SentencePiece: choose another with --method")
-    if method == "leaf" and source.inference == "unigram":
-        raise TargetError(f"the method leaf goes by merges, which {source.name} has none of: choose another")
-    return source.inference
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BoundRequest(PruneRequest):
+    """What the search for the best possible vocabulary is asked for: the method optimal under least-tokens.
 
+    No inference method needs fewer tokens than least-tokens, so the bound holds for all. Raises TargetError for a
+    source from SentencePiece as well, for which no bound is known.
+    """
 
-def check_refit(refit: bool, inference: InferenceMethod) -> None:
-    """Raise TargetError where scores are to be fitted and there are none."""
-    if refit and inference != "unigram":
-        raise TargetError(f"--refit fits the scores of unigram, which {inference} does not have")
+    method: Method = field(default="optimal", init=False)
+    inference: InferenceMethod | None = field(default="least-tokens", init=False)
+
+    def __post_init__(self) -> None:
+        check_has_bound(self.source)
+        super().__post_init__()
 
 
 def check_has_bound(source: Vocabulary) -> None:
-    """Raise TargetError for a source whose tokens may not be cut from any text in any way."""
+    """Raise TargetError for a source from SentencePiece: its tokens may not be cut from any text in any way."""
     if source.inference in CHARACTER_METHODS:
         raise TargetError(f"no bound is known for {source.name}, which comes from SentencePiece")
 
@@ -74,55 +240,3 @@ def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:
         raise CorpusError(
             f"the corpus was counted with another split pattern than that of {source.name}: count it again"
         )
-
-
-def check_pool(pool: Pool, n_keep: int, target: int) -> None:
-    """Raise TargetError when there are fewer candidates than tokens to keep."""
-    if (n := pool.vocabulary.n_tokens) < n_keep:
-        few = f" in {pool.min_documents} documents or more" if pool.min_documents > 1 else ""
-        raise TargetError(
-            f"target {target} cannot be met: there are {n:,} candidates{few}, and {n_keep:,} ordinary tokens are wanted"
-        )
-
-
-def _all_special(source: Vocabulary, new: Sequence[str]) -> list[str]:
-    """Special tokens of the result: the source's in id order, then the new ones."""
-    old = sorted(source.special_tokens, key=source.special_tokens.__getitem__)
-    for text in new:
-        if not text:
-            raise TargetError("a special token cannot be empty")
-        if is_token_text(source, text):
-            raise TargetError(f"the special token {text!r} reads like an ordinary token in tokenizer.json: rename it")
-        if text in old or list(new).count(text) > 1:
-            raise TargetError(f"the special token {text!r} is there already")
-    return [*old, *new]
-
-
-def _protected(source: Vocabulary, keep: Sequence[bytes]) -> Alive:
-    """Tokens that no method may drop, bool[n_tokens]: single bytes and those asked for."""
-    protected: Alive = source.lengths == 1
-    for token in keep:
-        if token not in source.token_ids:
-            raise TargetError(f"the token to keep {token!r} is not in {source.name}")
-        protected[source.token_ids[token] - source.first_id] = True
-        if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
-            protected[[source.token_ids[c.encode()] - source.first_id for c in token.decode()]] = True
-    return protected
-
-
-def _checked_target(source: Vocabulary, target: int, n_special: int, protected: Alive, *, may_add: bool) -> int:
-    """How many ordinary tokens to keep; raises TargetError when the target cannot be met."""
-    n_fixed = int(np.count_nonzero(protected))
-    if target < n_fixed + n_special:
-        raise TargetError(
-            f"target {target} is too small: {n_fixed} single bytes and tokens to keep and {n_special} special tokens "
-            f"are always kept, so the least is {n_fixed + n_special}"
-        )
-    largest = source.n_tokens + n_special
-    if target == largest and not may_add:
-        raise TargetError(f"target {target} is the size of {source.name} itself: there is nothing to prune")
-    if target > largest and not may_add:
-        raise TargetError(
-            f"target {target} is above the {largest} ids of {source.name}: pruning adds none but --candidates"
-        )
-    return target - n_special

@@ -1,4 +1,4 @@
-"""`PruneResult`: the smaller vocabulary, the way from old ids to new ones, and the report; and its folder."""
+"""`PruneResult`: the smaller vocabulary, the map from old ids to new ones and the report, and how they are saved."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from vocab.writing import staged_folder, write_bytes, write_json, write_text
 
 @dataclass(frozen=True)
 class PruneResult:
-    """What `prune` made.
+    """A pruned vocabulary.
 
     Attributes:
         vocabulary: the new vocabulary, ids 0 … target - 1.
         source: the vocabulary it came from.
-        kept_ids: old id of each ordinary new token, int64, -1 for one that the source lacks. While ranks
-            keep the source's order, old ones stand first and rise.
-        report: figures, as written to report.json.
-        certificate: the proof of how near to the best possible it is, where one was asked for.
+        kept_ids: old id of each ordinary new token, int64[n_tokens], -1 for one that the source lacks. With the
+            source's order of ranks, old ids come first and rise.
+        report: the figures in report.json.
+        certificate: the proof of how near the best possible the result is, or None.
     """
 
     vocabulary: Vocabulary
@@ -47,7 +47,7 @@ class PruneResult:
 
     @property
     def dropped_ids(self) -> npt.NDArray[np.int64]:
-        """Old ids of the ordinary tokens that are gone, int64, rising."""
+        """Old ids of the ordinary tokens that were dropped, int64, rising."""
         return np.setdiff1d(np.arange(self.source.n_tokens) + self.source.first_id, self.kept_ids)
 
     @property
@@ -74,9 +74,17 @@ class PruneResult:
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the tokenizer files, id_map.json, report.json and README.md to a folder, all or nothing.
 
-        A certificate.zip is there as well where the result has a certificate.
+        A result with a certificate has a certificate.zip as well.
 
-        Raises OutputError when the folder holds something else, or an earlier result and not `force`.
+        Args:
+            directory: the folder; it is created.
+            force: whether to replace an earlier result in it.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: the folder holds other files, or an earlier result without `force`, or cannot be written.
         """
         directory = Path(directory)
         name = safe_name(self.vocabulary.name)

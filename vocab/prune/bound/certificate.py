@@ -1,15 +1,15 @@
-"""Certificates: a bound, the vocabulary beside it and everything that proves both, in one file of plain text.
+"""Certificates: a bound, a vocabulary near it and everything that proves both, in one file of plain text.
 
-`certificate.zip` holds four texts that need nothing of ours to be read; `check_certificate.py` beside this module
-verifies them with the standard library alone.
+`certificate.zip` holds four plain texts. `vocab/prune/check_certificate.py` verifies them with the standard library
+alone.
 
     header.json      what is claimed, and the SHA-256 of the other three
     counts.txt       a line for each pre-token: its bytes in hexadecimal, its count
     candidates.txt   a line for each token: its bytes in hexadecimal; always, kept or dropped; kept ones by rank
     prices.txt       a line for each segment with prices: its bytes in hexadecimal, then start:end:price for each
 
-A segment is what is left of pre-tokens when they are cut wherever no candidate crosses. A price stands on the token
-that is bytes start … end of the segment, and is a multiple of 1 / unit token.
+A segment is a piece of a pre-token: pre-tokens are cut wherever no candidate crosses. A price belongs to the token that
+is bytes start … end of the segment, and is a multiple of 1 / unit token.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.bound.objective import EdgePrices, Objective
-from vocab.prune.bound.optimal import Found
+from vocab.prune.bound.optimal import SearchResult
 from vocab.vocabulary import Vocabulary
 
 FILE_NAME = "certificate.zip"
@@ -44,13 +44,13 @@ class Certificate:
 
     Attributes:
         candidates: the vocabulary whose tokens could be chosen.
-        counts: pre-tokens and counts that were chosen by: of the corpus, and of the prior where there is one.
-        note: what the counts are, for people.
-        objective: the same as a lattice, with the tokens always kept and how many others may be.
-        kept: all tokens that are kept, in the order of their ranks, int64.
+        counts: the pre-tokens and counts that tokens were chosen by: of the corpus, and of the prior if any.
+        note: a description of the counts.
+        objective: the same as a lattice, with the tokens always kept and the number of others that may be.
+        kept: numbers of the kept candidates in the order of their ranks, int64[n_kept].
         inference: the method that `tokens` were counted with.
         tokens: tokens of the vocabulary on the counts.
-        found: the bound, with its prices, and how the search for it went.
+        search: the bound, with its prices, and how the search for it went.
     """
 
     candidates: Vocabulary
@@ -60,18 +60,18 @@ class Certificate:
     kept: npt.NDArray[np.int64]
     inference: str
     tokens: int
-    found: Found
+    search: SearchResult
 
     @property
     def gap(self) -> float:
-        """How far the vocabulary is above the bound at most, as a share."""
-        return self.found.bound.gap(self.tokens)
+        """Distance of the vocabulary from the bound, as a share of the bound."""
+        return self.search.bound.gap(self.tokens)
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
-        """What is claimed, with digests, as JSON types; the same in header.json and in report.json."""
+    def claims(self) -> dict[str, Any]:
+        """All claims, with digests, as JSON types: the content of header.json, repeated in report.json."""
         digests = {f"{name}_sha256": hashlib.sha256(text).hexdigest() for name, text in self._texts.items()}
-        bound, n_always = self.found.bound, int(np.count_nonzero(self.objective.is_free))
+        bound, n_always = self.search.bound, int(np.count_nonzero(self.objective.is_free))
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -88,9 +88,9 @@ class Certificate:
             "gap": self.gap,
             **digests,
             "search": {
-                "best_tokens_under_least_tokens": self.found.tokens,
-                "n_steps": self.found.n_steps,
-                "stopped_by": self.found.stopped_by,
+                "best_tokens_under_least_tokens": self.search.tokens,
+                "n_steps": self.search.n_steps,
+                "stopped_by": self.search.stopped_by,
             },
         }
 
@@ -111,13 +111,13 @@ class Certificate:
         return _lines(f"{pieces[k]} {states[k]}" for k in [*self.kept.tolist(), *dropped.tolist()])
 
     def _prices_text(self) -> bytes:
-        return _lines(_price_lines(self.objective, self.found.bound.prices))
+        return _lines(_price_lines(self.objective, self.search.bound.prices))
 
     def as_zip(self) -> bytes:
-        """The file's bytes; equal certificates give equal bytes."""
+        """The bytes of certificate.zip; equal certificates give equal bytes."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-            header = json.dumps(self.facts, indent=2).encode() + b"\n"
+            header = json.dumps(self.claims, indent=2).encode() + b"\n"
             for name, text in {"header.json": header, **{f"{k}.txt": v for k, v in self._texts.items()}}.items():
                 entry = zipfile.ZipInfo(name, _LONG_AGO)
                 entry.compress_type = zipfile.ZIP_DEFLATED

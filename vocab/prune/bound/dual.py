@@ -1,13 +1,15 @@
 """The search for prices that prove a high lower bound, and for the vocabulary that they point to.
 
-A primal-dual method (Chambolle and Pock 2011, with the relative entropy of Markov chains as distance for paths). Its
-steps are all exact: the paths of a segment answer prices by one pass of soft shortest paths; the prices of a token are
-raised where its flow is above the share by which it is open, and that share is the one that keeps their sum at a
-threshold; the threshold moves until as many tokens are open as may be kept. Steps are scaled by the count of a segment,
-at most the threshold, since no price need be larger than that.
+A primal-dual method (Chambolle and Pock 2011, with the relative entropy of Markov chains as distance for paths). Let
+y_t in [0, 1] be the share by which token t is open, f_e the flow on edge e, and τ the threshold. Every step is exact:
 
-After some rounds over all edges only those are kept that carry flow or a price; each time the bound is computed,
-edges on a shortest path come back.
+1. The paths of a segment answer prices by one pass of soft shortest paths, which gives the flows f_e.
+2. The price of each edge of t rises where f_e > y_t and falls where it is less. y_t is the share that keeps the sum of
+   the prices of t at τ.
+3. τ moves until Σ y_t is the number of tokens that may be kept.
+
+Steps are scaled by the count of a segment, at most τ, since no price need be larger. After some rounds over all edges
+only those stay that carry flow or a price. Each time that the bound is computed, edges on a shortest path come back.
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import Mask
 from vocab.prune.bound import dual_kernels
 from vocab.prune.bound.dual_kernels import FLOW, PRICE, WEIGHT, Core
-from vocab.prune.bound.objective import Alive, Bound, EdgePrices, Objective
+from vocab.prune.bound.objective import Bound, EdgePrices, Objective
 
-# After so many steps, edges with neither a price nor this much flow are left out.
+# After these numbers of steps, edges with neither a price nor _LEAST_FLOW are left out.
 PRUNING_STEPS = (14, 28)
 _LEAST_FLOW = 1e-3
-# Prices move by up to this many times the count of a segment, and paths the less for it; first far, then near.
+# From each step on, prices move by up to this many times the count of a segment, and paths by less the larger it is.
 _STRIDES = {0: 3.0, 28: 1.5, 50: 1.0}
-# Where a newly found edge begins: e⁻³ of the chance of the best one.
+# Where a new edge begins: at e⁻³ of the chance of the best one.
 _NEW_WEIGHT = 3.0
 # The threshold moves by half a Newton step, and by no more than a tenth.
 _DAMPING = 0.5
@@ -33,20 +36,20 @@ _LEAST_THRESHOLD = 1e-3
 _FIRST_STEPS = 3
 # Weight of the newest step in the average from which tokens are chosen.
 _NEWEST = 0.1
-# A token less open than this, whose prices sum to less than this part of the threshold, is out of the running.
+# A token is no contender if it is less open than this and its prices sum to less than this part of the threshold.
 _LEAST_SHARE = 1e-3
 _LEAST_PRICE = 0.8
 
 
 class DualSearch:
-    """Prices of an objective's edges and shares by which tokens are open, made better by each step.
+    """Prices of an objective's edges and shares by which tokens are open, improved by each step.
 
     The same on any number of threads. Memory: 28 bytes an edge longer than a byte at first, less after
     `PRUNING_STEPS`.
     """
 
     def __init__(self, objective: Objective, threshold: float) -> None:
-        """`threshold` is about what the last token kept is worth, in tokens of the corpus."""
+        """Begin at a threshold: about what the last token kept is worth, in tokens of the corpus."""
         self.objective = objective
         lattice = objective.lattice
         self.n_steps = 0
@@ -74,7 +77,7 @@ class DualSearch:
         self._average += _NEWEST * (self._open - self._average)
 
     def bound(self) -> Bound:
-        """The bound that the prices prove now; edges that the steps missed are taken in."""
+        """Compute the bound that the prices prove now, and take in edges that the steps missed."""
         bound, used = self.objective.bound(self._prices())
         lattice = self.objective.lattice
         missed = used & ~self._is_kept & (lattice.lengths[lattice.edge_tokens] > 1)
@@ -87,18 +90,18 @@ class DualSearch:
             self._rebuild()
         return bound
 
-    def winners(self) -> Alive:
-        """The tokens most open of late with those that are always kept, bool[n_tokens]; equal ones by prices, rank."""
+    def winners(self) -> Mask:
+        """The tokens always kept and those most open of late, bool[n_tokens]; equal ones by prices, then by rank."""
         objective = self.objective
         candidates = np.flatnonzero(~objective.is_free)
         prices = self._token_prices()
         order = np.lexsort((candidates, -prices[candidates], -np.round(self._average[candidates], 6)))
-        alive = objective.is_free.copy()
-        alive[candidates[order[: objective.n_select]]] = True
-        return alive
+        kept = objective.is_free.copy()
+        kept[candidates[order[: objective.n_select]]] = True
+        return kept
 
-    def contenders(self) -> Alive:
-        """The tokens that are not as good as out of the running, bool[n_tokens]."""
+    def contenders(self) -> Mask:
+        """The tokens that may still be among the best, bool[n_tokens]."""
         return np.asarray((self._average > _LEAST_SHARE) | (self._token_prices() > _LEAST_PRICE * self.threshold))
 
     def _token_prices(self) -> npt.NDArray[np.float64]:
@@ -107,13 +110,13 @@ class DualSearch:
 
     def _step_paths_and_prices(self) -> tuple[float, float]:
         objective, core, state = self.objective, self._core, self._state
-        objective.crew.run(
+        objective.threads.run(
             lambda a, b: dual_kernels.step_paths(
                 core, objective.counts, self._most, self._stride, state, self._gap_weights, a, b
             ),
             self._graph_shards,
         )
-        sums = objective.crew.run(
+        sums = objective.threads.run(
             lambda a, b: dual_kernels.step_prices(
                 self._token_starts, self._steps, objective.is_free, self.threshold, a, b, state, self._open
             ),
@@ -141,7 +144,7 @@ class DualSearch:
         dual_kernels.fill_steps(self._core, self.objective.counts, self._most, self._stride, self._steps)
 
     def _make_core(self) -> None:
-        """The core of the edges in `_is_kept`, and the lattice's edge for each slot."""
+        """Make the core of the edges in `_is_kept`, with the lattice's edge for each slot."""
         lattice = self.objective.lattice
         n_graphs, n_nodes, n_edges = map(int, dual_kernels.core_sizes(lattice, self._is_kept))
         core = Core(
@@ -162,11 +165,13 @@ class DualSearch:
         self._edges = np.zeros(n_edges, dtype=np.int64)
         self._edges[core.slots] = edges
         self._core = core
-        self._graph_shards = self.objective.crew.shards((core.edge_starts + np.arange(n_nodes + 1))[core.first_nodes])
-        self._token_shards = self.objective.crew.shards(self._token_starts + np.arange(n_tokens + 1))
+        self._graph_shards = self.objective.threads.shards(
+            (core.edge_starts + np.arange(n_nodes + 1))[core.first_nodes]
+        )
+        self._token_shards = self.objective.threads.shards(self._token_starts + np.arange(n_tokens + 1))
 
     def _rebuild(self) -> None:
-        """Make the core again after `_is_kept` changed; the state of edges and of gaps goes along."""
+        """Make the core again after `_is_kept` changed, with the state of edges and of gaps carried over."""
         core, edges, state = self._core, self._edges, self._state
         n_edges, n_bytes = self.objective.lattice.n_edges, int(self.objective.lattice.starts[-1])
         weights = np.zeros(n_bytes + 1)

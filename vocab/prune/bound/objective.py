@@ -1,8 +1,8 @@
 """The objective of pruning as a lattice with counts, and the lower bound that prices of its edges prove.
 
 Choosing K tokens so that the corpus needs the fewest is an integer programme: one path a segment through its lattice,
-each edge open only if its token is kept, at most K kept. Give each edge a price λ ≥ 0, to be paid by whoever uses the
-edge and refunded for kept tokens. However the prices are chosen, no K tokens need fewer than
+each edge open only if its token is kept, at most K kept. Give each edge a price λ ≥ 0. A path pays the prices of its
+edges; kept tokens refund theirs. However the prices are chosen, no K tokens need fewer than
 
     Σ shortest path of each segment at (count + λ) an edge  −  the K largest sums of a token's prices
 
@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import frozen
+from vocab.arrays import Mask, frozen
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.table import PretokenTable
@@ -35,31 +35,36 @@ _MOST = 2**61
 _N_SHARDS = 16
 
 T = TypeVar("T")
-Alive = npt.NDArray[np.bool_]
 Shards = list[tuple[int, int]]
 
 
-class Crew:
-    """Threads that stay for many short passes over fixed shards."""
+class ThreadShards:
+    """Threads that are kept for many short passes over fixed shards."""
 
     def __init__(self, n_threads: int) -> None:
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
 
     def run(self, work: Callable[[int, int], T], shards: Sequence[tuple[int, int]]) -> list[T]:
-        """`work(first, last)` of each shard; results in shard order."""
+        """Call `work(first, last)` for each shard; results in shard order."""
         if self._pool is None:
             return [work(a, b) for a, b in shards]
         return list(self._pool.map(work, *zip(*shards, strict=True))) if shards else []
 
     @staticmethod
     def shards(starts: npt.NDArray[np.int64]) -> Shards:
-        """Runs of about equal weight of things whose weights end at starts[1:]."""
+        """Cut things into runs of about equal weight; their cumulative weights are starts[1:]."""
         return shard_bounds(starts, _N_SHARDS)
 
 
 @dataclass(frozen=True)
 class EdgePrices:
-    """Prices above 0 of a lattice's edges: edge numbers (int64, rising) and multiples of 1 / unit token (int64)."""
+    """Prices above 0 of a lattice's edges.
+
+    Attributes:
+        edges: edge numbers, int64[n], rising.
+        values: prices in 1 / `unit` token, int64[n].
+        unit: parts of a token that prices are multiples of.
+    """
 
     edges: npt.NDArray[np.int64]
     values: npt.NDArray[np.int64]
@@ -68,14 +73,19 @@ class EdgePrices:
 
 @dataclass(frozen=True)
 class Bound:
-    """A proven lower bound: numerator / unit tokens, and the prices that prove it."""
+    """A proven lower bound.
+
+    Attributes:
+        numerator: the bound in 1 / `prices.unit` token.
+        prices: the prices that prove it.
+    """
 
     numerator: int
     prices: EdgePrices
 
     @property
     def tokens(self) -> int:
-        """Tokens that any choice needs at least: the bound rounded up, as tokens are whole."""
+        """The bound in tokens, rounded up, as tokens are whole."""
         return -(-self.numerator // self.prices.unit)
 
     def gap(self, tokens: int) -> float:
@@ -85,29 +95,29 @@ class Bound:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is to be minimised: tokens of `counts` under least-tokens, over choices of `n_select` candidates.
+    """The tokens of `counts` under least-tokens, to be minimised over choices of `n_select` candidates.
 
     Memory: 4 bytes an edge and 8 a byte of the lattice of distinct segments; `bound` takes 9 bytes an edge more.
 
     Attributes:
-        blob: distinct segments end to end, uint8.
+        blob: distinct segments concatenated, uint8.
         lattice: the places of tokens in them; pre-tokens are cut only where no token crosses, so sums are exact.
         counts: occurrences of each segment, int64.
         is_free: tokens that are always kept, single bytes among them, bool[n_tokens].
         n_select: how many of the other tokens may be kept.
-        crew: threads to work on it; no result depends on how many.
+        threads: the threads that work on it; no result depends on how many.
     """
 
     blob: npt.NDArray[np.uint8]
     lattice: Lattice
     counts: npt.NDArray[np.int64]
-    is_free: Alive
+    is_free: Mask
     n_select: int
-    crew: Crew
+    threads: ThreadShards
 
     @classmethod
     def build(
-        cls, trie: TokenTrie, counts: PretokenCounts, protected: Alive, n_keep: int, n_threads: int = 1
+        cls, trie: TokenTrie, counts: PretokenCounts, protected: Mask, n_keep: int, n_threads: int = 1
     ) -> Objective:
         """The objective of keeping `n_keep` of the trie's tokens, the protected ones (bool[n_tokens]) among them."""
         cut = Segments.build(trie, counts.blob, counts.starts, counts.counts, n_threads=n_threads)
@@ -121,29 +131,29 @@ class Objective:
             frozen(table.counts.astype(np.int64)),
             frozen(protected),
             n_keep - n_free,
-            Crew(n_threads),
+            ThreadShards(n_threads),
         )
 
     @property
     def shards(self) -> Shards:
         """Runs of segments."""
-        return Crew.shards(self.lattice.starts)
+        return ThreadShards.shards(self.lattice.starts)
 
     @property
     def unit(self) -> int:
-        """Parts of a token that prices are multiples of."""
+        """Parts of a token that prices are multiples of, as fine as sums in 63 bits allow."""
         most = int((self.counts * np.diff(self.lattice.starts)).sum()) + 1
         return max(1, min(_FINEST_UNIT, 1 << max(0, (_MOST // most).bit_length() - 1)))
 
-    def tokens(self, alive: Alive) -> int:
-        """Tokens under least-tokens when only the tokens in `alive` (single bytes among them) exist."""
-        parts = self.crew.run(
-            lambda a, b: dual_kernels.least_tokens_alone(self.lattice, self.counts, frozen(alive), a, b), self.shards
+    def tokens(self, kept: Mask) -> int:
+        """Tokens under least-tokens when only the tokens in `kept` (single bytes among them) exist."""
+        parts = self.threads.run(
+            lambda a, b: dual_kernels.least_tokens_alone(self.lattice, self.counts, frozen(kept), a, b), self.shards
         )
         return int(sum(parts))
 
-    def bound(self, prices: EdgePrices) -> tuple[Bound, npt.NDArray[np.bool_]]:
-        """The lower bound that the prices prove, in whole numbers, and edges on shortest paths, bool[n_edges].
+    def bound(self, prices: EdgePrices) -> tuple[Bound, Mask]:
+        """Compute the lower bound that the prices prove, in whole numbers, and edges on shortest paths, bool[n_edges].
 
         Raises ValueError for a price below 0 or on an edge of a token that is always kept.
         """
@@ -153,7 +163,7 @@ class Objective:
         costs = np.zeros(self.lattice.n_edges, dtype=np.int64)
         costs[prices.edges] = prices.values
         used = np.zeros(self.lattice.n_edges, dtype=np.bool_)
-        parts = self.crew.run(
+        parts = self.threads.run(
             lambda a, b: dual_kernels.shortest_paths(self.lattice, self.counts, prices.unit, frozen(costs), a, b, used),
             self.shards,
         )
@@ -163,11 +173,15 @@ class Objective:
         return Bound(int(sum(parts)) - int(largest.sum()), prices), used
 
     def spread(self, prices: EdgePrices, factor: Fraction = Fraction(1)) -> npt.NDArray[np.int64]:
-        """The bounds that prices times a factor prove for each number of candidates kept, in 1 / `prices.unit` token.
+        """Compute the bounds that prices times a factor prove, for each number of candidates kept.
 
-        int64[n_candidates + 1], at [k] for k candidates besides those always kept. The same prices bound every choice,
-        however many it keeps; they are first lowered where a shortest path does not need them, so the entry at
-        `n_select` is at least what `bound` proves. Where sums might not fit into 63 bits the prices count as 0.
+        The same prices bound every choice, whatever number it keeps. They are first lowered where a shortest path does
+        not need them, so the entry at `n_select` is at least the numerator of `bound`. Where sums might not fit into 63
+        bits, the prices count as 0.
+
+        Returns:
+            Bounds in 1 / `prices.unit` token, int64[n_candidates + 1]: at [k] for k candidates besides those always
+            kept.
         """
         costs = np.zeros(self.lattice.n_edges, dtype=np.int64)
         costs[prices.edges] = prices.values * factor.numerator // factor.denominator
@@ -181,8 +195,8 @@ class Objective:
         return np.asarray(total - np.concatenate([[0], np.cumsum(largest)]))
 
     def _tightened(self, costs: npt.NDArray[np.int64], unit: int) -> int:
-        """Lower prices of all edges (int64, changed) to what shortest paths need; returns the sum of those paths."""
-        parts = self.crew.run(
+        """Lower the prices of all edges (int64[n_edges], changed) as far as shortest paths allow; returns their sum."""
+        parts = self.threads.run(
             lambda a, b: dual_kernels.tighten_prices(self.lattice, self.counts, unit, costs, a, b), self.shards
         )
         return int(sum(parts))

@@ -1,7 +1,7 @@
 """`optimal`: from the search for a lower bound to a vocabulary near it, by rounding and exact exchanges.
 
-Every few steps the bound is computed in whole numbers, and the tokens that the search holds most open become a
-vocabulary, which exchanges under exact prices improve. It ends when the best vocabulary is within a gap of the bound.
+Every few steps the bound is computed in whole numbers. The tokens that the search holds most open become a vocabulary,
+which exchanges under exact prices improve. The search ends when the best vocabulary is within a gap of the bound.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vocab.arrays import Mask
 from vocab.prune.bound.dual import PRUNING_STEPS, DualSearch
-from vocab.prune.bound.objective import Alive, Bound, EdgePrices, Objective
+from vocab.prune.bound.objective import Bound, EdgePrices, Objective
 from vocab.prune.methods.distill import trade
 from vocab.prune.methods.pricing import PriceBook
 
 # Share above the bound at which to stop, and the most steps.
 DEFAULT_GAP = 1e-4
 MAX_STEPS = 310
-# The bound is computed after each so many times more steps, and exchanges are tried from this one on.
+# The bound is computed each time that the number of steps has grown by this factor, and exchanges are tried from
+# _FIRST_EXCHANGE on.
 _GROWTH = 1.4
 _FIRST_EXCHANGE = 70
-# Nothing more is to be had when both ends together close less than this share of the gap.
+# The search ends when bound and vocabulary together close less than this share of the gap.
 _LEAST_PROGRESS = 0.05
 _SHARE = 0.25
 # The price of the last token kept is that of the hundredth part from below.
@@ -31,33 +33,51 @@ _MARGIN = 100
 _MAX_ROUNDS = 30
 _LEAST_SAVING = 2e-7
 
-# Hears (bound in tokens, best in tokens, steps done, steps at most).
-Listener = Callable[[int, int, int, int], None]
+# Called with the bound in tokens, the tokens of the best vocabulary, steps done and steps at most.
+OnStep = Callable[[int, int, int, int], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Limits:
-    """When to stop: a share above the bound, and seconds from now (which make a result depend on the machine)."""
+    """When the search for the bound stops.
+
+    Attributes:
+        gap: distance between bound and vocabulary, as a share of the bound, at which to stop.
+        seconds: time after which to stop, from the start of the pruning; it makes the result depend on the machine.
+        max_steps: steps at most.
+    """
 
     gap: float = DEFAULT_GAP
     seconds: float | None = None
     max_steps: int = MAX_STEPS
 
-    def __post_init__(self) -> None:
-        self._started = time.monotonic()
+
+class Deadline:
+    """The moment that is `seconds` from now; None never comes."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._end = None if seconds is None else time.monotonic() + seconds
 
     @property
-    def is_out_of_time(self) -> bool:
-        """Whether the seconds are over."""
-        return self.seconds is not None and time.monotonic() - self._started >= self.seconds
+    def is_over(self) -> bool:
+        """Whether the moment has come."""
+        return self._end is not None and time.monotonic() >= self._end
 
 
 @dataclass
-class Found:
-    """The best bound and the best vocabulary so far, and whether Ctrl-C or the time ended the search."""
+class SearchResult:
+    """The best bound and the best vocabulary so far.
+
+    Attributes:
+        bound: the highest bound, with the prices that prove it.
+        kept: tokens of the best vocabulary, bool[n_tokens].
+        tokens: tokens of the corpus with that vocabulary under least-tokens.
+        n_steps: steps done.
+        stopped_by: "gap", "time", "steps" or "Ctrl-C".
+    """
 
     bound: Bound
-    alive: Alive
+    kept: Mask
     tokens: int
     n_steps: int = 0
     stopped_by: str = "steps"
@@ -67,85 +87,105 @@ class Found:
         """How far the vocabulary is above the bound, as a share."""
         return self.bound.gap(self.tokens)
 
-    def offer(self, alive: Alive, tokens: int) -> None:
+    def offer(self, kept: Mask, tokens: int) -> None:
         """Take a vocabulary if it is better."""
         if tokens < self.tokens:
-            self.alive, self.tokens = alive.copy(), tokens
+            self.kept, self.tokens = kept.copy(), tokens
 
 
 def search(
     objective: Objective,
     book: PriceBook,
     limits: Limits,
-    on_progress: Listener | None = None,
-) -> Found:
-    """Search for the best bound and the best vocabulary, from the one that lives in `book`, which is changed.
+    on_step: OnStep | None = None,
+    deadline: Deadline | None = None,
+) -> SearchResult:
+    """Search for the best bound and the best vocabulary, from the tokens that `book` keeps; the book is changed.
 
-    The book prices tokens under least-tokens on the same counts. Ctrl-C ends the search and keeps what it has. Without
-    `limits.seconds` the result is the same on any machine with the same floating point, on any number of threads.
+    The book prices tokens under least-tokens on the same counts. Ctrl-C ends the search, and the result is the best so
+    far. Unless `limits.seconds` is given, the result is the same on any machine with the same floating point, on any
+    number of threads. `deadline` replaces one that begins now.
     """
     nothing = np.empty(0, dtype=np.int64)
     trivial, _ = objective.bound(EdgePrices(nothing, nothing, objective.unit))
-    found = Found(trivial, book.alive.copy(), objective.tokens(book.alive))
+    result = SearchResult(trivial, book.kept.copy(), objective.tokens(book.kept))
+    run = _Search(objective, book, limits, deadline or Deadline(limits.seconds), result)
     try:
-        found.stopped_by = _search(objective, book, limits, found, on_progress or (lambda *_: None))
+        result.stopped_by = run.improve(on_step or (lambda *_: None))
     except KeyboardInterrupt:
-        found.stopped_by = "Ctrl-C"
-    return found
+        result.stopped_by = "Ctrl-C"
+    return result
 
 
-def _search(objective: Objective, book: PriceBook, limits: Limits, found: Found, hear: Listener) -> str:
-    """Improve `found` until a limit; returns which."""
-    if found.gap <= limits.gap:
-        return "gap"
-    dual = DualSearch(objective, _marginal_price(book, objective.is_free))
-    next_look = PRUNING_STEPS[0]
-    while True:
-        hear(found.bound.tokens, found.tokens, dual.n_steps, limits.max_steps)
-        dual.step()
-        found.n_steps = dual.n_steps
-        is_last = dual.n_steps >= limits.max_steps or limits.is_out_of_time
-        if dual.n_steps < next_look and not is_last:
-            continue
-        before = found.gap
-        _look(objective, dual, book if dual.n_steps >= _FIRST_EXCHANGE or is_last else None, limits, found)
-        if found.gap <= limits.gap:
+@dataclass
+class _Search:
+    """One search and what it works on; improves `result`."""
+
+    objective: Objective
+    book: PriceBook
+    limits: Limits
+    deadline: Deadline
+    result: SearchResult
+
+    def improve(self, on_step: OnStep) -> str:
+        """Improve the result until a limit; returns which."""
+        result, limits = self.result, self.limits
+        if result.gap <= limits.gap:
             return "gap"
-        if limits.is_out_of_time:
+        dual = DualSearch(self.objective, _marginal_price(self.book, self.objective.is_free))
+        next_look = PRUNING_STEPS[0]
+        while True:
+            on_step(result.bound.tokens, result.tokens, dual.n_steps, limits.max_steps)
+            dual.step()
+            result.n_steps = dual.n_steps
+            is_last = dual.n_steps >= limits.max_steps or self.deadline.is_over
+            if dual.n_steps < next_look and not is_last:
+                continue
+            before = result.gap
+            self._look(dual, exchanges=dual.n_steps >= _FIRST_EXCHANGE or is_last)
+            if limit := self._limit_reached(before, is_last=is_last):
+                return limit
+            later = [n for n in PRUNING_STEPS if n > dual.n_steps] or [int(dual.n_steps * _GROWTH)]
+            next_look = min(limits.max_steps, later[0])
+
+    def _limit_reached(self, gap_before: float, *, is_last: bool) -> str | None:
+        """Which limit ends the search after a look, None for none."""
+        gap = self.result.gap
+        if gap <= self.limits.gap:
+            return "gap"
+        if self.deadline.is_over:
             return "time"
-        if is_last or (dual.n_steps > _FIRST_EXCHANGE + 10 and before - found.gap < _LEAST_PROGRESS * before):
-            return "steps"
-        later = [n for n in PRUNING_STEPS if n > dual.n_steps] or [int(dual.n_steps * _GROWTH)]
-        next_look = min(limits.max_steps, later[0])
+        is_slow = self.result.n_steps > _FIRST_EXCHANGE + 10 and gap_before - gap < _LEAST_PROGRESS * gap_before
+        return "steps" if is_last or is_slow else None
+
+    def _look(self, dual: DualSearch, *, exchanges: bool) -> None:
+        """Compute the bound and round prices to a vocabulary; with `exchanges`, improve that by trading tokens."""
+        objective, result = self.objective, self.result
+        bound = dual.bound()
+        if bound.numerator > result.bound.numerator:
+            result.bound = bound
+        kept = dual.winners()
+        result.offer(kept, objective.tokens(kept))
+        if not exchanges or result.gap <= self.limits.gap:
+            return
+        set_kept(self.book, kept)
+        polish(self.book, objective.is_free, dual.contenders(), lambda: self.deadline.is_over)
+        result.offer(self.book.kept, objective.tokens(self.book.kept))
 
 
-def _look(objective: Objective, dual: DualSearch, book: PriceBook | None, limits: Limits, found: Found) -> None:
-    """Compute the bound and round; with a book, exchange tokens of what was rounded."""
-    bound = dual.bound()
-    if bound.numerator > found.bound.numerator:
-        found.bound = bound
-    alive = dual.winners()
-    found.offer(alive, objective.tokens(alive))
-    if book is None or found.gap <= limits.gap:
-        return
-    set_alive(book, alive)
-    polish(book, objective.is_free, dual.contenders(), lambda: limits.is_out_of_time)
-    found.offer(book.alive, objective.tokens(book.alive))
-
-
-def _marginal_price(book: PriceBook, protected: Alive) -> float:
-    """About what the last token kept is worth: some prices are far lower, because others depend on one another."""
-    prices = np.sort(book.prices[book.alive & ~protected])
+def _marginal_price(book: PriceBook, protected: Mask) -> float:
+    """About what the last token kept is worth: some prices are far lower, because tokens depend on one another."""
+    prices = np.sort(book.prices[book.kept & ~protected])
     return float(prices[prices.size // _MARGIN]) if prices.size else 1.0
 
 
-def set_alive(book: PriceBook, alive: Alive) -> None:
-    """Drop and revive tokens until `alive` is what lives."""
-    book.change(drop=np.flatnonzero(book.alive & ~alive), revive=np.flatnonzero(alive & ~book.alive))
+def set_kept(book: PriceBook, kept: Mask) -> None:
+    """Drop and restore tokens until the book keeps just those in `kept` (bool[n_tokens])."""
+    book.change(drop=np.flatnonzero(book.kept & ~kept), restore=np.flatnonzero(kept & ~book.kept))
 
 
-def polish(book: PriceBook, protected: Alive, contenders: Alive, is_over: Callable[[], bool] = lambda: False) -> None:
-    """Trade cheap live tokens for dropped contenders of more gain, under exact prices, until no trade pays."""
+def polish(book: PriceBook, protected: Mask, contenders: Mask, is_over: Callable[[], bool] = lambda: False) -> None:
+    """Trade cheap kept tokens for dropped contenders of more gain, under exact prices, until no trade pays."""
     for _ in range(_MAX_ROUNDS):
         before = book.total_tokens
         trade(book, protected, book.gains(contenders), _SHARE)

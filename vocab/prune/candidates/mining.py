@@ -1,7 +1,8 @@
 """Substrings of pre-tokens as further candidates: those of whole characters that occur often enough.
 
-Apriori, by length in characters: a substring can only be frequent when the two that are one character shorter are, so
-each place goes on only as long as they are. Each length is counted by ids of the two shorter ones, in a hash table.
+Apriori, by length in characters: a substring can only be frequent when the two substrings of it that are one character
+shorter are. A place is dropped at the first length that is not frequent there. Each length is counted in a hash table,
+by the ids of the two shorter substrings.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import frozen
+from vocab.arrays import Mask, frozen
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.table import PretokenTable
 from vocab.prune.candidates import mining_kernels
@@ -31,7 +32,7 @@ class Substrings:
     """Distinct substrings of pre-tokens, most frequent first, of equal ones the shortest, then in byte order.
 
     Attributes:
-        blob: all of them end to end, uint8.
+        blob: all of them concatenated, uint8.
         starts: where each begins, int64[n + 1].
         counts: occurrences, overlapping ones too, int64[n].
         document_counts: documents that hold each at most, int64[n]: the sum over the distinct pre-tokens that hold it
@@ -58,7 +59,7 @@ class _Frequent:
     n_bytes: Numbers
     counts: Numbers
     documents: Numbers
-    is_closed: npt.NDArray[np.bool_]  # whether no substring that is one character longer has the same count
+    is_closed: Mask  # whether no substring that is one character longer has the same count
 
 
 def mine(
@@ -71,39 +72,45 @@ def mine(
     closed_only: bool = True,
     n_threads: int = 1,
 ) -> Substrings:
-    """Substrings of 2 … max_bytes bytes, of whole UTF-8 characters, that occur often enough.
+    """Find the substrings of pre-tokens, of whole UTF-8 characters, that occur often enough.
 
-    Each has at least `min_count` occurrences and, where documents were counted, `min_documents` documents; of more
-    than `most` the most frequent. With `closed_only`, those are left out that never occur without the same character
-    before or after them, so long as the longer one is not too long. The same on any number of threads.
+    Memory: 20 bytes a character of the distinct pre-tokens; and 60 to 130 bytes for each distinct substring of one
+    length whose two shorter substrings are frequent.
 
-    Memory: 20 bytes a character of the distinct pre-tokens, and for each distinct substring of one length, among those
-    whose two shorter ones are frequent, 60 to 130 bytes.
+    Args:
+        counts: pre-tokens with counts.
+        min_count: occurrences at least.
+        min_documents: documents at least, where documents were counted.
+        max_bytes: bytes at most; the least is 2.
+        most: substrings at most, the most frequent; None for all.
+        closed_only: whether to leave out a substring that always occurs with the same character before or after it,
+            as long as the longer one is within `max_bytes`.
+        n_threads: threads; the result does not depend on how many.
     """
-    found = _mine_lengths(counts, _Limits(min_count, min_documents, max_bytes), n_threads)
+    levels = _mine_lengths(counts, _Limits(min_count, min_documents, max_bytes), n_threads)
     begins, n_bytes, n, documents, is_closed = (
-        np.concatenate([getattr(level, name) for level in found])
+        np.concatenate([getattr(level, name) for level in levels])
         for name in ("begins", "n_bytes", "counts", "documents", "is_closed")
     )
-    wanted = np.flatnonzero((n_bytes > 1) & (is_closed if closed_only else True))
+    mined = np.flatnonzero((n_bytes > 1) & (is_closed if closed_only else True))
     table = PretokenTable()
-    blob, starts = _gathered(counts.blob, begins[wanted], n_bytes[wanted])
+    blob, starts = _gathered(counts.blob, begins[mined], n_bytes[mined])
     table.add(blob, starts[1:])
-    in_byte_order = wanted[table.order()]
+    in_byte_order = mined[table.order()]
     chosen = in_byte_order[np.lexsort((n_bytes[in_byte_order], -n[in_byte_order]))][:most]
     blob, starts = _gathered(counts.blob, begins[chosen], n_bytes[chosen])
     return Substrings(blob, starts, n[chosen], None if counts.document_counts is None else documents[chosen])
 
 
 def _gathered(text: npt.NDArray[np.uint8], begins: Numbers, n_bytes: Numbers) -> tuple[npt.NDArray[np.uint8], Numbers]:
-    """Pieces of a text end to end, and where each begins."""
+    """Pieces of a text concatenated, and where each begins."""
     starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(n_bytes)])
     return text[np.arange(int(starts[-1])) + np.repeat(begins - starts[:-1], n_bytes)], starts
 
 
 @dataclass(frozen=True)
 class _Limits:
-    """What a substring must keep to, and any shorter one in it with it."""
+    """Limits that a substring must meet, and so any shorter one within it."""
 
     min_count: int
     min_documents: int
@@ -113,17 +120,17 @@ class _Limits:
 def _mine_lengths(counts: PretokenCounts, limits: _Limits, n_threads: int) -> list[_Frequent]:
     """The frequent substrings of each length in characters, from 1 on."""
     places = _Places(counts)
-    found = [_count_length(places, None, limits, n_threads)]
+    levels = [_count_length(places, None, limits, n_threads)]
     while places.ids.size:
-        found.append(_count_length(places, found[-1], limits, n_threads))
-    return found
+        levels.append(_count_length(places, levels[-1], limits, n_threads))
+    return levels
 
 
 def _count_length(places: _Places, shorter: _Frequent | None, limits: _Limits, n_threads: int) -> _Frequent:
     """The frequent substrings that are one character longer than `shorter`; `places` keeps only theirs."""
     tables = [_Table() for _ in range(n_threads)]
 
-    def work(share: int, _: int) -> tuple[npt.NDArray[np.bool_], Numbers]:
+    def work(share: int, _: int) -> tuple[Mask, Numbers]:
         tables[share].count(places, shorter is None, share, n_threads)
         records = tables[share].records[: tables[share].n_entries]
         n_bytes = _n_bytes(records, places, shorter)

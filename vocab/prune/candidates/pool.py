@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import Mask
 from vocab.corpus.counting import CorpusCounts
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import CorpusError, TargetError
@@ -24,30 +25,28 @@ from vocab.vocabulary import Provenance, Vocabulary
 # In place of a tokenizer: substrings of the corpus itself.
 CORPUS = "corpus"
 
-# A substring must occur once in so many bytes of training text for each token of the target, and so many times at
-# least. The last token kept saves about twice that; from fewer occurrences held-out text gains nothing more.
+# A substring must occur at least _LEAST_COUNT times, and once in every _BYTES_PER_TOKEN bytes of training text divided
+# by the target. The last token kept saves about twice that. Rarer substrings gain nothing on held-out text.
 _BYTES_PER_TOKEN = 64
 _LEAST_COUNT = 4
-# Documents that a substring must be in, unless told; what this gains on held-out text is in docs/benchmarks.md.
+# Documents that a substring must be in by default; docs/benchmarks.md has the gain on held-out text.
 _LEAST_DOCUMENTS = 2
-
-Alive = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Which tokens may be chosen beside the source's own, and which of all may not.
+    """The tokens that a vocabulary may be chosen from, besides the source's own.
 
     Attributes:
-        others: each "corpus" for substrings of the training text's pre-tokens, what `vocab.load` takes, a rank file
-            without a split pattern, a Vocabulary, or a TokenList.
-        min_documents: documents of the training text that a token must be in, single bytes and tokens to keep aside;
-            counted as `Substrings.document_counts` are. None: 2 for substrings of the corpus, where documents were
-            counted, and 1 for all others.
-        min_count: occurrences that a substring of the corpus must have. Where parts of the corpus have weights, so do
-            occurrences, and all are scaled to the size that the corpus really has. None: as `default_min_count` has it.
-        max_bytes: length that a substring of the corpus may have.
-        most: substrings of the corpus at most, the most frequent.
+        others: where other tokens come from. Each is "corpus" for substrings of the training text's pre-tokens, what
+            `vocab.load` takes, a rank file without a split pattern, a Vocabulary, or a TokenList.
+        min_documents: documents of the training text that a token must be in, the source's too. Single bytes and tokens
+            to keep are exempt; documents are counted as `Substrings.document_counts` are. None for 2 for substrings of
+            the corpus, where documents were counted, and 1 for all others.
+        min_count: occurrences that a substring of the corpus must have; None for `default_min_count`. Parts of a corpus
+            count by weight, scaled to the real size of the corpus.
+        max_bytes: length of a substring of the corpus at most.
+        most: substrings of the corpus at most; the most frequent ones are taken.
     """
 
     others: Sequence[str | Path | Vocabulary | TokenList] = ()
@@ -59,20 +58,20 @@ class Candidates:
     def __post_init__(self) -> None:
         for name in ("min_documents", "min_count", "max_bytes", "most"):
             if (value := getattr(self, name)) is not None and value < 1:
-                raise TargetError(f"{name} must be at least 1, not {value}")
+                raise TargetError(f"`{name}` must be at least 1, not {value}")
 
     @property
-    def are_only_own(self) -> bool:
+    def source_only(self) -> bool:
         """Whether the pool is just the source's tokens."""
         return not self.others and self.min_documents in (None, 1)
 
     @property
-    def wants_corpus(self) -> bool:
-        """Whether substrings of the corpus are wanted."""
+    def includes_corpus(self) -> bool:
+        """Whether substrings of the corpus are candidates."""
         return CORPUS in self.others
 
     def read(self) -> Candidates:
-        """The same with all tokenizers read; raises SourceError where one cannot be."""
+        """Read all tokenizers, and hold their tokens. Raises SourceError for one that cannot be read."""
         return replace(self, others=[_as_list(other) for other in self.others])
 
 
@@ -86,9 +85,15 @@ def _as_list(other: str | Path | Vocabulary | TokenList) -> str | TokenList:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where candidates came from: how many there were, and how many of them the source lacks and the pool has.
+    """One source of other candidates.
 
-    `min_count`, `min_documents` and `max_bytes` are those of substrings of the corpus.
+    Attributes:
+        name: "corpus", or the name of a tokenizer.
+        n_found: tokens that it has.
+        n_new: tokens of it that the source lacks and the pool has.
+        min_count: least occurrences of substrings of the corpus; None for a tokenizer.
+        min_documents: least documents of substrings of the corpus; None for a tokenizer.
+        max_bytes: longest substring of the corpus; None for a tokenizer.
     """
 
     name: str
@@ -106,57 +111,68 @@ class Pool:
     Attributes:
         vocabulary: all candidates as ordinary tokens; the source itself where these are just its tokens.
         old_ranks: rank of each in the source, -1 for what the source lacks, int64[n_candidates].
-        origins: where others came from.
-        min_documents: documents that each but the protected ones is in at least.
+        origins: where other tokens came from.
+        min_documents: documents that each token is in at least, protected ones excepted.
+        n_rare: tokens of the source that are in too few documents.
     """
 
     vocabulary: Vocabulary
     old_ranks: npt.NDArray[np.int64]
     origins: tuple[Origin, ...] = ()
     min_documents: int = 1
-    n_rare: int = 0  # tokens of the source that are in too few documents
+    n_rare: int = 0
 
     @classmethod
     def build(
         cls,
         source: Vocabulary,
-        protected: Alive,
+        protected: Mask,
         corpus: CorpusCounts,
-        wanted: Candidates,
+        candidates: Candidates,
         n_keep: int,
         special: Iterable[str],
         n_threads: int = 1,
     ) -> Pool:
-        """The pool of a source (protected bool[n_tokens]: what is never left out) and what is `wanted` besides.
+        """Gather the source's tokens and other candidates, from which `n_keep` tokens will be chosen.
 
-        It is to choose `n_keep` tokens from.
+        Tokens of other tokenizers must occur in the training text.
 
-        Other tokens must occur in the training text and not read like one of the `special` tokens in tokenizer.json.
-        Raises SourceError for a tokenizer that cannot be read, TargetError for one that adds nothing, CorpusError
-        where documents are asked for and were not counted.
+        Args:
+            source: the vocabulary to prune.
+            protected: tokens of the source that are never left out, bool[n_tokens].
+            corpus: the counted text.
+            candidates: which tokens may be chosen besides the source's.
+            n_keep: ordinary tokens of the result, by which the least count of substrings goes.
+            special: special tokens of the result; no candidate may read like one in tokenizer.json.
+            n_threads: threads; the pool does not depend on how many.
+
+        Raises:
+            SourceError: a tokenizer cannot be read.
+            TargetError: a tokenizer adds nothing.
+            CorpusError: documents are asked for and were not counted.
         """
-        if wanted.are_only_own:
+        if candidates.source_only:
             return cls(source, np.arange(source.n_tokens))
-        min_documents = wanted.min_documents or 1
+        min_documents = candidates.min_documents or 1
         if min_documents > 1 and corpus.train.document_counts is None:
             raise CorpusError(
-                f"{_name(corpus)} does not say how many documents hold a pre-token, so --min-documents "
+                f"{_name(corpus)} does not say how many documents hold a pre-token, so `min_documents` "
                 f"{min_documents} cannot be met: count the text again, or leave it out"
             )
-        wanted = wanted.read()
-        mined, min_count = _mined(corpus, wanted, n_keep, n_threads) if wanted.wants_corpus else ({}, None)
-        lists = [other for other in wanted.others if isinstance(other, TokenList)]
+        candidates = candidates.read()
+        mined, min_count = _mined(corpus, candidates, n_keep, n_threads) if candidates.includes_corpus else ({}, None)
+        lists = [other for other in candidates.others if isinstance(other, TokenList)]
         allowed, listed = _occurring(source, lists, corpus.train, min_documents, n_threads)
         left_out = source.token_ids.keys() | _special_tokens(special)
         counts = {token: n for token, n in (mined | listed).items() if token not in left_out}
         new = sorted(counts, key=lambda token: (-counts[token], len(token), token))
         own = np.flatnonzero(allowed | protected)
         origins = [_origin(read.name, read.tokens, counts) for read in lists]
-        if wanted.wants_corpus:
-            found = _origin(CORPUS, mined, counts)
-            least = _min_documents_of_substrings(corpus, wanted)
-            found = replace(found, min_count=min_count, min_documents=least, max_bytes=wanted.max_bytes)
-            origins.insert(0, found)
+        if candidates.includes_corpus:
+            least = _min_documents_of_substrings(corpus, candidates)
+            origin = _origin(CORPUS, mined, counts)
+            origin = replace(origin, min_count=min_count, min_documents=least, max_bytes=candidates.max_bytes)
+            origins.insert(0, origin)
         _check_each_adds(origins, source.name)
         return cls(
             _vocabulary([*map(source.__getitem__, own.tolist()), *new], source),
@@ -168,12 +184,12 @@ class Pool:
 
     @property
     def n_own(self) -> int:
-        """Candidates that the source has; they come first."""
+        """How many candidates the source has; they come first."""
         return int(np.count_nonzero(self.old_ranks >= 0))
 
     @cached_property
     def own(self) -> Vocabulary:
-        """The source's tokens in the pool alone."""
+        """The source's tokens in the pool, as a vocabulary."""
         if self.n_own == self.vocabulary.n_tokens:
             return self.vocabulary
         return _vocabulary(list(islice(self.vocabulary.tokens(), self.n_own)), self.vocabulary)
@@ -183,9 +199,8 @@ class Pool:
         """All candidates as a prefix tree."""
         return self.vocabulary.encoder.trie
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a report says of the candidates."""
+    def summary(self) -> dict[str, Any]:
+        """The candidates as a report describes them."""
         return {
             "n_candidates": self.vocabulary.n_tokens,
             "n_of_source": self.n_own,
@@ -200,41 +215,41 @@ def _name(corpus: CorpusCounts) -> str:
 
 
 def default_min_count(n_bytes: int, n_keep: int) -> int:
-    """Occurrences that a substring must have in so many bytes of training text to be one of `n_keep` tokens."""
+    """Occurrences that a substring must have in `n_bytes` of training text to be one of `n_keep` tokens."""
     return max(_LEAST_COUNT, n_bytes // (_BYTES_PER_TOKEN * n_keep))
 
 
 def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
-    """Candidates as a vocabulary without the source's special tokens above the ordinary ones, whose ids they take."""
+    """Candidates as a vocabulary. It lacks the special tokens above the ordinary ones, whose ids candidates take."""
     name = Provenance(f"{source.name} and others")
     below = {text: id_ for text, id_ in source.special_tokens.items() if id_ < source.first_id}
     return Vocabulary.from_tokens(tokens, source.pattern, below, source.inference, name, source.first_id)
 
 
-def _mined(corpus: CorpusCounts, wanted: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:
+def _mined(corpus: CorpusCounts, candidates: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:
     """Substrings of the training text with their counts, and the least count, at the corpus's own size."""
     n_bytes = sum(part.train.n_bytes for part in corpus.parts)
-    min_count = wanted.min_count or default_min_count(n_bytes, n_keep)
-    found = mine(
+    min_count = candidates.min_count or default_min_count(n_bytes, n_keep)
+    substrings = mine(
         corpus.train,
         -(-min_count * corpus.train.n_bytes // max(1, n_bytes)),
-        min_documents=_min_documents_of_substrings(corpus, wanted),
-        max_bytes=wanted.max_bytes,
-        most=wanted.most,
+        min_documents=_min_documents_of_substrings(corpus, candidates),
+        max_bytes=candidates.max_bytes,
+        most=candidates.most,
         n_threads=n_threads,
     )
-    return dict(zip(found.as_bytes(), found.counts.tolist(), strict=True)), min_count
+    return dict(zip(substrings.as_bytes(), substrings.counts.tolist(), strict=True)), min_count
 
 
-def _min_documents_of_substrings(corpus: CorpusCounts, wanted: Candidates) -> int:
-    """What occurs in one document only is a name there more often than a word of the language."""
-    return wanted.min_documents or (1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS)
+def _min_documents_of_substrings(corpus: CorpusCounts, candidates: Candidates) -> int:
+    """Documents that a substring must be in: what only one document has is more often a name than a word."""
+    return candidates.min_documents or (1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS)
 
 
 def _occurring(
     source: Vocabulary, lists: Sequence[TokenList], train: PretokenCounts, min_documents: int, n_threads: int
-) -> tuple[Alive, dict[bytes, int]]:
-    """Which of the source's tokens are in enough documents, and tokens of the lists that are and occur, with counts."""
+) -> tuple[Mask, dict[bytes, int]]:
+    """The source's tokens in enough documents, bool[n_tokens], and such tokens of the lists with their counts."""
     if not lists and min_documents == 1:
         return np.ones(source.n_tokens, dtype=np.bool_), {}
     own = source.token_ids
@@ -258,10 +273,10 @@ def _origin(name: str, tokens: Collection[bytes], chosen: Container[bytes]) -> O
 
 
 def _check_each_adds(origins: Iterable[Origin], source: str) -> None:
-    """Raise TargetError for a tokenizer of which no token is a new candidate."""
+    """Raise TargetError for a tokenizer that adds no candidate."""
     for origin in origins:
         if origin.n_new == 0 and origin.min_count is None:
             raise TargetError(
-                f"--candidates {origin.name} adds nothing: none of its {origin.n_found:,} tokens is both missing from "
+                f"`candidates` {origin.name} adds nothing: none of its {origin.n_found:,} tokens is both missing from "
                 f"{source} and in the corpus often enough"
             )

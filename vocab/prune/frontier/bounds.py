@@ -1,4 +1,4 @@
-"""The lower bound under a whole curve: prices found at a few sizes, each of which bounds every size."""
+"""The lower bound under a whole curve, from prices searched for at a few sizes; each of them bounds every size."""
 
 from __future__ import annotations
 
@@ -23,20 +23,28 @@ _NEAR = 1.2
 DEFAULT_STEPS = 20
 
 
-def bounds_along(
+def bounds_at(
     objective: Objective,
     numbers: Sequence[int],
     tokens: Sequence[int],
     n_steps: int = DEFAULT_STEPS,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[int]:
-    """Tokens that any choice of so many candidates needs at least, for each of the rising numbers.
+    """Prove how few tokens any choice of candidates needs, at several numbers of candidates.
 
-    `tokens` are what some choice needs at each, from which the search takes where to begin; no bound depends on their
-    being right. Prices are searched for at numbers a factor of about two apart, `n_steps` steps each, and the best
-    of all prices is taken for every number. `on_progress` hears (steps done, all). The same on any number of threads.
+    Prices are searched for at numbers a factor of about two apart. For every number the best of all prices is taken.
+
+    Args:
+        objective: the tokens to be minimised.
+        numbers: candidates kept besides those always kept, rising.
+        tokens: tokens that some choice needs at each number. The search begins near them; no bound depends on them.
+        n_steps: steps of the search at each number searched; 0 for the bound that needs no search.
+        on_progress: is called with steps done and all steps.
+
+    Returns:
+        Tokens at least, for each of `numbers`; the same on any number of threads.
     """
-    hear = on_progress or (lambda done, total: None)
+    report = on_progress or (lambda done, total: None)
     nothing = np.empty(0, dtype=np.int64)
     best = objective.spread(EdgePrices(nothing, nothing, objective.unit))
     best[0] = objective.tokens(objective.is_free) * objective.unit
@@ -44,7 +52,7 @@ def bounds_along(
     for k, n_select in enumerate(anchors):
         dual = DualSearch(replace(objective, n_select=n_select), _threshold(numbers, tokens, n_select))
         for step in range(n_steps):
-            hear(k * n_steps + step, len(anchors) * n_steps)
+            report(k * n_steps + step, len(anchors) * n_steps)
             dual.step()
             if dual.n_steps in PRUNING_STEPS:
                 dual.bound()

@@ -56,11 +56,11 @@ def check_drawing() -> None:
 
 
 def draw(frontier: Frontier, file_format: FigureFormat) -> bytes:
-    """The picture's file. Raises MissingExtraError when Matplotlib is not installed."""
+    """Draw a frontier; returns the bytes of the file. Raises MissingExtraError when Matplotlib is not installed."""
     check_drawing()
     import matplotlib as mpl
 
-    # What a file says of when and by what it was made would differ from run to run.
+    # Metadata with the date or the program would differ from run to run.
     metadata: dict[str, Any] = {"Date": None} if file_format == "svg" else {"Software": None}
     buffer = io.BytesIO()
     with mpl.rc_context():
@@ -100,14 +100,13 @@ def _figure(frontier: Frontier) -> Figure:
 
 def _title(frontier: Frontier) -> str:
     curve = frontier.curves[0]
-    found = frontier.payoff(curve)
-    where = (
-        f"pay up to {found.n_ids:,} ids, the largest size" if found.is_last else f"stop paying at {found.n_ids:,} ids"
-    )
+    payoff = frontier.payoff(curve)
+    n_ids = f"{payoff.n_ids:,} ids"
+    where = f"pay up to {n_ids}, the largest size" if payoff.is_last else f"stop paying at {n_ids}"
     return (
         f"{frontier.source['name']} pruned to {frontier.sizes[0]:,} … {frontier.sizes[-1]:,} ids, run with "
-        f"{frontier.inference}\nOrange: tokens of {curve.method} {where}; from {found.from_n_ids:,} to "
-        f"{found.to_n_ids:,} the same text costs at most {TOLERANCE:.0%} more compute"
+        f"{frontier.inference}\nOrange: tokens of {curve.method} {where}; from {payoff.from_n_ids:,} to "
+        f"{payoff.to_n_ids:,} the same text costs at most {TOLERANCE:.0%} more compute"
     )
 
 
@@ -138,24 +137,24 @@ def _gaps(axis: Axes, frontier: Frontier) -> None:
 
 
 def _costs(axis: Axes, frontier: Frontier) -> None:
-    """Compute of the decoder for the same text, near its least."""
-    found = [frontier.payoff(curve) for curve in frontier.curves]
-    least = min(payoff.least for payoff in found)
-    for curve, payoff in zip(frontier.curves, found, strict=True):
+    """Compute of the model for the same text, near its least."""
+    payoffs = [frontier.payoff(curve) for curve in frontier.curves]
+    least = min(payoff.least for payoff in payoffs)
+    for curve, payoff in zip(frontier.curves, payoffs, strict=True):
         percents = [100 * (cost * payoff.least / least - 1) if least else 0.0 for cost in payoff.costs]
         axis.plot(frontier.sizes, percents, **_STYLES[curve.method])
-    decoder = frontier.decoder
-    axis.set_title(f"Compute for the same text: width {decoder.width:,}, {decoder.layers} layers")
+    model = frontier.model
+    axis.set_title(f"Compute for the same text: width {model.width:,}, {model.n_layers} layers")
     axis.set_ylabel("compute above the least of all, %")
     axis.set_ylim(0, min(axis.get_ylim()[1], _MOST_COST_PERCENT))
 
 
 def _mark(axes: Sequence[Axes], frontier: Frontier) -> None:
     """Where tokens of the first curve stop paying, on all panels."""
-    found = frontier.payoff(frontier.curves[0])
+    payoff = frontier.payoff(frontier.curves[0])
     for axis in axes:
-        axis.axvline(found.n_ids, linewidth=1.4, zorder=1, **_MARK)
-        axis.axvspan(found.from_n_ids, found.to_n_ids, alpha=0.16, linewidth=0, zorder=0, **_MARK)
+        axis.axvline(payoff.n_ids, linewidth=1.4, zorder=1, **_MARK)
+        axis.axvspan(payoff.from_n_ids, payoff.to_n_ids, alpha=0.16, linewidth=0, zorder=0, **_MARK)
 
 
 def _size_axis(axis: Axes, sizes: Sequence[int]) -> None:

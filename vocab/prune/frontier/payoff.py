@@ -22,16 +22,21 @@ _APART = 1.1
 
 
 @dataclass(frozen=True)
-class Decoder:
-    """The model that a vocabulary is for: width and number of layers."""
+class ComputeModel:
+    """The decoder that a vocabulary is for, by which its compute for a token is estimated.
+
+    Attributes:
+        width: features of a hidden state.
+        n_layers: layers of the body.
+    """
 
     width: int = 2048
-    layers: int = 24
+    n_layers: int = 24
 
     @property
     def n_body(self) -> int:
         """Parameters of the body, embedding and head left out: 12 · layers · width²."""
-        return 12 * self.layers * self.width**2
+        return 12 * self.n_layers * self.width**2
 
     def n_parameters(self, n_ids: int) -> int:
         """Parameters that compute for each token: the body and the output head; the embedding is only looked up."""
@@ -44,10 +49,11 @@ class Payoff:
 
     Attributes:
         n_ids: the size of least compute; a further token costs more than it saves.
-        from_n_ids: the smallest and
-        to_n_ids: the largest size of the run around it whose compute is at most 1% more.
-        is_last: whether that is the largest size, so that every token measured pays.
+        from_n_ids: the smallest size around it whose compute is at most 1% more.
+        to_n_ids: the largest such size.
+        is_last: whether `n_ids` is the largest size, so that every token measured pays.
         costs: compute at each size against the least, 1.0 there.
+        least: compute at `n_ids`, in parameters times tokens.
     """
 
     n_ids: int
@@ -55,12 +61,15 @@ class Payoff:
     to_n_ids: int
     is_last: bool
     costs: list[float]
-    least: int  # parameters × tokens
+    least: int
 
 
-def payoff(sizes: Sequence[int], tokens: Sequence[int], decoder: Decoder) -> Payoff:
-    """The payoff of rising sizes at which a text needs so many tokens; of equal costs the smaller size is the least."""
-    costs = [decoder.n_parameters(size) * n for size, n in zip(sizes, tokens, strict=True)]
+def payoff(sizes: Sequence[int], tokens: Sequence[int], model: ComputeModel) -> Payoff:
+    """Find where the same text costs a model least: `tokens` of it at each of the rising `sizes`.
+
+    Of sizes of equal cost the smaller one counts as the least.
+    """
+    costs = [model.n_parameters(size) * n for size, n in zip(sizes, tokens, strict=True)]
     least = costs.index(min(costs))
     near = [cost <= costs[least] * (1 + TOLERANCE) for cost in costs]
     first = max((k + 1 for k in range(least) if not near[k]), default=0)
@@ -76,16 +85,16 @@ def payoff(sizes: Sequence[int], tokens: Sequence[int], decoder: Decoder) -> Pay
 
 
 def saved_per_id(sizes: Sequence[int], tokens: Sequence[int]) -> list[float | None]:
-    """Tokens that an id saves on average from each size to the next; None at the last."""
+    """Tokens that one more id saves on average, from each size to the next; None at the last size."""
     steps = zip(sizes, sizes[1:], tokens, tokens[1:], strict=False)
     return [*((more - less) / (b - a) for a, b, more, less in steps), None]
 
 
 def saved_by_doubling(sizes: Sequence[int], tokens: Sequence[int]) -> list[float | None]:
-    """Share of the tokens that twice the ids would save at the rate from each size on.
+    """Share of the tokens that twice the ids would save, at the rate from each size on.
 
-    Tokens are taken to fall as a power of the size, from each size to the next that is a tenth larger; None where there
-    is none.
+    The rate comes from each size and the next that is at least a tenth larger; None where there is none. Tokens are
+    taken to fall as a power of the size.
     """
     rates: list[float | None] = []
     for k, size in enumerate(sizes):

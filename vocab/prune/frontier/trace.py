@@ -1,24 +1,23 @@
 """`trace_frontier`: tokens that a corpus needs at every size of a vocabulary, by several methods, and the bound below.
 
-Each method gives one order in which tokens go, read at all sizes: the vocabulary at a size holds that at every smaller
-one. The bound is on the tokens of the training text and holds for every choice of the source's tokens and every
-inference method; what the source's rank order adds to the evidence (the prior) guides `distill`, but is no part of it.
+Each method drops tokens in one order, which is read at all sizes: the vocabulary at a size holds that at every smaller
+size. The bound is on the tokens of the training text. It holds for every choice of the source's tokens and every
+inference method. The prior, by which the source's rank order counts, guides `distill` but has no part in the bound.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vocab.analysis.evaluation import Compression, Evaluator
-from vocab.choices import FrontierMethod, InferenceMethod
+from vocab.arrays import Ints, Mask
+from vocab.choices import FRONTIER_METHODS, FrontierMethod, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.profile import builtin_profile
@@ -26,11 +25,12 @@ from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD
 from vocab.environment import versions
 from vocab.errors import TargetError
 from vocab.formats import load_lossless
+from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.objective import Objective
-from vocab.prune.candidates.prior import Evidence, with_prior
-from vocab.prune.frontier.bounds import DEFAULT_STEPS, bounds_along
-from vocab.prune.frontier.drop_order import distilled_along
-from vocab.prune.frontier.payoff import Decoder, Payoff, payoff, saved_by_doubling, saved_per_id
+from vocab.prune.candidates.prior import with_prior
+from vocab.prune.frontier.bounds import DEFAULT_STEPS, bounds_at
+from vocab.prune.frontier.drop_order import distilled_at
+from vocab.prune.frontier.payoff import ComputeModel, Payoff, payoff, saved_by_doubling, saved_per_id
 from vocab.prune.methods.baselines import by_frequency, by_rank, leaf_order
 from vocab.prune.methods.pricing import PriceBook
 from vocab.prune.request import check_corpus, check_has_bound
@@ -38,17 +38,19 @@ from vocab.sizes import sizes_between
 from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
 
-FRONTIER_METHODS: tuple[FrontierMethod, ...] = get_args(FrontierMethod)
 DEFAULT_FIRST = 1000
 DEFAULT_POINTS = 24
-
-Alive = npt.NDArray[np.bool_]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One method at every size: tokens of the text that was chosen by and of the text held out, by rising size."""
+    """One method at every size.
+
+    Attributes:
+        method: how tokens are ordered.
+        train: tokens of the text that tokens were chosen by, by rising size.
+        held_out: tokens of the text held out, by rising size.
+    """
 
     method: FrontierMethod
     train: list[Compression]
@@ -65,7 +67,7 @@ class Frontier:
         sizes: ids, special tokens included, rising.
         curves: one for each method, in the order asked for.
         bound: tokens of the training text that any choice at each size needs at least, under any inference method.
-        decoder: the model for which a token pays or not.
+        model: the decoder for which a token pays or does not.
         corpus: what was counted.
         seconds: wall time by stage.
     """
@@ -75,7 +77,7 @@ class Frontier:
     sizes: list[int]
     curves: list[Curve]
     bound: list[Compression]
-    decoder: Decoder
+    model: ComputeModel
     corpus: dict[str, Any]
     seconds: dict[str, float]
 
@@ -86,10 +88,10 @@ class Frontier:
 
     def payoff(self, curve: Curve) -> Payoff:
         """Where tokens stop paying along a curve: on held-out text, or on all of it where none is held out."""
-        return payoff(self.sizes, [text.n_tokens for text in self._judged(curve)], self.decoder)
+        return payoff(self.sizes, [text.n_tokens for text in self._judged(curve)], self.model)
 
     def saved_by_doubling(self, curve: Curve) -> list[float | None]:
-        """Share of those tokens that twice the ids would save at the rate from each size on."""
+        """Share of those tokens that twice the ids would save, at the rate from each size on."""
         return saved_by_doubling(self.sizes, [text.n_tokens for text in self._judged(curve)])
 
     def _judged(self, curve: Curve) -> list[Compression]:
@@ -103,15 +105,15 @@ class Frontier:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON types: figures at each size, savings from each size to the next, and where they stop."""
+        """Everything as JSON types: figures at each size, savings between sizes, where tokens stop paying."""
         return {
             "source": self.source,
             "inference": self.inference,
             "corpus": self.corpus,
             "decoder": {
-                "width": self.decoder.width,
-                "layers": self.decoder.layers,
-                "n_body_parameters": self.decoder.n_body,
+                "width": self.model.width,
+                "layers": self.model.n_layers,
+                "n_body_parameters": self.model.n_body,
             },
             "sizes": self.sizes,
             "bound": {
@@ -125,17 +127,17 @@ class Frontier:
         }
 
     def _curve_json(self, curve: Curve) -> dict[str, Any]:
-        found = self.payoff(curve)
+        payoff = self.payoff(curve)
         return {
             "method": curve.method,
             "train": self._side_json(curve.train) | {"above_bound": self.gaps(curve)},
             "held_out": self._side_json(curve.held_out),
             "least_compute": {
                 "on": "held_out" if self.has_held_out else "train",
-                "n_ids": found.n_ids,
-                "within_1_per_cent": [found.from_n_ids, found.to_n_ids],
-                "is_largest_size": found.is_last,
-                "relative_compute": found.costs,
+                "n_ids": payoff.n_ids,
+                "within_1_per_cent": [payoff.from_n_ids, payoff.to_n_ids],
+                "is_largest_size": payoff.is_last,
+                "relative_compute": payoff.costs,
             },
         }
 
@@ -151,7 +153,7 @@ class Frontier:
 
 
 def trace_frontier(
-    source: Vocabulary | str,
+    source: Vocabulary | str | Path,
     *,
     corpus: CorpusCounts | None = None,
     inference: InferenceMethod = "merges",
@@ -160,18 +162,29 @@ def trace_frontier(
     last: int | None = None,
     n_points: int = DEFAULT_POINTS,
     n_steps: int = DEFAULT_STEPS,
-    decoder: Decoder | None = None,
+    model: ComputeModel | None = None,
     n_threads: int | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Frontier:
-    """Trace bytes a token over vocabulary size from `first` to `last` ids (default: all of the source's).
+    """Trace the tokens of a corpus over vocabulary size, by several methods, with the bound below them.
 
-    Sizes are those of `sizes_between`, about `n_points` and the round ones. Without `corpus` the built-in profile is
-    used; `n_steps` go into the bound at each of a few sizes, 0 leave it at what the whole source needs. `on_progress`
-    hears (stage, done, all). The result is the same for any `n_threads` (default: all cores).
+    Args:
+        source: a Vocabulary, or what `vocab.load` takes.
+        corpus: the counted text; None for the built-in profile.
+        inference: how text is cut into tokens.
+        methods: how tokens are ordered, each once; a Frontier marks where those of the first stop paying.
+        first: the smallest size, in ids.
+        last: the largest size, in ids; None for the source's.
+        n_points: sizes at equal ratios, besides the round ones and the powers of two (see `sizes_between`).
+        n_steps: steps of the search for the bound at each of a few sizes; 0 leaves the search out.
+        model: the decoder for which a token pays or does not; None for width 2048 and 24 layers.
+        n_threads: threads; None for all cores. The result does not depend on how many.
+        on_progress: is called with a stage's name, how much of it is done, and how much there is.
 
-    Raises TargetError for sizes or methods that cannot be had, CorpusError when the corpus was counted with another
-    split pattern, SourceError when the source cannot be loaded.
+    Raises:
+        TargetError: sizes or methods that cannot be had.
+        CorpusError: the corpus was counted with another split pattern.
+        SourceError: the source cannot be loaded.
     """
     whole = load_lossless(source)
     last = whole.n_ids if last is None else last
@@ -191,9 +204,9 @@ def trace_frontier(
         sizes=tracer.sizes,
         curves=curves,
         bound=tracer.bound(curves, n_steps),
-        decoder=decoder or Decoder(),
+        model=model or ComputeModel(),
         corpus=corpus_summary(counted),
-        seconds=tracer.seconds,
+        seconds={name: round(seconds, 3) for name, seconds in tracer.stopwatch.seconds.items()},
     )
 
 
@@ -221,7 +234,7 @@ def check_frontier(
 
 
 class _Tracer:
-    """What the curves of one frontier share."""
+    """What the curves of one frontier share: the corpus, the prices that guide methods, the stopwatch."""
 
     def __init__(
         self,
@@ -230,29 +243,20 @@ class _Tracer:
         inference: InferenceMethod,
         sizes: list[int],
         n_threads: int | None,
-        on_progress: Progress | None,
+        on_progress: OnProgress | None,
     ) -> None:
         self.source = source
         self.corpus = corpus
         self.inference = inference
         self.sizes = sizes
         self.n_threads = n_threads or n_cores()
-        self.seconds: dict[str, float] = {}
-        self.protected: Alive = source.lengths == 1
+        self.protected: Mask = source.lengths == 1
         self.trie = source.encoder.trie
-        self._on_progress = on_progress or (lambda stage, done, total: None)
+        self.stopwatch = Stopwatch(on_progress)
         looks_ahead = not LOOKS_AHEAD.isdisjoint((inference, source.inference))
-        with self._stage("prepare the corpus"):
+        with self.stopwatch.stage("prepare the corpus"):
             self.evaluator = Evaluator(self.trie, corpus, self.n_threads, keep_whole=looks_ahead)
-            self._evidence: Evidence = with_prior(corpus.train, source, corpus.prior)
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        self._on_progress(name, 0, 1)
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-        self._on_progress(name, 1, 1)
+            self._weighted_counts = with_prior(corpus.train, source, corpus.prior)
 
     @property
     def _numbers(self) -> list[int]:
@@ -260,53 +264,57 @@ class _Tracer:
         return [size - len(self.source.special_tokens) for size in self.sizes]
 
     def curve(self, method: FrontierMethod) -> Curve:
-        """A method at every size."""
-        found = []
-        with self._stage(method):
-            for alive in self._along(method):
-                found.append(self.evaluator.compression(alive, self.inference))
-                self._on_progress(method, len(found), len(self.sizes))
-        train, held_out = zip(*reversed(found), strict=True)
+        """Measure a method at every size."""
+        measured = []
+        with self.stopwatch.stage(method):
+            for kept in self._kept_at_sizes(method):
+                measured.append(self.evaluator.compression(kept, self.inference))
+                self.stopwatch.on_progress(method, len(measured), len(self.sizes))
+        train, held_out = zip(*reversed(measured), strict=True)
         return Curve(method=method, train=list(train), held_out=list(held_out))
 
-    def _along(self, method: FrontierMethod) -> Iterator[Alive]:
-        """What a method keeps at each size, falling."""
+    def _kept_at_sizes(self, method: FrontierMethod) -> Iterator[Mask]:
+        """The tokens that a method keeps, bool[n_tokens], at each size from the largest down."""
         numbers = self._numbers[::-1]
         if method == "distill":
-            book = PriceBook(self.trie, self._evidence.counts, self.inference, self.n_threads)
-            yield from distilled_along(book, numbers, self.protected)
+            book = PriceBook(self.trie, self._weighted_counts.counts, self.inference, self.n_threads)
+            yield from distilled_at(book, numbers, self.protected)
         elif method == "leaf":
-            order = leaf_order(self.source, self.trie, self._uses, self.protected, self.source.n_tokens - numbers[-1])
-            for n_keep in numbers:
-                alive = np.ones(self.source.n_tokens, dtype=np.bool_)
-                alive[order[: self.source.n_tokens - n_keep]] = False
-                yield alive
+            yield from self._leaves_at(numbers)
         elif method == "frequency":
             yield from (by_frequency(self._uses, self.protected, n_keep) for n_keep in numbers)
         else:
             yield from (by_rank(self.protected, n_keep) for n_keep in numbers)
 
+    def _leaves_at(self, numbers: list[int]) -> Iterator[Mask]:
+        """The tokens that leaf pruning keeps, bool[n_tokens], at each of the falling numbers."""
+        n_tokens = self.source.n_tokens
+        order = leaf_order(self.source, self.trie, self._uses, self.protected, n_tokens - numbers[-1])
+        for n_keep in numbers:
+            kept = np.ones(n_tokens, dtype=np.bool_)
+            kept[order[: n_tokens - n_keep]] = False
+            yield kept
+
     @cached_property
-    def _uses(self) -> npt.NDArray[np.int64]:
-        """Uses of each token by the whole source, from the same evidence that distilling has."""
-        everything = np.ones(self.source.n_tokens, dtype=np.bool_)
-        uses = self.evaluator.evaluate(everything, self.source.inference).uses
-        return uses * self._evidence.scale + self._evidence.pseudo
+    def _uses(self) -> Ints:
+        """Uses of each token by the whole source, on the counts that distilling works on, int64[n_tokens]."""
+        all_tokens = np.ones(self.source.n_tokens, dtype=np.bool_)
+        uses = self.evaluator.evaluate(all_tokens, self.source.inference).uses
+        return uses * self._weighted_counts.scale + self._weighted_counts.pseudo
 
     def bound(self, curves: Sequence[Curve], n_steps: int) -> list[Compression]:
         """The fewest training tokens that any choice could need at each size."""
-        name = "raise the bound"
+        stage = "raise the bound"
         n_always = int(np.count_nonzero(self.protected))
-        with self._stage(name):
+        with self.stopwatch.stage(stage):
             objective = Objective.build(self.trie, self.corpus.train, self.protected, self._numbers[-1], self.n_threads)
-            measured = zip(*(curve.train for curve in curves), strict=True)
-            fewest = [min(text.n_tokens for text in texts) for texts in measured]
-            tokens = bounds_along(
+            by_size = zip(*(curve.train for curve in curves), strict=True)
+            tokens = bounds_at(
                 objective,
                 [n - n_always for n in self._numbers],
-                fewest,
+                [min(text.n_tokens for text in texts) for texts in by_size],
                 n_steps,
-                lambda done, total: self._on_progress(name, done, total),
+                lambda done, total: self.stopwatch.on_progress(stage, done, total),
             )
         n_bytes = curves[0].train[0].n_bytes
         return [Compression(n_bytes, n) for n in tokens]

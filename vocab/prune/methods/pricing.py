@@ -1,4 +1,4 @@
-"""Exact prices of tokens, kept up to date while tokens are dropped and revived."""
+"""Exact prices of tokens, kept up to date while tokens are dropped and restored."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from vocab.arrays import frozen
+from vocab.arrays import Ints, Mask, frozen
 from vocab.choices import InferenceMethod
 from vocab.encoding import inference
 from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
@@ -24,14 +23,21 @@ T = TypeVar("T")
 
 
 class PriceBook:
-    """What each token is worth under an inference method, given which tokens are alive.
+    """What each token is worth under an inference method, given which tokens are kept.
 
-    The price of a live token is how many more tokens the corpus needs when it alone is dropped; the gain of a
-    dropped one, how many fewer when it alone is revived. Both are exact, may be negative under merges, and after a
-    change only the pre-tokens that the change can touch are encoded again.
+    The price of a kept token: how many more tokens the corpus needs when it alone is dropped. The gain of a dropped
+    token: how many fewer when it alone is restored. Both are exact, and may be negative under merges. After a change
+    only the pre-tokens that the change can touch are encoded again.
 
-    Arrays are in the order of ranks, which is that of the trie until `reorder`; `tokens` says which token of the trie
-    has each rank.
+    Arrays are in the order of ranks, which is that of the trie until `reorder`.
+
+    Attributes:
+        lattice: the places of tokens in the distinct segments of the corpus.
+        counts: occurrences of each segment, int64.
+        tokens: which token of the trie has each rank, int64[n_tokens].
+        kept: which tokens are kept, bool[n_tokens].
+        prices: price of each kept token, int64[n_tokens].
+        total_tokens: tokens of the corpus with the kept tokens.
 
     Memory: 4 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
     a token a thread.
@@ -44,7 +50,7 @@ class PriceBook:
         self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self.counts = cut.counts
         self.tokens = np.arange(n_tokens, dtype=np.int64)
-        self.alive = np.ones(n_tokens, dtype=np.bool_)
+        self.kept = np.ones(n_tokens, dtype=np.bool_)
         self.prices = np.zeros(n_tokens, dtype=np.int64)
         self.total_tokens = 0
         self._method = METHOD_CODES[method]
@@ -54,31 +60,31 @@ class PriceBook:
         self._price_pending()
 
     @property
-    def n_alive(self) -> int:
-        """Live tokens."""
-        return int(np.count_nonzero(self.alive))
+    def n_kept(self) -> int:
+        """How many tokens are kept."""
+        return int(np.count_nonzero(self.kept))
 
-    def change(self, *, drop: npt.NDArray[np.int64] | None = None, revive: npt.NDArray[np.int64] | None = None) -> None:
-        """Drop live tokens and revive dropped ones, given by id, and bring all prices up to date."""
-        dropped, revived = np.zeros_like(self.alive), np.zeros_like(self.alive)
+    def change(self, *, drop: Ints | None = None, restore: Ints | None = None) -> None:
+        """Drop kept tokens and restore dropped ones, given by rank, and bring all prices up to date."""
+        dropped, restored = np.zeros_like(self.kept), np.zeros_like(self.kept)
         if drop is not None:
             dropped[drop] = True
-        if revive is not None:
-            revived[revive] = True
-        self.alive[dropped] = False
-        self.alive[revived] = True
+        if restore is not None:
+            restored[restore] = True
+        self.kept[dropped] = False
+        self.kept[restored] = True
         run_shards(
             lambda a, b: inference.mark_affected(
-                self.lattice, dropped, revived, self._ledger.signatures, a, b, self._pending
+                self.lattice, dropped, restored, self._ledger.signatures, a, b, self._pending
             ),
             self._shards,
         )
         self._price_pending()
 
-    def reorder(self, order: npt.NDArray[np.int64]) -> None:
-        """Give the tokens new ranks: the one that had rank order[k] gets rank k (a permutation, int64[n_tokens]).
+    def reorder(self, order: Ints) -> None:
+        """Give the token of rank order[k] the rank k; `order` is a permutation, int64[n_tokens].
 
-        Raises ValueError unless the method is merges, the only one that asks for ranks.
+        Raises ValueError unless the method is merges, the only one that uses ranks.
         """
         if self._method != inference.MERGES:
             raise ValueError("only merges go by rank")
@@ -87,7 +93,7 @@ class PriceBook:
         self.lattice = self.lattice._replace(
             edge_tokens=frozen(ranks[self.lattice.edge_tokens]), lengths=frozen(self.lattice.lengths[order])
         )
-        self.tokens, self.alive = self.tokens[order], self.alive[order]
+        self.tokens, self.kept = self.tokens[order], self.kept[order]
         self.prices = np.zeros_like(self.prices)
         self._ledger = inference.new_ledger(self._method, self.lattice.starts)
         self._pending[:] = True
@@ -95,40 +101,40 @@ class PriceBook:
         self._price_pending()
 
     def run_runs(self, work: Callable[[int, int], T], run_bytes: int | None = None) -> list[T]:
-        """`work(first, last)` on runs of pre-tokens, a thread each or of about `run_bytes`; results in their order."""
+        """Call `work(first, last)` for runs of pre-tokens, one a thread or of about `run_bytes`; results in order."""
         n_bytes = int(self.lattice.starts[-1])
         runs = shard_bounds(self.lattice.starts, n_bytes // run_bytes + 1) if run_bytes else self._shards
         with ThreadPoolExecutor(len(self._shards)) as pool:
             return list(pool.map(work, *zip(*runs, strict=True)))
 
-    def gains(self, candidates: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Tokens saved by reviving each candidate alone, int64[n_tokens]; live tokens have none."""
-        wanted = candidates & ~self.alive
+    def gains(self, candidates: Mask) -> Ints:
+        """Tokens saved by restoring each candidate alone, int64[n_tokens]; kept tokens have no gain."""
+        dropped = candidates & ~self.kept
 
-        def work(a: int, b: int) -> npt.NDArray[np.int64]:
-            gains = np.zeros(self.alive.size, dtype=np.int64)
+        def work(a: int, b: int) -> Ints:
+            gains = np.zeros(self.kept.size, dtype=np.int64)
             inference.revival_gains(
                 self._method,
                 self.lattice,
-                self.alive.copy(),
+                self.kept.copy(),
                 self.counts,
                 self._ledger.sizes,
-                wanted,
+                dropped,
                 a,
                 b,
                 gains,
             )
             return gains
 
-        return sum(run_shards(work, self._shards), np.zeros(self.alive.size, dtype=np.int64))
+        return sum(run_shards(work, self._shards), np.zeros(self.kept.size, dtype=np.int64))
 
     def _price_pending(self) -> None:
-        def work(a: int, b: int) -> tuple[int, npt.NDArray[np.int64]]:
-            prices = np.zeros(self.alive.size, dtype=np.int64)
+        def work(a: int, b: int) -> tuple[int, Ints]:
+            prices = np.zeros(self.kept.size, dtype=np.int64)
             change = inference.price_pretokens(
                 self._method,
                 self.lattice,
-                self.alive.copy(),
+                self.kept.copy(),
                 self.counts,
                 self._pending,
                 a,

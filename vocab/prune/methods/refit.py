@@ -1,8 +1,9 @@
 """New scores for a smaller Unigram vocabulary: probabilities fitted to the counts by expectation-maximization.
 
-When pieces go, others take their places, so that the old scores no longer say how often a piece is used. EM (Kudo 2018,
-"Subword Regularization", section 3.2) gives each piece the probability with which all ways to cut the corpus, each
-weighted by its own, use it. Scores are then rounded so that runtimes, which add them up in different precision, agree.
+When pieces are dropped, others take their places, so the old scores no longer say how often a piece is used. EM (Kudo
+2018, "Subword Regularization", section 3.2) gives each piece the probability with which it is used over all ways to cut
+the corpus, each weighted by its own probability. Scores are then rounded, so that runtimes agree, which add them up in
+different precision.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from vocab.prune.methods.refit_kernels import expected_uses
 from vocab.threads import shard_bounds
 from vocab.vocabulary import Vocabulary
 
-# Pre-tokens are summed up in runs of about so many bytes whatever the number of threads, as sums of floats depend on
+# Pre-tokens are summed up in runs of about this many bytes whatever the number of threads: sums of floats depend on
 # their order.
 _RUN_BYTES = 1 << 20
 _N_ROUNDS = 4
-# Uses that a piece counts with at least: of those that the corpus does not have, some must be kept.
+# Uses that a piece counts with at least: some pieces are kept that the corpus does not use.
 _LEAST_USES = 0.5
 # Scores are multiples of 1 / 128: float32 holds sums of them exactly up to 131,072, and sentencepiece starts over at
 # 100,000, so that no text is so long that rounding decides.
@@ -39,17 +40,27 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Refit:
-    """The vocabulary with fitted scores, and the log-likelihood of the counts before each round."""
+    """A vocabulary with fitted scores.
 
-    fitted: Vocabulary
+    Attributes:
+        vocabulary: the same pieces with fitted scores.
+        likelihoods: log-likelihood of the counts before each round.
+    """
+
+    vocabulary: Vocabulary
     likelihoods: list[float]
 
 
 def refit(vocabulary: Vocabulary, counts: PretokenCounts, *, scale: int = 1, n_threads: int = 1) -> Refit:
-    """Fit the scores of a Unigram vocabulary to pre-tokens with counts, in a few rounds from those that it has.
+    """Fit the scores of a Unigram vocabulary to pre-tokens with counts, in a few rounds from its own scores.
 
-    `scale` is what real counts were multiplied by. Pieces that fitted scores would never produce get the least score
-    with which they are. The same for any number of threads.
+    A piece that fitted scores would never produce gets the least score with which it is produced.
+
+    Args:
+        vocabulary: a Unigram vocabulary.
+        counts: pre-tokens with counts.
+        scale: what the counts of the corpus were multiplied by.
+        n_threads: threads; the result does not depend on how many.
     """
     trie = vocabulary.encoder.trie
     cut = Segments.build(trie, counts.blob, counts.starts, counts.counts, MAX_PRICED_BYTES, n_threads)
@@ -67,7 +78,7 @@ def refit(vocabulary: Vocabulary, counts: PretokenCounts, *, scale: int = 1, n_t
 
 
 def rounded(scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Scores (of which the first 256 are of bytes) that every runtime adds up to the same sums, float32."""
+    """Round scores so that every runtime adds them up to the same sums, float32; the first 256 are of bytes."""
     return _from_steps(np.rint(scores.astype(np.float64) * _STEPS))
 
 
@@ -78,9 +89,9 @@ def _from_steps(steps: npt.NDArray[np.floating[Any] | np.int64]) -> npt.NDArray[
 
 
 def _reachable(vocabulary: Vocabulary, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Scores (int64[n_tokens]), raised where a token has a lower one than others that spell it.
+    """Raise scores (int64[n_tokens]) where a token has a lower one than the sum of others that spell it.
 
-    Those are shorter, so that after as many passes as a token has characters nothing is left to raise.
+    Those are shorter, so after as many passes as the longest token has characters nothing is left to raise.
     """
     trie = vocabulary.encoder.trie
     lattice = Lattice.build(trie, vocabulary.blob, vocabulary.starts, n_whole=0)

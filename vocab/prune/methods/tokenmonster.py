@@ -1,4 +1,4 @@
-"""`tokenmonster`: random vocabularies of the target size, whose worst tokens are dropped from the pool they come from.
+"""`tokenmonster`: random vocabularies of the target size, whose worst tokens leave the pool that they come from.
 
 Source: `training/trainvocab.go` of alasdairforsythe/tokenmonster (ea8fd60), with the settings of its `-fast`. The
 procedure is kept, as far as it does not rest on which of its workers is done first:
@@ -10,25 +10,25 @@ procedure is kept, as far as it does not rest on which of its workers is done fi
 2. Below twice the target the best vocabulary so far is known and is never robbed. When the pool is too small for one,
    it becomes all tokens of the vocabularies within 1% of the best, with some that scored best in two random halves of
    the pool as it was at twice the target.
-3. The pool is worn down again, a few tokens a time, and filled again, until no better vocabulary was found so many
-   times in a row.
+3. The pool is worn down again, a few tokens a time, and filled again, until `KEEP_TRYING` vocabularies in a row are no
+   better.
 
 Left out are single bytes that turn up on the way (all are kept here), capcode's pairs of tokens, and files to resume.
-TokenMonster's pool are all strings of its corpus; here it is the source's tokens.
+TokenMonster's pool is all strings of its corpus; here it is the source's tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import Ints, Mask
 from vocab.choices import InferenceMethod
 from vocab.encoding import inference
 from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.pretokens.counts import PretokenCounts
+from vocab.progress import OnProgress, silent
 from vocab.threads import run_shards, shard_bounds
 
 # Vocabularies in a row that are no better before the search ends. The reference has 1,000, and 275 with -fast.
@@ -45,10 +45,6 @@ _MORE_WHEN_FAR = 4
 # A token that was dropped again and again is not put back; each time weighs as much as the pool had to spare.
 _MOST_DROPS_KEPT, _MOST_DROPS_ADDED = 4000, 1000
 
-Alive = npt.NDArray[np.bool_]
-Tokens = npt.NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
-
 
 class Scorer:
     """Encodes a counted corpus with any part of a vocabulary's tokens. Memory: the lattice of distinct segments."""
@@ -62,58 +58,62 @@ class Scorer:
         self._method = METHOD_CODES[method]
         self._shards = shard_bounds(cut.starts, n_threads)
 
-    def score(self, alive: Alive, counts: npt.NDArray[np.int64] | None = None) -> tuple[int, Tokens]:
-        """Tokens of the corpus, and the bytes that each token covered (int64[n_tokens]); `counts` stand for its own."""
+    def score(self, kept: Mask, counts: Ints | None = None) -> tuple[int, Ints]:
+        """Tokens of the corpus, and the bytes that each token covered, int64[n_tokens].
+
+        `counts` of segments replace those of the corpus.
+        """
         counts = self.counts if counts is None else counts
 
-        def work(a: int, b: int) -> tuple[int, Tokens]:
-            uses = np.zeros(alive.size, dtype=np.int64)
-            return int(inference.tally(self._method, self._lattice, alive, counts, a, b, uses)), uses
+        def work(a: int, b: int) -> tuple[int, Ints]:
+            uses = np.zeros(kept.size, dtype=np.int64)
+            return int(inference.tally(self._method, self._lattice, kept, counts, a, b, uses)), uses
 
         parts = run_shards(work, self._shards)
-        uses = sum((uses for _, uses in parts), np.zeros(alive.size, dtype=np.int64))
+        uses = sum((uses for _, uses in parts), np.zeros(kept.size, dtype=np.int64))
         return sum(n for n, _ in parts), uses * self.lengths
 
 
 def by_tokenmonster(
     scorer: Scorer,
-    protected: Alive,
+    protected: Mask,
     n_keep: int,
     *,
     seed: int = 0,
     keep_trying: int = KEEP_TRYING,
-    on_progress: Progress | None = None,
-) -> Alive:
-    """The best vocabulary found of `n_keep` tokens, the protected ones among them; bool[n_tokens].
+    on_progress: OnProgress | None = None,
+) -> Mask:
+    """Search for a vocabulary of `n_keep` tokens, the protected ones among them; returns its tokens, bool[n_tokens].
 
-    The same for the same seed and any number of threads. `on_progress` hears (stage, done, all). Raises ValueError when
-    more than `n_keep` are protected.
+    The result is the same for the same seed and any number of threads. The search ends after `keep_trying` vocabularies
+    in a row that are no better. `on_progress` is called with a stage, how much of it is done, and how much there is.
+    Raises ValueError when more than `n_keep` are protected.
     """
     if (n_free := n_keep - int(np.count_nonzero(protected))) < 0:
         raise ValueError(f"{n_keep} tokens cannot be kept: more are protected")
     if n_free == 0:
         return protected.copy()
-    search = _Search(scorer, protected, n_free, seed, on_progress or (lambda stage, done, total: None))
+    search = _Search(scorer, protected, n_free, seed, on_progress or silent)
     search.distil(keep_trying)
     search.refine(keep_trying)
     return search.best
 
 
 class _Search:
-    """The state of one search: the pool, the best vocabulary, those near it, and what was dropped how often."""
+    """The state of one search: the pool, the best vocabulary, those near it, and how often tokens were dropped."""
 
-    def __init__(self, scorer: Scorer, protected: Alive, n_free: int, seed: int, on_progress: Progress) -> None:
+    def __init__(self, scorer: Scorer, protected: Mask, n_free: int, seed: int, on_progress: OnProgress) -> None:
         self.scorer = scorer
         self.protected = protected
         self.n_free = n_free
         self.target = n_free + int(np.count_nonzero(protected))
-        self.pool: Tokens = np.flatnonzero(~protected)
+        self.pool: Ints = np.flatnonzero(~protected)
         self.best = protected
         self.least: int | None = None  # tokens of the corpus with the best vocabulary
         self.n_no_better = 0
-        self.near: list[tuple[int, npt.NDArray[np.uint8]]] = []  # those within 1% of the best, `alive` as bits
+        self.near: list[tuple[int, npt.NDArray[np.uint8]]] = []  # those within 1% of the best, `kept` as bits
         self.drops = np.zeros(protected.size, dtype=np.int64)
-        self.twice: Tokens = self.pool  # the pool when it came down to twice the target
+        self.twice: Ints = self.pool  # the pool when it came down to twice the target
         self._random = np.random.Generator(np.random.PCG64(seed))
         self._on_progress = on_progress
         self._tried: set[bytes] = set()
@@ -133,12 +133,12 @@ class _Search:
                 vocabularies = self._vocabularies()
                 if not vocabularies:
                     return
-                n_dropped = self._drop([self._worst(alive, n) for alive in vocabularies])
+                n_dropped = self._drop([self._worst(kept, n) for kept in vocabularies])
             n_idle = 0 if n_dropped else n_idle + 1
 
     def refine(self, keep_trying: int) -> None:
-        """Fill the pool from the best vocabularies and wear it down again, until no better one is found."""
-        final = np.flatnonzero(np.any([self._alive(bits) for _, bits in self.near], axis=0) & ~self.protected)
+        """Fill the pool from the best vocabularies and wear it down again, until no better one comes."""
+        final = np.flatnonzero(np.any([self._kept(bits) for _, bits in self.near], axis=0) & ~self.protected)
         self.pool, is_full, extra = self._filled(final), True, 0
         self.n_no_better = 0
         while self.n_no_better < keep_trying:
@@ -148,7 +148,7 @@ class _Search:
             if not vocabularies and is_full:
                 return
             is_full = False
-            leaving = [self._worst_few(alive, spare, extra) for alive in vocabularies]
+            leaving = [self._worst_few(kept, spare, extra) for kept in vocabularies]
             if any(worn.size for worn in leaving):
                 extra = 0 if self._drop(leaving) else extra + 1
                 self.drops[np.concatenate(leaving)] += spare
@@ -156,87 +156,87 @@ class _Search:
                 kept = final[self.drops[final] < _MOST_DROPS_KEPT]
                 self.pool, is_full = self._filled(np.union1d(kept, self.pool)), True
 
-    def _vocabularies(self) -> list[Alive]:
-        """Vocabularies from the pool that share no token and were not tried before; at most ten."""
-        found = []
-        for alive in self._cut(self.pool, min(_MOST_AT_ONCE, self.pool.size // self.n_free)):
-            key = np.packbits(alive).tobytes()
+    def _vocabularies(self) -> list[Mask]:
+        """Vocabularies from the pool that share no free token and were not tried before; at most ten."""
+        new = []
+        for kept in self._cut(self.pool, min(_MOST_AT_ONCE, self.pool.size // self.n_free)):
+            key = np.packbits(kept).tobytes()
             if key not in self._tried:
                 self._tried.add(key)
-                found.append(alive)
-        return found
+                new.append(kept)
+        return new
 
-    def _cut(self, pool: Tokens, n: int) -> list[Alive]:
-        """The pool in random order cut into n vocabularies; what is wanting at the end is taken from the beginning."""
+    def _cut(self, pool: Ints, n: int) -> list[Mask]:
+        """Cut the pool, in random order, into n vocabularies; the last one is filled up from the beginning."""
         order = self._random.permutation(pool)
-        found = []
+        vocabularies = []
         for k in range(n):
-            alive = self.protected.copy()
-            alive[np.take(order, range(k * self.n_free, (k + 1) * self.n_free), mode="wrap")] = True
-            found.append(alive)
-        return found
+            kept = self.protected.copy()
+            kept[np.take(order, range(k * self.n_free, (k + 1) * self.n_free), mode="wrap")] = True
+            vocabularies.append(kept)
+        return vocabularies
 
-    def _blind(self, n: int, ratio: float) -> list[Tokens]:
-        """What leaves a pool so large that its vocabularies are not compared, each by the n worst and all unused."""
+    def _blind(self, n: int, ratio: float) -> list[Ints]:
+        """Tokens to drop from a large pool, whose vocabularies are not compared: the n worst of each and all unused."""
         leaving = []
-        for alive in self._cut(self.pool, min(_MOST_AT_ONCE, self.pool.size // self.n_free)):
+        for kept in self._cut(self.pool, min(_MOST_AT_ONCE, self.pool.size // self.n_free)):
             is_sampled = ratio > _DIVISORS[3][0]
             counts = self._random.binomial(self.scorer.counts, _SAMPLE) if is_sampled else None
-            _, scores = self.scorer.score(alive, counts)
-            leaving.append(self._least_scored(alive, scores, n, and_unused=True))
+            _, scores = self.scorer.score(kept, counts)
+            leaving.append(self._least_scored(kept, scores, n, and_unused=True))
         return leaving
 
-    def _worst(self, alive: Alive, n: int) -> Tokens:
+    def _worst(self, kept: Mask, n: int) -> Ints:
         """The n worst tokens of a vocabulary and all unused, or none of the best one's."""
-        total, scores = self.scorer.score(alive)
-        is_best = self._compare(alive, total)
-        return self._least_scored(alive, scores, 0 if is_best else n, and_unused=not is_best)
+        total, scores = self.scorer.score(kept)
+        is_best = self._compare(kept, total)
+        return self._least_scored(kept, scores, 0 if is_best else n, and_unused=not is_best)
 
-    def _worst_few(self, alive: Alive, spare: int, extra: int) -> Tokens:
+    def _worst_few(self, kept: Mask, spare: int, extra: int) -> Ints:
         """The same with the small numbers of the end."""
-        total, scores = self.scorer.score(alive)
-        if self._compare(alive, total):
+        total, scores = self.scorer.score(kept)
+        if self._compare(kept, total):
             return np.empty(0, dtype=np.int64)
         few = next(n for below, n in (*_FEW, *_MORE) if spare < below)
         few += 0 if self._is_near(total) else _MORE_WHEN_FAR
-        return self._least_scored(alive, scores, 2 * few + extra, and_unused=False)
+        return self._least_scored(kept, scores, 2 * few + extra, and_unused=False)
 
-    def _least_scored(self, alive: Alive, scores: Tokens, n: int, *, and_unused: bool) -> Tokens:
+    def _least_scored(self, kept: Mask, scores: Ints, n: int, *, and_unused: bool) -> Ints:
         """The n free tokens of least score, of equal ones the later ranks."""
-        ids = np.flatnonzero(alive & ~self.protected)
-        order: Tokens = ids[np.lexsort((-ids, scores[ids]))]
+        ids = np.flatnonzero(kept & ~self.protected)
+        order: Ints = ids[np.lexsort((-ids, scores[ids]))]
         return order[: max(n, int(np.count_nonzero(scores[ids] == 0)) if and_unused else 0)]
 
-    def _compare(self, alive: Alive, total: int) -> bool:
+    def _compare(self, kept: Mask, total: int) -> bool:
         """Note a vocabulary that is the best so far or near it; returns whether it is as good as the best."""
         if self.least is None or total < self.least:
-            self.best, self.least, self.n_no_better = alive, total, 0
+            self.best, self.least, self.n_no_better = kept, total, 0
             self.near = [(n, bits) for n, bits in self.near if self._is_near(n)]
         else:
             self.n_no_better += 1
         if self._is_near(total):
-            self.near.append((total, np.packbits(alive)))
+            self.near.append((total, np.packbits(kept)))
         return total == self.least
 
     def _is_near(self, total: int) -> bool:
         return self.least is not None and total <= self.least + self.least // 100
 
-    def _alive(self, bits: npt.NDArray[np.uint8]) -> Alive:
+    def _kept(self, bits: npt.NDArray[np.uint8]) -> Mask:
         return np.unpackbits(bits, count=self.protected.size).astype(np.bool_)
 
-    def _drop(self, leaving: list[Tokens], at_most: int | None = None) -> int:
+    def _drop(self, leaving: list[Ints], at_most: int | None = None) -> int:
         """Take tokens out of the pool, the last ranks where there are too many; returns how many."""
         worn = np.unique(np.concatenate(leaving))[::-1][:at_most]
         before = self.pool.size
         self.pool = np.setdiff1d(self.pool, worn, assume_unique=True)
         return before - self.pool.size
 
-    def _filled(self, pool: Tokens) -> Tokens:
+    def _filled(self, pool: Ints) -> Ints:
         """The pool with the best of two random halves of the one that was twice the target, a third of its surplus."""
         added = []
-        for alive in self._cut(self.twice, 2):
-            _, scores = self.scorer.score(alive)
-            best_first = self._least_scored(alive, scores, self.n_free, and_unused=False)[::-1]
+        for kept in self._cut(self.twice, 2):
+            _, scores = self.scorer.score(kept)
+            best_first = self._least_scored(kept, scores, self.n_free, and_unused=False)[::-1]
             missing = best_first[~np.isin(best_first, pool)][: max(0, pool.size - self.n_free) // 3]
             added.append(missing[self.drops[missing] < _MOST_DROPS_ADDED])
         return np.unique(np.concatenate([pool, *added]))

@@ -1,0 +1,226 @@
+"""From the chosen candidates to the result: every token reachable, fitted scores, the certificate and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vocab.analysis.evaluation import Evaluation
+from vocab.analysis.reachable import spellable, unreachable
+from vocab.arrays import Ints, Mask
+from vocab.corpus.mixture import corpus_summary
+from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.prune.bound.certificate import Certificate
+from vocab.prune.job import Job
+from vocab.prune.methods.baselines import baselines
+from vocab.prune.methods.refit import refit
+from vocab.prune.report import Report, ReportRow, change, make_row
+from vocab.prune.result import PruneResult
+from vocab.prune.selection import select_baseline
+from vocab.vocabulary import Vocabulary
+
+# Rounds of replacing tokens that no text produces; the replacements are early ranks, so one round nearly always does.
+_MAX_REPAIRS = 5
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """A vocabulary of kept candidates on the corpus.
+
+    Attributes:
+        kept: candidate numbers in the order of their new ranks, int64[n_kept].
+        vocabulary: the same as a vocabulary.
+        evaluation: its tokens on the corpus; `uses` and `is_used` may be by candidate or by new rank.
+        n_unused: tokens that the corpus does not use.
+        n_unreachable: tokens that no text produces; single bytes do not count, as some are no part of any UTF-8 text.
+    """
+
+    kept: Ints
+    vocabulary: Vocabulary
+    evaluation: Evaluation
+    n_unused: int
+    n_unreachable: int
+
+
+def finish(job: Job, chosen: Ints) -> PruneResult:
+    """The vocabulary of the chosen candidates with its report, and its certificate where one is needed."""
+    with job.stage("evaluate the result"):
+        result = _repaired(job, chosen)
+        if job.request.refit:
+            result = _refitted(job, result)
+        above_least_tokens = _above_least_tokens(job, result)
+    rows = _rows(job, result)
+    certificate = make_certificate(job, result.kept, result.vocabulary) if job.request.needs_certificate else None
+    report = _report(job, result, rows, above_least_tokens, certificate)
+    old_ranks = job.pool.old_ranks[result.kept]
+    kept_ids = np.where(old_ranks < 0, -1, old_ranks + job.source.first_id)
+    return PruneResult(result.vocabulary, job.request.source, kept_ids, report, certificate)
+
+
+def _repaired(job: Job, kept: Ints) -> _Evaluated:
+    """Replace tokens that no text produces by the next best ranks; protected ones stay, though unreachable."""
+    banned = np.zeros(job.pool.vocabulary.n_tokens, dtype=np.bool_)
+    for n_repairs in range(_MAX_REPAIRS + 1):
+        vocabulary = _vocabulary(job, kept)
+        evaluation, is_used = _evaluate(job, kept, vocabulary)
+        lost = kept[np.union1d(_unreachable(vocabulary, is_used), _unspellable(vocabulary))]
+        replaced = lost[~job.protected[lost]]
+        spare = _spare(job, kept, banned)[: replaced.size]
+        if n_repairs == _MAX_REPAIRS or replaced.size == 0 or spare.size < replaced.size:
+            break
+        banned[replaced] = True
+        kept = _exchanged(kept, banned, spare)
+    return _Evaluated(kept, vocabulary, evaluation, int(np.count_nonzero(~is_used)), int(lost.size))
+
+
+def _spare(job: Job, kept: Ints, banned: Mask) -> Ints:
+    """Candidates that may come in, best rank first: neither kept nor banned, and spelt by kept ones."""
+    mask = job.mask(kept)
+    return np.flatnonzero(~mask & ~banned & spellable(job.pool.vocabulary, mask))
+
+
+def _exchanged(kept: Ints, banned: Mask, spare: Ints) -> Ints:
+    """Kept candidates without the banned ones and with the spare ones, last or where their rank is among the others."""
+    exchanged = np.concatenate([kept[~banned[kept]], spare])
+    return np.sort(exchanged) if _is_in_order(kept) else exchanged
+
+
+def _unreachable(vocabulary: Vocabulary, is_used: Mask) -> Ints:
+    """Ranks longer than a byte that the corpus does not use and that no text produces."""
+    return unreachable(vocabulary, np.flatnonzero(~is_used & (vocabulary.lengths > 1)))
+
+
+def _unspellable(vocabulary: Vocabulary) -> Ints:
+    """Ranks with a character that has no token, where merges go from characters."""
+    return np.flatnonzero(~spellable(vocabulary, np.ones(vocabulary.n_tokens, dtype=np.bool_)))
+
+
+def _refitted(job: Job, result: _Evaluated) -> _Evaluated:
+    """The same tokens with scores fitted to the corpus."""
+    with job.stage("fit scores"):
+        counts = job.weighted_counts
+        fitted = refit(result.vocabulary, counts.counts, scale=counts.scale, n_threads=job.n_threads).vocabulary
+    evaluation, is_used = _evaluate(job, result.kept, fitted, is_fitted=True)
+    n_unreachable = int(_unreachable(fitted, is_used).size)
+    return _Evaluated(result.kept, fitted, evaluation, int(np.count_nonzero(~is_used)), n_unreachable)
+
+
+def _evaluate(job: Job, kept: Ints, vocabulary: Vocabulary, *, is_fitted: bool = False) -> tuple[Evaluation, Mask]:
+    """Tokens of a vocabulary of kept candidates on the corpus, and which of them are used, bool[n_kept]."""
+    if _is_in_order(kept) and not is_fitted:
+        evaluation = job.evaluator.evaluate(job.mask(kept), job.inference)
+        return evaluation, evaluation.is_used[kept]
+    evaluator = job.new_evaluator(vocabulary.encoder.trie)
+    evaluation = evaluator.evaluate(np.ones(kept.size, dtype=np.bool_), job.inference)
+    return evaluation, evaluation.is_used
+
+
+def _is_in_order(kept: Ints) -> bool:
+    """Whether candidates keep the order of their ranks."""
+    return bool((np.diff(kept) > 0).all())
+
+
+def _vocabulary(job: Job, kept: Ints) -> Vocabulary:
+    """Kept candidates and the special tokens as a vocabulary, named after the source and the target."""
+    name = f"{job.source.name}-{job.request.target}"
+    provenance = replace(job.source.provenance, name=name, sha256=None)
+    return job.pool.vocabulary.subset(kept, job.request.special_tokens, job.inference, provenance)
+
+
+def make_certificate(job: Job, kept: Ints, vocabulary: Vocabulary | None = None) -> Certificate:
+    """The proof of how near kept candidates are to the best possible, on the counts that they were chosen by."""
+    search = job.best_possible
+    with job.stage("certify"):
+        n_tokens = _certified_tokens(job, kept, vocabulary)
+    counts, note = job.weighted_counts.counts, _counts_note(job)
+    candidates = job.pool.vocabulary
+    return Certificate(candidates, counts, note, job.objective, kept, job.inference, n_tokens, search)
+
+
+def _certified_tokens(job: Job, kept: Ints, vocabulary: Vocabulary | None) -> int:
+    """Tokens of kept candidates on the counts that they were chosen by."""
+    if job.inference == "least-tokens":
+        return job.objective.tokens(job.mask(kept))
+    counts = job.weighted_counts.counts
+    encoder = (vocabulary or _vocabulary(job, kept)).encoder
+    _, sizes = encoder.encode_pretokens(counts.blob, counts.starts, job.n_threads)
+    return int((counts.counts.astype(np.int64) * sizes).sum())
+
+
+def _counts_note(job: Job) -> str:
+    """What a certificate says of the counts."""
+    note = "the training counts of the corpus"
+    if any(part.weight != 1 for part in job.corpus.parts):
+        note += ", its parts by weight"
+    if (scale := job.weighted_counts.scale) > 1:
+        note += f", {scale}-fold, with pseudo-counts for the source's rank order"
+    return note
+
+
+def _above_least_tokens(job: Job, result: _Evaluated) -> dict[str, float] | None:
+    """Tokens above those of the same vocabulary under least-tokens, as shares; None for a SentencePiece source.
+
+    There a byte may only stand for a character without a token, which least-tokens does not know.
+    """
+    if job.inference in CHARACTER_METHODS:
+        return None
+    least = job.evaluator.evaluate(job.mask(result.kept), "least-tokens")
+    ours = result.evaluation
+    return {"train": change(ours.train, least.train), "held_out": change(ours.held_out, least.held_out)}
+
+
+def _rows(job: Job, result: _Evaluated) -> list[ReportRow]:
+    """Rows of the report: the whole source, the result, and each baseline that the target allows."""
+    base, request, vocabulary = job.source_evaluation, job.request, result.vocabulary
+
+    def row(name: str, evaluation: Evaluation, of: Vocabulary, n_unused: int) -> ReportRow:
+        return make_row(name, of.inference, of.n_ids, evaluation, base, n_unused)
+
+    rows = [row(job.source.name, base, job.source, int(np.count_nonzero(~base.is_used)))]
+    rows.append(row(request.method, result.evaluation, vocabulary, result.n_unused))
+    with job.stage("evaluate the baselines"):
+        for method in baselines(job.inference):
+            if method != request.method and job.pool.n_own >= request.n_keep:
+                kept = job.mask(select_baseline(job, method))
+                evaluation = job.evaluator.evaluate(kept, job.inference)
+                rows.append(row(method, evaluation, vocabulary, int(np.count_nonzero(~evaluation.is_used[kept]))))
+    return rows
+
+
+def _report(
+    job: Job,
+    result: _Evaluated,
+    rows: list[ReportRow],
+    above_least_tokens: dict[str, float] | None,
+    certificate: Certificate | None,
+) -> Report:
+    """The report of a result."""
+    source, request = job.source, job.request
+    scores = "refitted" if request.refit else "source"
+    n_new = int(np.count_nonzero(job.pool.old_ranks[result.kept] < 0))
+    return Report(
+        source={
+            "name": source.name,
+            "sha256": source.provenance.sha256,
+            "n_ids": source.n_ids,
+            "max_id": source.max_id,
+            "split_pattern": source.pattern.regex,
+        },
+        target=request.target,
+        n_ordinary=result.vocabulary.n_tokens,
+        n_special=len(request.special_tokens),
+        method=request.method,
+        inference=job.inference,
+        ranks=request.resolved_ranks,
+        above_least_tokens=above_least_tokens,
+        corpus=corpus_summary(job.corpus),
+        rows=rows,
+        candidates=job.pool.summary() | {"n_new_in_result": n_new},
+        n_unreachable=result.n_unreachable,
+        multiple_of=request.pad_to_multiple_of,
+        seconds=job.stopwatch.seconds,
+        seed=request.seed if request.method == "tokenmonster" else None,
+        scores=scores if job.inference == "unigram" else None,
+        certificate=certificate.claims if certificate else None,
+    )
