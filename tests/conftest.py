@@ -19,10 +19,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imported
 
 import base64
+import functools
 import importlib.metadata
 import importlib.util
 import random
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,10 +56,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Without slow tests, a module marked slow as a whole is not imported: some import torch and transformers."""
     if not leaves_out_slow(config) or collection_path.suffix != ".py":
         return None
-    return True if "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") else None
+    return True if is_slow(collection_path) else None
+
+
+@functools.cache
+def is_slow(path: Path) -> bool:
+    """Whether a test module is marked slow as a whole."""
+    return "\npytestmark = pytest.mark.slow\n" in path.read_text(encoding="utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that are slow come first, so that no process is left alone with one; GPU tests need a GPU."""
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (not is_slow(item.path), -n_slow[item.path]))
     needs_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if needs_gpu and not has_gpu():
         for item in needs_gpu:

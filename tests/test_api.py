@@ -1,10 +1,11 @@
 """The public names: they exist, are documented, come without heavy imports; every module can be imported."""
 
-import importlib
+import ast
 import inspect
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,9 +91,9 @@ def test_modules_import_in_any_order_alone():
     subprocess.run([sys.executable, "-c", code, *MODULES], capture_output=True, check=True)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_imports_and_says_what_it_is(name):
-    assert importlib.import_module(name).__doc__
+def test_every_module_says_what_it_is():
+    paths = sorted(Path(vocab.__file__).parent.rglob("*.py"))
+    assert [path for path in paths if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))] == []
 
 
 @pytest.mark.parametrize("error", [e for _, e in inspect.getmembers(vocab.errors, inspect.isclass)])

@@ -143,6 +143,7 @@ def test_a_report_holds_its_tables_and_figures(report):
     assert any("does not matter" in sentence for sentence in written.sentences)
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_from_elsewhere(report):
     _, folder = report
     page = (folder / "out" / "study.html").read_text()

@@ -229,6 +229,7 @@ def test_transformers_gives_the_same_ids(written, auto, documents, nasty):
     assert auto.decode(found[0]) == some[0]
 
 
+@pytest.mark.slow
 def test_transformers_knows_the_special_tokens(written, auto):
     assert (auto.bos_token, auto.eos_token, auto.pad_token) == ("<|endoftext|>",) * 3
     assert auto.eos_token_id == 31_995

@@ -1,6 +1,7 @@
 """The `vocab` command, in this process or as one of its own, and what a refusal of it is."""
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -11,9 +12,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
 
+import typer
+
 from vocab.cli.app import main
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / ("vocab.exe" if os.name == "nt" else "vocab")
+# Typer reads every command's signature each time; once is enough for all tests.
+COMMANDS = functools.cache(typer.main.get_command)
 COMMAND = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-c", "from vocab.cli.app import main; main()"]
 
 
@@ -27,6 +32,7 @@ def run(*arguments: object, where: Path, given: str | None = None, **settings: s
         contextlib.chdir(where),
         contextlib.redirect_stdout(screen),
         contextlib.redirect_stderr(errors),
+        mock.patch.object(typer.main, "get_command", COMMANDS),
         mock.patch.object(sys, "argv", command),
         mock.patch.object(sys, "stdin", stdin),
         mock.patch.dict(os.environ, COLUMNS="200", **settings),

@@ -140,6 +140,7 @@ def test_there_and_back_is_the_same(sources, tmp_path):
         assert one.encode_batch(HARD_TEXTS) == three.encode_batch(HARD_TEXTS)
 
 
+@pytest.mark.slow
 def test_a_runtime_that_differs_stops_it(sources, tmp_path, monkeypatch):
     def differing(folder, texts, with_chat):
         found = verify(folder, texts, with_chat=with_chat)
@@ -261,6 +262,7 @@ def test_the_command_says_what_is_exact_and_what_is_not(tmp_path, sources):
     assert "holds an earlier result" in fails(tmp_path, "convert", "small", *options)
 
 
+@pytest.mark.slow
 def test_a_chat_template_is_carried_and_not_run(tmp_path, cl100k):
     """One that cannot be rendered is converted as well: it is the source's."""
     special = {"<|end|>": 300}

@@ -57,6 +57,7 @@ def test_the_hash_of_released_files_is_the_one_that_the_converter_lists(file, fi
     assert check_hash([first_id, *vocab.load(file).encode(CHECK_TEXT)]) == expected
 
 
+@pytest.mark.slow
 def test_byte_level_tokens_types_and_merges(folder, tmp_path):
     made = write_gguf(folder, tmp_path / "x.gguf")
     found, loaded = read(tmp_path / "x.gguf"), vocab.load(folder)
@@ -75,6 +76,7 @@ def test_byte_level_tokens_types_and_merges(folder, tmp_path):
     assert (found["tokenizer.ggml.add_bos_token"], found["tokenizer.ggml.add_eos_token"]) == (False, False)
 
 
+@pytest.mark.slow
 def test_the_hash_is_that_of_transformers(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from transformers import AutoTokenizer
@@ -98,6 +100,7 @@ def test_sentencepiece_scores_and_types(mistral, tmp_path):
     assert found["tokenizer.ggml.add_space_prefix"] is True
 
 
+@pytest.mark.slow
 def test_padding_of_a_model_and_its_chat_template(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "model")
     (tmp_path / "model/config.json").write_text('{"vocab_size": 2048}')
@@ -140,6 +143,7 @@ def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkey
     assert not (tmp_path / "x.gguf").exists()
 
 
+@pytest.mark.slow
 def test_sizes_that_conversion_takes_for_other_models_are_warned_about(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "model")
     (tmp_path / "model/config.json").write_text('{"vocab_size": 32016}')

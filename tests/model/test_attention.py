@@ -51,10 +51,16 @@ def results(backend: AttentionBackend, position, dtype, n_kv_heads, head_dim, do
     return [mixed.detach(), q.grad, k.grad, v.grad]
 
 
+# FlexAttention is compiled for each case.
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.slow if name.startswith("flex") else ())
+    for name in backends()
+    if name != "reference"
+]
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
 
 
-@pytest.mark.parametrize("name", [name for name in backends() if name != "reference"])
+@pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize("position", ["rope", "alibi"])
 @pytest.mark.parametrize("documents", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -109,6 +109,7 @@ def test_the_source_alone_is_its_own_pool(source, corpus):
     assert pool.old_ranks.tolist() == list(range(source.n_tokens))
 
 
+@pytest.mark.slow
 def test_the_pool_has_the_source_first_and_then_what_occurs(source, other, corpus):
     pool = pool_of(source, corpus, Candidates(["corpus", other], min_count=30))
     tokens = list(pool.vocabulary.tokens())
