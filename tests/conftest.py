@@ -83,16 +83,8 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-# The extra "train" brings torch; without it what needs it is left out, and pytest's header says so.
+# The extra "train" brings torch. Without it the tests that need it are left out (tests/model/conftest.py).
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-collect_ignore = [
-    f"{name}.py"
-    for name in [
-        "cli/test_cli_train",
-        *(f"model/test_{n}" for n in ("attention", "bench", "decoder", "distillation", "export", "head", "trainer")),
-    ]
-    if not HAS_TORCH
-]
 
 
 def pytest_report_header() -> str | None:

@@ -43,9 +43,11 @@ def shards(
     from vocab.formats import load_lossless
     from vocab.writing import check_target
 
-    whole = load_lossless(vocabulary)
+    loaded = load_lossless(vocabulary)
     check_target(out, force=force)
-    metadata = encode_corpus(whole, corpus, out, read_options(column, documents, encoding_errors), threads, force=force)
+    metadata = encode_corpus(
+        loaded, corpus, out, read_options(column, documents, encoding_errors), threads, force=force
+    )
     shown = table(
         f"Shards of {metadata.vocabulary} ({metadata.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"]
     )

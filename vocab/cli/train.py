@@ -99,7 +99,7 @@ def train(
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
 ) -> None:
-    """Train a decoder on text encoded with a vocabulary; an interrupted run goes on when the command is repeated.
+    """Train a decoder on text encoded with a vocabulary; repeat the command to resume an interrupted run.
 
     Loss is reported in bits per byte of source text, which compares across vocabularies.
     """
@@ -175,7 +175,7 @@ def _fields(texts: list[str]) -> dict[str, Any]:
 
 
 def _encoded(vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None) -> Path:
-    """Folder of the run's own shards, which an earlier start of the run may have made."""
+    """Folder of the run's own shards; an interrupted run has made them already."""
     from vocab.model.data.shards import METADATA
 
     shards = out / "shards"

@@ -58,7 +58,7 @@ class Sdpa:
     """torch's scaled_dot_product_attention.
 
     Args:
-        name: how users choose it.
+        name: by which users choose it.
         kernel: the kernel to force; None leaves the choice to torch.
     """
 

@@ -18,7 +18,7 @@ class AttentionRequest(TypedDict):
         device: where tensors are.
         dtype: of queries, keys and values.
         head_dim: size of one head.
-        position: how positions are told: "rope" or "alibi".
+        position: "rope" or "alibi".
         documents: whether attention stays inside documents.
         backward: whether gradients are needed.
     """
@@ -36,7 +36,7 @@ class AttentionBackend(Protocol):
     """One way to compute causal attention. Each equals `Reference` in outputs and gradients, up to rounding.
 
     Attributes:
-        name: how users choose it.
+        name: by which users choose it.
     """
 
     name: str

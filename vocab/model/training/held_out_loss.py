@@ -1,6 +1,6 @@
 """Loss on held-out documents in bits per byte, which compares models of different vocabularies.
 
-Nats a token do not compare: a larger vocabulary says the same text in fewer tokens, each of which is harder to predict.
+Nats a token do not compare: a larger vocabulary encodes the same text in fewer tokens, and each is harder to predict.
 So we divide the nats of a text by what no vocabulary changes, its length in bytes:
 
     bits per byte = Σ nats of ordinary tokens / (ln 2 · Σ bytes of their text)
@@ -10,7 +10,7 @@ So we divide the nats of a text by what no vocabulary changes, its length in byt
 3. Special tokens, such as end of text, stand for no bytes. They are in neither sum: they are fed to the model, but what
    it predicts of them is ignored.
 
-Every vocabulary is scored on the same documents, in windows end to end, of which each token is a target once.
+Every vocabulary is scored on the same documents. Windows cover them end to end, so that each token is a target once.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class HeldOutLoss:
 
     Attributes:
         nats: cross-entropy of all of them together.
-        n_tokens: how many there are.
+        n_tokens: number of these tokens.
         n_bytes: bytes of their text.
     """
 
