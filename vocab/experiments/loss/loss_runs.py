@@ -98,11 +98,11 @@ class LossRuns:
         key = {"kind": RUN, "arm": sharded.arm.arm.name, "n_ids": sharded.n_ids, "seed": seed}
         if self._context.rows.has(self._study.name, key):
             return
-        facts = self._shards(sharded, text)
+        metadata = self._shards(sharded, text)
         out = self._work / "runs" / f"{sharded.arm.name}-seed-{seed}"
         check_run_folder(out, force=(out / "report.json").exists())
         config = preset(self._study.preset, n_ids=sharded.n_ids, max_seq_len=self._study.seq_len)
-        settings = self._settings(config, facts.n_tokens("train"), seed)
+        settings = self._settings(config, metadata.n_tokens("train"), seed)
         done = train(
             sharded.vocabulary,
             sharded.shards,
@@ -112,7 +112,7 @@ class LossRuns:
             cadence=self._cadence(),
             device=self._context.device,
         )
-        result = _result(sharded.vocabulary, facts, config, settings, done.report["n_steps"], out)
+        result = _result(sharded.vocabulary, metadata, config, settings, done.report["n_steps"], out)
         origin = {**origin, "kernels": done.report["ran"]["kernels"]}
         self._context.rows.add(StudyRow(self._study.name, key, result, origin))
         shutil.rmtree(out)
@@ -121,10 +121,10 @@ class LossRuns:
         """The description of the shards, which are made unless they exist."""
         if not (sharded.shards / "shards.json").exists():
             make_shards(sharded.vocabulary, [str(text.path)], sharded.shards, n_threads=self._n_threads, force=True)
-        facts = read_metadata(sharded.shards)
-        if facts.n_tokens("held_out") < 2:
+        metadata = read_metadata(sharded.shards)
+        if metadata.n_tokens("held_out") < 2:
             raise StudyError(f"none of the {text.n_documents} documents of the text is held out: raise megabytes")
-        return facts
+        return metadata
 
     def _cadence(self) -> Cadence:
         held_out_bytes = int(self._study.held_out_megabytes * 1e6)
@@ -158,20 +158,25 @@ class LossRuns:
 
 
 def _result(
-    vocabulary: Vocabulary, facts: ShardMetadata, config: ModelConfig, settings: TrainSettings, n_steps: int, out: Path
+    vocabulary: Vocabulary,
+    metadata: ShardMetadata,
+    config: ModelConfig,
+    settings: TrainSettings,
+    n_steps: int,
+    out: Path,
 ) -> dict[str, Any]:
     """The result of a run as its row has it; nothing in it depends on the speed of the machine."""
     return {
         "inference": vocabulary.inference,
-        "bytes_per_token": facts.n_bytes("train") / facts.n_tokens("train"),
+        "bytes_per_token": metadata.n_bytes("train") / metadata.n_tokens("train"),
         "n_parameters": config.n_parameters,
         "n_parameters_without_embeddings": config.n_parameters_without_embeddings,
         "flops_per_token": config.flops_per_token(settings.seq_len),
         "tokens_per_step": settings.batch * settings.seq_len,
         "n_steps": n_steps,
         "points": _points(out),
-        "vocabulary_sha256": facts.fingerprint,
-        "shards_sha256": [file.sha256 for file in facts.train],
+        "vocabulary_sha256": metadata.fingerprint,
+        "shards_sha256": [file.sha256 for file in metadata.train],
     }
 
 
