@@ -37,7 +37,7 @@ FUNCTION_OF_COMMAND = {
     "draft": "vocab.interop.write_draft",
     "eval": "vocab.analysis.compare",
     "frontier": "vocab.prune.trace_frontier",
-    "generate": "vocab.model.sample",
+    "generate": "vocab.model.generate",
     "gguf": "vocab.interop.write_gguf",
     "inspect": "vocab.analysis.inspect",
     "prune": "vocab.prune.prune",

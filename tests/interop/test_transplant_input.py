@@ -328,7 +328,7 @@ REFUSED = {
     ),
     "name twice": (
         write("model.safetensors", struct.pack("<Q", 13) + b'{"a":1,"a":2}'),
-        "stands there twice",
+        "appears twice",
     ),
     "entry is none": (write("model.safetensors", struct.pack("<Q", 7) + b'{"a":1}'), "is not that of a tensor"),
     "cut short": (
@@ -348,7 +348,7 @@ REFUSED = {
     "index: missing": (in_index("model-3.safetensors"), "which is not there"),
     "index: other shard": (in_index("model-2.safetensors"), "which it has not"),
     "eos dropped": (dropped_id("eos_token_id"), "a token that tiny lost"),
-    "bos unknown": (in_config(bos_token_id=5000), "which is no token of tiny"),
+    "bos unknown": (in_config(bos_token_id=5000), "which is not a token of tiny"),
     "other tokenizer of that size": (another_of_the_same_size, "from another vocabulary (tiny)"),
     "padding without a tokenizer": (without_tokenizer, "put the model's tokenizer.json beside it"),
     "id map: none": (lambda m, s: (s / "id_map.json").unlink(), "has no id_map.json"),

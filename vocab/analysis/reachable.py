@@ -58,11 +58,11 @@ def _texts_around(token: bytes) -> Iterator[bytes]:
                 yield text
                 yield b"a" + text
                 yield text + b"a"
-                yield b"\n" + text  # after which SentencePiece goes on without a space
+                yield b"\n" + text  # after it SentencePiece continues without a space
 
 
 def _heads(token: bytes) -> Iterator[bytes]:
-    """Bytes that may stand before a token beginning with continuation bytes."""
+    """Bytes that may precede a token that begins with continuation bytes."""
     if token[0] & 0xC0 != 0x80:
         yield b""
         return

@@ -72,7 +72,7 @@ def _show(result: Conversion, directory: Path) -> None:
     if result.obstacle is None:
         screen.print(f"Exact: the same ids for every text, {result.vocabulary.n_ids:,} of them.")
         if result.named_holes:
-            screen.print(f"{result.named_holes} ids that stand for nothing are called <|unused_ID|>.")
+            screen.print(f"{result.named_holes} unused ids are called <|unused_ID|>.")
     if result.measured is not None:
         screen.print(f"Approximate: {result.obstacle}.", markup=False)
         screen.print(f"{result.source.n_ids:,} ids → {result.vocabulary.n_ids:,}; {_changes(result)}.")

@@ -42,7 +42,7 @@ def draft(
     out: Annotated[Path, typer.Option("--out", help="File to write.")],
     size: Annotated[
         int | None,
-        typer.Option("--size", help="Take the most used ids of the target instead: so many, special tokens included."),
+        typer.Option("--size", help="Take this many of the target's most used ids instead, special tokens included."),
     ] = None,
     target_rows: Annotated[
         int | None, typer.Option("--target-rows", help="Length of t2d: the target's vocab_size, where that is padded.")

@@ -41,19 +41,11 @@ def evaluate(
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
     from vocab.analysis import compare
     from vocab.corpus.profile import builtin_profile
-    from vocab.errors import CorpusError
     from vocab.formats import load
-    from vocab.prune.report import change
     from vocab.threads import n_cores
-    from vocab.vocabulary import Vocabulary
 
     loaded = [load(name) for name in tokenizers]
-    patterns = {tokenizer.pattern.sha256 for tokenizer in loaded}
-    if corpus and "-" in corpus and len(patterns) > 1:
-        raise CorpusError(
-            f"these tokenizers split text in {len(patterns)} ways, so the corpus is read as often, which standard "
-            "input cannot be: give a file"
-        )
+    _check_read_once(corpus or [], {tokenizer.pattern.sha256 for tokenizer in loaded})
 
     def count(pattern: SplitPattern) -> CorpusCounts:
         options = read_options(column, documents, encoding_errors)
@@ -61,9 +53,28 @@ def evaluate(
         return named or builtin_profile(pattern)
 
     measured = compare(loaded, count, threads or n_cores())
+    names = [*(corpus or []), *(counts or [])]
+    _show(measured, ", ".join(names) or "Built-in profile")
+    for one in measured:
+        _note_losses(one, whole_words=bool(names))
+
+
+def _check_read_once(corpus: list[str], patterns: set[str]) -> None:
+    from vocab.errors import CorpusError
+
+    if "-" in corpus and len(patterns) > 1:
+        raise CorpusError(
+            f"these tokenizers split text in {len(patterns)} ways, so the corpus is read as often, which standard "
+            "input cannot be: give a file"
+        )
+
+
+def _show(measured: list[Measured], title: str) -> None:
+    from vocab.prune.report import change
+
     first, screen = measured[0], console()
     columns = ["tokenizer", "inference", "ids", "tokens", "bytes/token", "change", "held-out b/t", "change"]
-    shown = table(", ".join([*(corpus or []), *(counts or [])]) or "Built-in profile", columns, n_text=2)
+    shown = table(title, columns, n_text=2)
     for m in measured:
         cells = [
             m.tokenizer.name,
@@ -76,17 +87,20 @@ def evaluate(
         shown.add_row(*cells)
     screen.print(shown)
     screen.print(f"Change: tokens against {first.tokenizer.name}. Held out: a tenth of the documents, by hash.")
-    for m in measured:
-        if not isinstance(m.tokenizer, Vocabulary):
-            screen.print(_what_is_lost(m, whole_words=bool(corpus or counts)), markup=False)
 
 
-def _what_is_lost(measured: Measured, *, whole_words: bool) -> str:
-    """The limits of the figures of a tokenizer whose ids do not give the text back."""
+def _note_losses(measured: Measured, *, whole_words: bool) -> None:
+    """Print the limits of the figures of a tokenizer whose ids do not give the text back."""
+    from vocab.vocabulary import Vocabulary
+
     train, tokenizer = measured.train, measured.tokenizer
+    if isinstance(tokenizer, Vocabulary):
+        return
     note = (
         f"{tokenizer.name} does not give text back: it drops white space, may normalize, and "
         f"{train.n_unknown / max(train.n_tokens, 1):.2%} of its tokens are {tokenizer.unknown}, each for a word. "
         "Bytes are those of the text itself."
     )
-    return note if whole_words else note + " The built-in profile cuts some of its words: name a corpus."
+    if not whole_words:
+        note += " The built-in profile cuts some of its words: name a corpus."
+    console().print(note, markup=False)

@@ -10,7 +10,7 @@ import typer
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from vocab.interop import RuntimeCheck
+    from vocab.interop import RuntimeCheck, Verification
 
 
 def verify(
@@ -40,8 +40,14 @@ def verify(
     with progress() as bar:
         bar.add_task("encode in every runtime", total=None, rate="")
         verification = interop.verify(directory, texts)
+    _show(verification, str(directory))
+    if not verification.agrees:
+        raise typer.Exit(1)
+
+
+def _show(verification: Verification, title: str) -> None:
     columns = ["runtime", "version", "ids", "texts", "MB", "other ids", "other text", "other special", ""]
-    shown, screen = table(str(directory), columns, n_text=2), console()
+    shown, screen = table(title, columns, n_text=2), console()
     checks = verification.checks + ([verification.chat] if verification.chat and verification.chat.version else [])
     for check in checks:
         shown.add_row(*_cells(check))
@@ -55,8 +61,6 @@ def verify(
         screen.print("The chat template was not rendered: that needs tokenizer.json, transformers and jinja2.")
     screen.print("Ids have no holes." if verification.has_contiguous_ids else "Ids have holes.")
     screen.print(f"Tokens that no text was found for: {verification.n_unreachable:,}.")
-    if not verification.agrees:
-        raise typer.Exit(1)
 
 
 def _cells(check: RuntimeCheck) -> list[str]:

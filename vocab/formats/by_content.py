@@ -1,4 +1,4 @@
-"""A vocabulary from one file, whose content says of which format it is."""
+"""A vocabulary from one file, whose format is found by its content."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _ENDINGS = (".json", ".model", ".tiktoken", ".yaml", ".yml", ".txt", ".zip")
 def load(name_or_path: str | Path) -> Vocabulary | WordPieceTokenizer:
     """Load a vocabulary by name, or from a file or folder.
 
-    The content of a file says of which format it is: ranks in base64 (`.tiktoken`, and the `tokenizer.model` of Llama 3
+    The format of a file is found by its content: ranks in base64 (`.tiktoken`, and the `tokenizer.model` of Llama 3
     and 4), a SentencePiece model (BPE, as in Llama 2 and Mistral, or Unigram), a `tokenizer.json`, a `tekken.json`, or
     a TokenMonster vocabulary in YAML.
 

@@ -170,7 +170,7 @@ def _listed_scores(model: Mapping[str, Any], ordinary: list[tuple[int, str]], pa
 def check_characters(texts: list[str], name: Path | str) -> None:
     """Each character of a piece must be a piece, or sentencepiece and other runtimes would encode differently.
 
-    In `texts` a space stands for ▁, which must be a piece by itself too. Raises SourceError.
+    In `texts` a space replaces ▁, which must be a piece by itself too. Raises SourceError.
     """
     known = set(texts)
     for text in texts:

@@ -92,7 +92,7 @@ def _special_texts(settings: dict[str, Any], n_special: int, path: Path) -> list
 
 
 def _tokens(entries: list[Any], path: Path) -> list[bytes]:
-    """Bytes of the tokens, which must stand in rank order."""
+    """Bytes of the tokens, which must be in rank order."""
     tokens = []
     for expected, entry in enumerate(entries):
         try:

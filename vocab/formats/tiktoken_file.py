@@ -35,7 +35,8 @@ def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
             in_order = int(rank) == first + len(tokens) >= 0
         except ValueError:
             raise SourceError(
-                f"{name} line {number} is not a base64 token and its rank: this is no .tiktoken file, or a damaged one"
+                f"{name} line {number} is not a base64 token and its rank: this is not a .tiktoken file, or it is "
+                "damaged"
             ) from None
         if not in_order:
             raise SourceError(f"{name} line {number} has rank {int(rank)} where {first + len(tokens)} must follow")
@@ -48,7 +49,7 @@ def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
 def read_tiktoken(path: Path) -> Vocabulary:
     """A vocabulary from a file of ranks, with the JSON beside it unless the file is known by its digest.
 
-    NAME.json stands beside NAME.tiktoken; beside a file of another ending, such as tokenizer.model, it is called
+    The JSON of NAME.tiktoken is NAME.json; that of a file with another ending, such as tokenizer.model, is
     tokenizer.model.json. Raises SourceError when either is unusable.
     """
     raw = path.read_bytes()

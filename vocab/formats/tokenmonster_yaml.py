@@ -84,7 +84,7 @@ def read_tokenmonster_yaml(path: Path) -> Vocabulary:
     """A vocabulary that TokenMonster exported or `write_tokenmonster_yaml` wrote; its inference method is ungreedy.
 
     Raises SourceError, saying what is in the way, for capcode and normalizations, which change text before it is cut,
-    for tokens without an id, for repeats, holes and missing single bytes, and for what is no such file.
+    for tokens without an id, for repeats, holes and missing single bytes, and for any other file.
     """
     raw = path.read_bytes()
     settings = _parsed(raw, path)
@@ -99,7 +99,7 @@ def read_tokenmonster_yaml(path: Path) -> Vocabulary:
 
 def _check_settings(settings: dict[str, Any], path: Path) -> None:
     if "tokens" not in settings:
-        raise SourceError(f"{path} has no list of tokens: it is no TokenMonster vocabulary, or one cut short")
+        raise SourceError(f"{path} has no list of tokens: it is not a TokenMonster vocabulary, or one cut short")
     for key in ("capcode", "normalization"):
         if (value := str(settings.get(key, "")).lower()) not in ("", "0", "none"):
             raise SourceError(
@@ -190,7 +190,7 @@ class _ShapeError(Exception):
     """YAML of another shape."""
 
     def __init__(self, event: Any, expected: str) -> None:
-        super().__init__(f"{expected} must stand there")
+        super().__init__(f"{expected} must be there")
         self.problem_mark = event.start_mark
 
 
@@ -208,7 +208,7 @@ def _settings(events: Iterator[Any]) -> dict[str, Any]:
             return settings
         key = _scalar(event, "a name")
         if key in settings:
-            raise _ShapeError(event, f"{key} stands there before; another name")
+            raise _ShapeError(event, f"{key} appears twice; another name")
         value = next(events)
         is_list = isinstance(value, yaml.SequenceStartEvent)
         settings[key] = list(_entries(events)) if is_list else _scalar(value, "a value or a list")

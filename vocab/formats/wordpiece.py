@@ -25,7 +25,7 @@ from vocab.splitting.patterns import SPACED_WORDS
 from vocab.utf8 import utf8
 from vocab.vocabulary import Provenance
 
-# All of these work between spaces, tabs and line feeds, whatever stands on the other side, so that a text has the
+# All of these work between spaces, tabs and line feeds, whatever is on the other side, so that a text has the
 # tokens of its words. tokenizers lower-cases character by character, and no normal form joins anything to a space.
 _NORMALIZERS = {"BertNormalizer", "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"}
 _DROP_WHITE_SPACE = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
@@ -37,8 +37,8 @@ _BATCH = 1 << 16  # words that tokenizers gets at once
 class WordPieceTokenizer:
     """A tokenizer of WordPiece, with tokens as the file writes them: `##` begins one that continues a word.
 
-    It can be measured, inspected and compared (`vocab.measured.MeasuredTokenizer`). It is no `Vocabulary`, because its
-    ids do not give the text back.
+    It can be measured, inspected and compared (`vocab.measured.MeasuredTokenizer`). It is not a `Vocabulary`, because
+    its ids do not give the text back.
 
     Attributes:
         pieces: the ordinary tokens in the order of ids.

@@ -1,7 +1,7 @@
 """`convert`: a vocabulary in another format, exactly or with measured differences.
 
-Exact means that every id stands for what it stood for and every text gets the same ids. What is written is read back,
-and compared in every runtime that is installed, before the folder takes its name.
+Exact means that every id keeps its token and every text gets the same ids. The files are read back, and compared in
+every runtime that is installed, before the folder takes its name.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def as_scored_pieces(vocabulary: Vocabulary) -> Vocabulary:
     """Pieces of SentencePiece's BPE from tokens of bytes, special tokens and <unk> before them.
 
     Tokens that are no text, or hold ▁ or a NUL, are left out; characters of the others that are no tokens come in,
-    last. The order of merges is that of ranks. There is no split pattern, so that tokens may cross where it cut.
+    last. The order of merges is that of ranks. There is no split pattern, so tokens may cross the places where it cut.
     """
     texts = [token.decode() for token in vocabulary.tokens() if _can_be_piece(token)]
     missing = [c for c in dict.fromkeys([" ", *(c for text in texts for c in text)]) if c not in set(texts)]

@@ -37,8 +37,8 @@ class Checkpoint:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Settings and headers of a checkpoint; of several layouts that which transformers takes, the single file first.
 
-    Raises SourceError for what is no checkpoint, for pickled weights, an index that names files outside the folder or
-    tensors that are not there, and headers that lie.
+    Raises SourceError for a folder that is not a checkpoint and for pickled weights. Also for an index that names files
+    outside the folder or tensors that are not there, and for headers that lie.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder")

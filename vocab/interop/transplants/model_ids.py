@@ -82,7 +82,7 @@ def _new(old: Any, where: str, ids: IdMap) -> Any:
             f"{where} is {old}, a token that {ids.source} lost: prune again with its text in `keep`, or change the "
             "setting"
         )
-    raise SourceError(f"{where} is {old}, which is no token of {ids.source}: change the setting, or set it to null")
+    raise SourceError(f"{where} is {old}, which is not a token of {ids.source}: change the setting, or set it to null")
 
 
 def _without_dropped(value: Any, where: str, ids: IdMap, changes: IdChanges) -> Any:

@@ -1,4 +1,4 @@
-"""Safetensors files as bytes: the header is read and checked, tensors are places in the file.
+"""Safetensors files as bytes: the header is read and checked, tensors are ranges of bytes in the file.
 
 Source: the format's description in huggingface/safetensors (README, "Format"): eight bytes with the header's length,
 little-endian; the header, a JSON object of dtype, shape and data_offsets a tensor; then the data without holes.
@@ -78,7 +78,7 @@ def read_header(path: Path) -> SafetensorsFile:
     header = _parsed(raw, path)
     metadata = header.pop(_METADATA, None)
     if metadata is not None and not isinstance(metadata, dict):
-        raise SourceError(f"{path} has a header whose metadata is no JSON object")
+        raise SourceError(f"{path} has a header whose metadata is not a JSON object")
     tensors = sorted((_tensor(name, entry, path) for name, entry in header.items()), key=lambda t: (t.begin, t.end))
     _check_places(tensors, n_file - PREFIX_BYTES - n_header, path)
     return SafetensorsFile(path, metadata, tuple(tensors), PREFIX_BYTES + n_header)
@@ -88,7 +88,7 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         entries = dict(pairs)
         if len(entries) < len(pairs):
-            raise ValueError("a name stands there twice")
+            raise ValueError("a name appears twice")
         return entries
 
     try:
@@ -96,7 +96,7 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not a safetensors file: its header cannot be read ({error})") from None
     if not isinstance(header, dict):
-        raise SourceError(f"{path} is not a safetensors file: its header is no JSON object")
+        raise SourceError(f"{path} is not a safetensors file: its header is not a JSON object")
     return header
 
 
@@ -121,7 +121,7 @@ def _check_places(tensors: Sequence[Tensor], n_data: int, path: Path) -> None:
     end = 0
     for tensor in tensors:
         if tensor.begin != end:
-            what = "overlaps what stands before it" if tensor.begin < end else "leaves a hole before it"
+            what = "overlaps the data before it" if tensor.begin < end else "leaves a hole before it"
             raise SourceError(f"{path} has a header that lies: the data of {tensor.name!r} {what}")
         end = tensor.end
     if end != n_data:
