@@ -21,14 +21,7 @@ LONG_FILES: set[str] = {
 LONG_FUNCTIONS: set[str] = set()
 IMPORTS_A_TEST: set[str] = set()
 NAMES_OPTIONS: set[str] = {
-    "vocab.corpus.batch",
-    "vocab.corpus.blocks",
-    "vocab.corpus.count_job",
-    "vocab.corpus.count_state",
-    "vocab.corpus.count_table",
-    "vocab.corpus.mixture",
     "vocab.corpus.profile",
-    "vocab.corpus.readers",
     "vocab.model.network.attention_flash",
 }
 

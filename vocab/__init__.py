@@ -18,7 +18,7 @@ from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusCounts, CountProgress, count
-    from vocab.corpus.readers import ReadOptions
+    from vocab.corpus.read_options import ReadOptions
     from vocab.errors import (
         CertificateError,
         CorpusError,
@@ -59,7 +59,7 @@ __all__ = [
 _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error")), "vocab.errors") | {
     "CorpusCounts": "vocab.corpus.counting",
     "CountProgress": "vocab.corpus.counting",
-    "ReadOptions": "vocab.corpus.readers",
+    "ReadOptions": "vocab.corpus.read_options",
     "count": "vocab.corpus.counting",
     "PretokenCounts": "vocab.pretokens.counts",
     "Provenance": "vocab.vocabulary",

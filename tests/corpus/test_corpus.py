@@ -20,10 +20,11 @@ from helpers.strategies import corpora
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocab.corpus import counting, readers
+from vocab.corpus import counting, readers, sources, text_documents
 from vocab.corpus.counting import CountProgress, count, count_documents, is_held_out
 from vocab.corpus.documents import read_documents
-from vocab.corpus.readers import MAX_DOCUMENT_BYTES, TEXT_BLOCK_BYTES, ReadOptions
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.text_documents import MAX_DOCUMENT_BYTES, TEXT_BLOCK_BYTES
 from vocab.errors import CorpusError, MissingExtraError
 from vocab.pretokens.counts import PretokenCounts, merge
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
@@ -212,7 +213,7 @@ def test_text_is_cut_after_line_ends_into_documents_of_about_one_block(tmp_path)
 
 
 def test_line_without_end_is_cut_between_characters(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "_MAX_TEXT_BLOCK_BYTES", 2 * TEXT_BLOCK_BYTES)
+    monkeypatch.setattr(text_documents, "_MAX_TEXT_BLOCK_BYTES", 2 * TEXT_BLOCK_BYTES)
     for lead in range(4):
         text = "x" * lead + "漢😀é" * 40_000
         (tmp_path / "c.txt").write_text(text, encoding="utf-8")
@@ -238,7 +239,7 @@ def test_blank_lines_between_documents(tmp_path):
 
 
 def test_a_file_too_large_for_one_document(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "MAX_DOCUMENT_BYTES", 100_000)
+    monkeypatch.setattr(text_documents, "MAX_DOCUMENT_BYTES", 100_000)
     (tmp_path / "c.txt").write_text("x\n" * 60_000)
     assert refusal(tmp_path / "c.txt", documents="file").endswith("leave `documents` at block")
     assert "a document of" in refusal(tmp_path / "c.txt", documents="blank-line")
@@ -250,7 +251,7 @@ def test_a_file_too_large_for_one_document(tmp_path, monkeypatch):
 def test_small_files_share_a_block(tmp_path):
     for k in range(30):
         (tmp_path / f"{k:02}.txt").write_text(f"file {k}\n" * 500)
-    blocks = list(readers.read_blocks(readers.list_sources(str(tmp_path)), ReadOptions()))
+    blocks = list(readers.read_blocks(sources.list_sources(str(tmp_path)), ReadOptions()))
     assert len(blocks) == 1
     assert blocks[0].batch("refuse").n_documents == 30
     assert blocks[0].n_stored_bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
@@ -298,11 +299,11 @@ def test_parquet_text_in_every_form(tmp_path, column):
 def test_a_file_that_is_written_while_it_is_read(tmp_path):
     path = tmp_path / "c.jsonl"
     path.write_bytes(json_lines(["one"]))
-    (source,) = readers.list_sources(str(path))
+    (source,) = sources.list_sources(str(path))
     path.write_bytes(json_lines(["one", "two"]))
     with pytest.raises(CorpusError, match="changed while it was read"):
         list(readers.read_blocks([source], ReadOptions()))
-    (source,) = readers.list_sources(str(path))
+    (source,) = sources.list_sources(str(path))
     blocks = readers.read_blocks([source], ReadOptions())
     next(blocks)
     path.write_bytes(b"")

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from vocab.corpus import count_job as jobs
-from vocab.corpus import readers
-from vocab.corpus.count_job import CountJob, Shard, count_to
+from vocab.corpus import count_job, readers, row_units
+from vocab.corpus import count_to_folder as runs
+from vocab.corpus.blocks import Position
+from vocab.corpus.count_job import CountJob, Shard
+from vocab.corpus.count_state import JobState
 from vocab.corpus.count_table import CountTable, CountTableWriter
+from vocab.corpus.count_to_folder import count_to
+from vocab.corpus.job_folder import JobFolder
 from vocab.corpus.merging import merge_count_tables
-from vocab.corpus.readers import ReadOptions
+from vocab.corpus.read_options import ReadOptions
 from vocab.errors import CorpusError, OutputError, TargetError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 
@@ -43,9 +47,9 @@ def undisturbed(corpus, tmp_path_factory) -> bytes:
 @pytest.fixture
 def many_runs(monkeypatch):
     """Blocks of 100 kB, and runs after each of them."""
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 100_000)
-    monkeypatch.setattr(jobs, "BLOCK_BYTES", 100_000)
-    monkeypatch.setattr(jobs._Run, "_table_bytes", lambda self: 1)
+    for module in (readers, row_units, count_job):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(runs._Run, "_table_bytes", lambda self: 1)
 
 
 def refusal(error: type[Exception], *arguments: object, **options: object) -> str:
@@ -110,12 +114,11 @@ def test_more_shards_than_files(corpus, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from vocab.corpus import readers
-from vocab.corpus import count_job as job
+from vocab.corpus import count_job, count_to_folder, readers, row_units
 from vocab.splitting import CL100K_REGEX, SplitPattern
-readers.BLOCK_BYTES = job.BLOCK_BYTES = 100_000
-job._Run._table_bytes = lambda self: 1
-job.count_to(Path(sys.argv[1]), job.CountJob([sys.argv[2]], SplitPattern(CL100K_REGEX)), n_threads=2)
+readers.BLOCK_BYTES = row_units.BLOCK_BYTES = count_job.BLOCK_BYTES = 100_000
+count_to_folder._Run._table_bytes = lambda self: 1
+count_to_folder.count_to(Path(sys.argv[1]), count_job.CountJob([sys.argv[2]], SplitPattern(CL100K_REGEX)), n_threads=2)
 """
 
 
@@ -147,15 +150,17 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["_add_up", "_remove_scratch", "write_json"])
-def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkeypatch, place):
+@pytest.mark.parametrize(
+    ("owner", "name"), [(runs._Run, "_add_up"), (JobFolder, "remove_scratch"), (runs, "write_json")]
+)
+def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkeypatch, owner, name):
     job = CountJob([str(corpus)], PATTERN)
 
     def die(*_: object) -> None:
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr(jobs if place == "write_json" else jobs._Run, place, die)
+        broken.setattr(owner, name, die)
         with pytest.raises(Killed):
             count_to(tmp_path / "c", job)
     done = count_to(tmp_path / "c", job)
@@ -165,7 +170,9 @@ def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkey
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_counted_and_says_how_to_go_on(corpus, undisturbed, many_runs, tmp_path):
-    slow = KILLED.replace("job.count_to(", "from vocab.cli.app import main\nsys.argv[1:] = sys.argv[3:]\nmain(")
+    slow = KILLED.replace(
+        "count_to_folder.count_to(", "from vocab.cli.app import main\nsys.argv[1:] = sys.argv[3:]\nmain("
+    )
     slow = re.sub(r"main\(.*\)", "main()", slow)
     arguments = ["count", "--corpus", str(corpus), "--out", str(tmp_path / "c"), "--threads", "2"]
     process = subprocess.Popen(
@@ -202,7 +209,7 @@ def test_a_broken_file_leaves_finished_runs(corpus, many_runs, tmp_path):
 
 def test_another_job_does_not_go_on_with_it(corpus, many_runs, tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(jobs._Run, "_add_up", lambda self: (_ for _ in ()).throw(Killed))
+        broken.setattr(runs._Run, "_add_up", lambda self: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
     for job, what in [
@@ -223,7 +230,8 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from vocab.cli.app import main
-from vocab.corpus.count_job import CountJob, count_to
+from vocab.corpus.count_job import CountJob
+from vocab.corpus.count_to_folder import count_to
 from vocab.splitting import CL100K_REGEX, SplitPattern
 count_to(Path(sys.argv[1]), CountJob([sys.argv[4]], SplitPattern(CL100K_REGEX)))  # so that kernels are compiled
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -290,8 +298,8 @@ def test_nothing_to_count(tmp_path):
 
 
 def test_standard_input_cannot_go_on(many_runs, tmp_path, monkeypatch):
-    state = jobs.JobState({}, jobs.Position(0, 1), ["run-000000.parquet"])
+    state = JobState({}, Position(0, 1), ["run-000000.parquet"])
     (tmp_path / "c" / "unfinished").mkdir(parents=True)
-    monkeypatch.setattr(jobs.JobState, "check_same", lambda *_: None)
+    monkeypatch.setattr(JobState, "check_same", lambda *_: None)
     state.save(tmp_path / "c" / "unfinished" / "progress.json")
     assert "start over with `force`" in refusal(CorpusError, tmp_path / "c", CountJob(["-"], PATTERN))

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocab.corpus import merging
-from vocab.corpus.count_job import CountJob, count_to
+from vocab.corpus.count_job import CountJob
 from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_table import CountTable, CountTableWriter, read_part
+from vocab.corpus.count_to_folder import count_to
 from vocab.corpus.counting import CorpusPart, Tally, count
 from vocab.corpus.merging import merge_count_tables
 from vocab.corpus.mixture import mixed, shares
@@ -242,7 +243,7 @@ def test_amounts_of_memory(text, expected):
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "4 GBs", "4PB", "1e9"])
 def test_amounts_that_are_none(text):
-    with pytest.raises(TargetError, match="no amount of memory"):
+    with pytest.raises(TargetError, match="not an amount of memory"):
         parse_bytes(text)
 
 

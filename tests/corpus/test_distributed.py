@@ -16,8 +16,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from vocab.corpus.count_job import CountJob, Shard, count_to
+from vocab.corpus.count_job import CountJob, Shard
 from vocab.corpus.count_table import CountTable, read_part
+from vocab.corpus.count_to_folder import count_to
 from vocab.corpus.counting import count
 from vocab.corpus.merging import merge_count_tables
 from vocab.errors import CorpusError, MissingExtraError, OutputError, SourceError, TargetError

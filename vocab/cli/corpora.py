@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from vocab.corpus.counting import CorpusCounts, CountProgress
-    from vocab.corpus.readers import ReadOptions
+    from vocab.corpus.read_options import ReadOptions
     from vocab.splitting import SplitPattern
 
 
@@ -65,7 +65,7 @@ ThreadsOption = Annotated[
 
 def read_options(column: str, documents: DocumentUnit, encoding_errors: EncodingErrors) -> ReadOptions:
     """The options of reading a corpus."""
-    from vocab.corpus.readers import ReadOptions
+    from vocab.corpus.read_options import ReadOptions
 
     return ReadOptions(column, documents, encoding_errors)
 
@@ -130,7 +130,7 @@ def table_path(path: str | Path) -> Path:
 
 def stored_bytes(corpora: Sequence[str]) -> int | None:
     """Bytes on disk of some corpora, None where they are not known before reading."""
-    from vocab.corpus.readers import list_sources
+    from vocab.corpus.sources import list_sources
 
     sizes = [source.n_stored_bytes for name in corpora for source in list_sources(name)]
     return sum(sizes) if all(sizes) else None

@@ -62,7 +62,8 @@ def count(
     ] = False,
 ) -> None:
     """Count a corpus of any size once, for `vocab prune --counts`. Repeat an interrupted command to continue."""
-    from vocab.corpus.count_job import CountJob, Interrupted, Shard, count_to
+    from vocab.corpus.count_job import CountJob, Shard
+    from vocab.corpus.count_to_folder import Interrupted, count_to
     from vocab.corpus.process_memory import parse_bytes
     from vocab.formats import load
     from vocab.threads import n_cores

@@ -19,7 +19,7 @@ from vocab.cli.corpora import (
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
-    from vocab.corpus.readers import ReadOptions
+    from vocab.corpus.read_options import ReadOptions
     from vocab.model.data.shards import ShardMetadata
     from vocab.vocabulary import Vocabulary
 

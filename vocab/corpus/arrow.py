@@ -8,7 +8,11 @@ import pyarrow as pa
 
 
 def blob_and_starts(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of a large string or large binary array without nulls: value k is blob[starts[k] : starts[k + 1]]."""
+    """The bytes of a large string or large binary array without nulls.
+
+    Returns:
+        blob, uint8, and starts, int64[n + 1]: value k is blob[starts[k] : starts[k + 1]].
+    """
     _, offsets, data = array.buffers()
     starts = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
     blob = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)

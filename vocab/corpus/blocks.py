@@ -14,6 +14,9 @@ from vocab.choices import EncodingErrors
 from vocab.corpus.batch import Batch, decoded
 from vocab.errors import CorpusError
 
+# The work of one thread at a time.
+BLOCK_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, order=True)
 class Position:
@@ -43,13 +46,13 @@ class TextBlock(Block):
     """Documents of plain text, perhaps of several files."""
 
     documents: list[bytes]
-    places: list[str]  # of each document, for errors
+    names: list[str]  # of each document, for errors
     is_utf8: bool = False  # known, so that it need not be checked
 
     def batch(self, errors: EncodingErrors) -> Batch:
         if self.is_utf8:
             return Batch.of_utf8(self.documents)
-        return Batch.of_bytes(self.documents, errors, self.places.__getitem__)
+        return Batch.of_bytes(self.documents, errors, self.names.__getitem__)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What an interrupted count leaves behind for the one that goes on."""
+"""The state of an interrupted count, on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from vocab.writing import write_json
 
 @dataclass
 class JobState:
-    """What progress.json holds: which runs count, up to which position, and of what."""
+    """The contents of progress.json.
+
+    Attributes:
+        identity: of the job, as `CountJob.identity`.
+        position: up to which the runs count.
+        runs: names of the sorted runs.
+        tally: sums over the documents counted.
+        n_stored_bytes: bytes of files on disk that were read.
+        n_files_skipped: files of folders that are not text.
+        seconds: wall-clock time so far.
+    """
 
     identity: dict[str, Any]
     position: Position = field(default=Position())
@@ -26,19 +36,21 @@ class JobState:
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
+        """Replace the file in one step; raises OutputError."""
         write_json(path, asdict(self), 1)
 
     @classmethod
     def load(cls, path: Path) -> JobState:
+        """Read what `save` wrote; raises CorpusError for anything else."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            position, tally = Position(**found.pop("position")), Tally(**found.pop("tally"))
-            return cls(position=position, tally=tally, **found)
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            position, tally = Position(**stored.pop("position")), Tally(**stored.pop("tally"))
+            return cls(position=position, tally=tally, **stored)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise CorpusError(f"{path} cannot be read ({error}): start over with `force`") from None
 
     def check_same(self, identity: dict[str, Any], directory: Path) -> None:
-        """Raise CorpusError when it was left behind by the count of something else."""
+        """Raise CorpusError when it is the state of another job."""
         if different := [key for key in identity if self.identity.get(key) != identity[key]]:
             raise CorpusError(
                 f"{directory} holds an interrupted count with other {', '.join(different)}: "

@@ -1,4 +1,4 @@
-"""Corpus to counts: blocks are split and counted on every thread, and a tenth of the documents is held out."""
+"""Corpus to counts: every thread splits and counts blocks, and a tenth of the documents is held out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from vocab.arrays import frozen
 from vocab.corpus.batch import Batch
-from vocab.corpus.blocks import Block, Position, TextBlock
-from vocab.corpus.readers import BLOCK_BYTES, ReadOptions, list_sources, read_blocks
+from vocab.corpus.blocks import BLOCK_BYTES, Block, Position, TextBlock
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.readers import read_blocks
+from vocab.corpus.sources import list_sources
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts, from_tables, merge
 from vocab.pretokens.table import PretokenTable
@@ -29,13 +31,21 @@ HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text i
 
 @dataclass(frozen=True)
 class Tally:
-    """What was read: sums over documents."""
+    """Sums over the documents that were read.
+
+    Attributes:
+        n_documents: documents, those held out included.
+        n_documents_held_out: documents held out.
+        n_documents_repaired: documents in which invalid UTF-8 became U+FFFD.
+        n_documents_skipped: documents left out for invalid UTF-8.
+        n_bytes_read: bytes of text, before anything was replaced or skipped.
+    """
 
     n_documents: int = 0
     n_documents_held_out: int = 0
-    n_documents_repaired: int = 0  # invalid UTF-8 became U+FFFD
-    n_documents_skipped: int = 0  # invalid UTF-8, left out
-    n_bytes_read: int = 0  # of text, before anything was replaced or skipped
+    n_documents_repaired: int = 0
+    n_documents_skipped: int = 0
+    n_bytes_read: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)})
@@ -43,10 +53,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class CorpusPart:
-    """Counts of one named part of a corpus: what selection may see, and what it may not.
+    """Counts of one named part of a corpus.
 
-    `weight` multiplies the training counts when parts are put together; figures on a part never use it.
-    `n_files_skipped` are files of a folder that are not text.
+    Attributes:
+        name: of the part.
+        train: counts of training documents, which selection sees.
+        held_out: counts of held-out documents, which selection never sees.
+        tally: sums over its documents.
+        n_files_skipped: files of folders that are not text.
+        weight: multiplies the counts when parts are put together. Figures of a part never use it.
+        held_out_rule: which documents are held out.
     """
 
     name: str
@@ -61,9 +77,9 @@ class CorpusPart:
     def of(
         cls, name: str, train: PretokenCounts, held_out: PretokenCounts, tally: Tally, n_files_skipped: int = 0
     ) -> CorpusPart:
-        """A part of weight 1. Where a document or two were all held out by chance, they are there to train on.
+        """A part of weight 1. Where chance held out every document, they are trained on and none is held out.
 
-        Raises CorpusError when there is no text at all.
+        Raises CorpusError when there is no text.
         """
         if train.n_pretokens == 0:
             train, held_out = held_out, train
@@ -76,8 +92,11 @@ class CorpusPart:
 class CorpusCounts:
     """A counted corpus in named parts.
 
-    `prior` is how many training tokens the source's own rank order is worth beside each token counted (0: none);
-    `is_builtin` says that this is the profile in the package and not a user's corpus.
+    Attributes:
+        parts: the parts.
+        prior: how many training tokens the source's own rank order is worth for each token counted, 0 for none.
+        is_builtin: whether it is the profile in the package and not a user's corpus.
+        notes: sentences for reports.
     """
 
     parts: tuple[CorpusPart, ...]
@@ -87,55 +106,73 @@ class CorpusCounts:
 
     @cached_property
     def train(self) -> PretokenCounts:
-        """Training counts of all parts, weighted: what selection works on."""
+        """Weighted training counts of all parts, which selection works on."""
         return merge([part.train for part in self.parts], [part.weight for part in self.parts])
 
     @cached_property
     def held_out(self) -> PretokenCounts:
-        """Held-out counts of all parts, weighted in the same way."""
+        """Held-out counts of all parts, with the same weights."""
         return merge([part.held_out for part in self.parts], [part.weight for part in self.parts])
 
 
 @dataclass(frozen=True)
 class CountProgress:
-    """How far counting has come."""
+    """Progress of counting.
 
-    n_stored_bytes: int  # bytes of files on disk that were worked through
-    n_bytes_read: int  # bytes of text
-    n_pretokens: int  # distinct ones in memory, counted once a thread
+    Attributes:
+        n_stored_bytes: bytes of files on disk that were read.
+        n_bytes_read: bytes of text.
+        n_pretokens: distinct pre-tokens in memory, summed over threads.
+    """
+
+    n_stored_bytes: int
+    n_bytes_read: int
+    n_pretokens: int
 
 
 OnCountProgress = Callable[[CountProgress], None]
 
 
 def count(
-    places: str | Path | Iterable[str | Path],
+    inputs: str | Path | Iterable[str | Path],
     pattern: SplitPattern,
     *,
     options: ReadOptions | None = None,
     n_threads: int = 1,
     on_progress: OnCountProgress | None = None,
 ) -> CorpusCounts:
-    """Count the pre-tokens of one or more corpora, each a part named after its place.
+    """Count the pre-tokens of one or more corpora, each a part of that name.
 
-    `places` are what `read_documents` takes, read as `options` say. Memory: the distinct pre-tokens of a corpus (about
-    60 bytes each) a thread, and a few blocks of 1 MB. Raises CorpusError when a corpus cannot be read or is empty.
+    Memory: for each thread the distinct pre-tokens of a corpus (about 60 bytes each), and a few blocks of 1 MB.
+
+    Args:
+        inputs: a file, folder, glob pattern, "-" (standard input) or "hf://dataset[:split]", or several of these.
+        pattern: the split pattern.
+        options: how they are read.
+        n_threads: threads to count with. The counts do not depend on it.
+        on_progress: called with a `CountProgress` after each block.
+
+    Returns:
+        The counts, one part for each input.
+
+    Raises:
+        CorpusError: a corpus cannot be read, is empty, or is named twice.
     """
-    names = [str(places)] if isinstance(places, (str, Path)) else [str(place) for place in places]
+    names = [str(inputs)] if isinstance(inputs, (str, Path)) else [str(name) for name in inputs]
     if len(set(names)) < len(names):
         raise CorpusError("a corpus is named twice; its documents would count twice")
     return CorpusCounts(
-        tuple(_count_place(name, pattern, options or ReadOptions(), n_threads, on_progress) for name in names)
+        tuple(_count_input(name, pattern, options or ReadOptions(), n_threads, on_progress) for name in names)
     )
 
 
-def _count_place(
-    place: str, pattern: SplitPattern, options: ReadOptions, n_threads: int, on_progress: OnCountProgress | None
+def _count_input(
+    name: str, pattern: SplitPattern, options: ReadOptions, n_threads: int, on_progress: OnCountProgress | None
 ) -> CorpusPart:
     n_skipped = len(options.skipped)
-    blocks = read_blocks(list_sources(place), options)
+    blocks = read_blocks(list_sources(name), options)
     return _count_blocks(
-        blocks, place, pattern, options, n_threads, on_progress, lambda: len(options.skipped) - n_skipped
+        blocks, name, pattern, options, n_threads, on_progress, lambda: len(options.skipped) - n_skipped
     )
 
 
@@ -146,7 +183,7 @@ def count_documents(
     n_threads: int = 1,
     on_progress: OnCountProgress | None = None,
 ) -> CorpusPart:
-    """Count documents; the result does not depend on the number of threads."""
+    """Count documents given as strings. The counts do not depend on `n_threads`."""
     return _count_blocks(_as_blocks(documents, name), name, pattern, ReadOptions(), n_threads, on_progress)
 
 
@@ -163,7 +200,7 @@ def _as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
 
 
 def _string_block(documents: list[str], name: str) -> Block:
-    """A block of strings, which are UTF-8 once they are encoded, unless there are lone surrogates in one."""
+    """A block of strings; its bytes are valid UTF-8 unless a string holds a lone surrogate."""
     try:
         encoded, is_utf8 = [document.encode() for document in documents], True
     except UnicodeEncodeError:
@@ -180,29 +217,29 @@ def _count_blocks(
     on_progress: OnCountProgress | None,
     n_files_skipped: Callable[[], int] = lambda: 0,
 ) -> CorpusPart:
-    with ThreadedCounter(pattern, options, n_threads) as pool:
+    with ThreadedCounter(pattern, options, n_threads) as counter:
         for block in blocks:
-            pool.count(block)
+            counter.count(block)
             if on_progress:
-                on_progress(pool.progress)
-        pool.wait()
+                on_progress(counter.progress)
+        counter.wait()
         if on_progress:
-            on_progress(pool.progress)
-        train, held_out = (from_tables(tables, pattern.sha256) for tables in pool.tables())
-        return CorpusPart.of(name, train, held_out, pool.tally, n_files_skipped())
+            on_progress(counter.progress)
+        train, held_out = (from_tables(tables, pattern.sha256) for tables in counter.tables())
+        return CorpusPart.of(name, train, held_out, counter.tally, n_files_skipped())
 
 
 class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
-    """Threads that take blocks apart, split and count them, each into tables of its own.
+    """Counts blocks on several threads, each into tables of its own.
 
-    With one thread everything happens in the caller's. What is counted does not depend on which thread got a block.
+    With one thread the caller does the work. The sum of the tables does not depend on which thread got a block.
     """
 
     def __init__(self, pattern: SplitPattern, options: ReadOptions, n_threads: int) -> None:
         self._pattern = pattern
         self._options = options
         self._local = threading.local()
-        self._counters: list[_Counter] = []
+        self._tables: list[_ThreadTables] = []
         self._under_way: deque[Future[None]] = deque()
         self._most_under_way = n_threads + 2
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
@@ -213,7 +250,7 @@ class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
             self._pool.shutdown(cancel_futures=True)
 
     def count(self, block: Block) -> None:
-        """Have a block counted, now or soon; raises what went wrong in an earlier one."""
+        """Count a block, now or soon; raises the error of an earlier block."""
         self._n_stored_bytes += block.n_stored_bytes
         if self._pool is None:
             self._work(block)
@@ -223,51 +260,52 @@ class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
         self._under_way.append(self._pool.submit(self._work, block))
 
     def wait(self) -> None:
-        """Return when every block is counted; raises what went wrong in one."""
+        """Wait until every block is counted; raises the error of one."""
         while self._under_way:
             self._under_way.popleft().result()
 
     def _work(self, block: Block) -> None:
-        if not hasattr(self._local, "counter"):
-            self._local.counter = _Counter(self._pattern)
-            self._counters.append(self._local.counter)
-        self._local.counter.add(block.batch(self._options.encoding_errors))
+        if not hasattr(self._local, "tables"):
+            self._local.tables = _ThreadTables(self._pattern)
+            self._tables.append(self._local.tables)
+        self._local.tables.add(block.batch(self._options.encoding_errors))
 
     @property
     def tally(self) -> Tally:
-        """Of all blocks since the beginning."""
-        return sum((counter.tally for counter in self._counters), Tally())
+        """Sums over all blocks since the beginning."""
+        return sum((tables.tally for tables in self._tables), Tally())
 
     @property
     def progress(self) -> CountProgress:
-        n_pretokens = sum(counter.train.n_entries + counter.held_out.n_entries for counter in self._counters)
+        """Progress since the beginning."""
+        n_pretokens = sum(tables.train.n_entries + tables.held_out.n_entries for tables in self._tables)
         return CountProgress(self._n_stored_bytes, self.tally.n_bytes_read, n_pretokens)
 
     @property
     def n_bytes_held(self) -> int:
         """Memory of all tables in bytes."""
-        return sum(counter.train.n_bytes_held + counter.held_out.n_bytes_held for counter in self._counters)
+        return sum(tables.train.n_bytes_held + tables.held_out.n_bytes_held for tables in self._tables)
 
     def tables(self) -> tuple[Sequence[PretokenTable], Sequence[PretokenTable]]:
-        """The threads' tables: of training and of held-out documents. Call `wait` first."""
-        counters = self._counters or [_Counter(self._pattern)]
-        return [counter.train for counter in counters], [counter.held_out for counter in counters]
+        """The threads' tables of training and of held-out documents. Call `wait` first."""
+        every = self._tables or [_ThreadTables(self._pattern)]
+        return [tables.train for tables in every], [tables.held_out for tables in every]
 
     def take_tables(self) -> tuple[Sequence[PretokenTable], Sequence[PretokenTable]]:
-        """The same, and begin with empty ones; the tally goes on. Call `wait` first."""
+        """The same, and replace them by empty ones. The tally is kept. Call `wait` first."""
         taken = self.tables()
-        for counter in self._counters:
-            counter.train, counter.held_out = _new_tables()
+        for tables in self._tables:
+            tables.train, tables.held_out = _new_tables()
         return taken
 
 
 def _new_tables() -> tuple[PretokenTable, PretokenTable]:
-    """For training and for held-out documents, with room from the start, since growing costs."""
+    """Tables for training and for held-out documents. They begin large, since growing costs time."""
     return PretokenTable(1 << 16), PretokenTable(1 << 14)
 
 
-class _Counter:
-    """The tables of one thread."""
+class _ThreadTables:
+    """The tables and the tally of one thread."""
 
     def __init__(self, pattern: SplitPattern) -> None:
         self.pattern = pattern
@@ -286,7 +324,7 @@ class _Counter:
 
 
 def are_held_out(batch: Batch) -> npt.NDArray[np.bool_]:
-    """Whether each document is held out, bool[n_documents]: by its text alone, so that copies fall on one side."""
+    """Whether each document is held out, bool[n_documents]. It depends on the text alone, so copies are on one side."""
     from vocab.corpus.hashing import hash_documents
 
     hashes = np.empty(batch.n_documents, dtype=np.uint64)

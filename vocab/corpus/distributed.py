@@ -11,25 +11,22 @@ The module imports without datatrove; its steps then raise MissingExtraError.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocab.corpus.blocks import Position, TextBlock
-from vocab.corpus.count_job import write_runs
+from vocab.corpus.blocks import BLOCK_BYTES, Position, TextBlock
 from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_table import stored_rows
 from vocab.corpus.counting import ThreadedCounter
+from vocab.corpus.datatrove_folders import Folder, data_folder, folder_and_name, publish, scratch_folder
 from vocab.corpus.merging import merge_count_tables, write_sum
-from vocab.corpus.readers import BLOCK_BYTES, ReadOptions
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.sorted_runs import write_runs
 from vocab.errors import CorpusError, MissingExtraError, TargetError
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.writing import staged_file, write_errors_named
 
 if TYPE_CHECKING:
 
@@ -44,9 +41,6 @@ else:
         from datatrove.pipeline.base import PipelineStep
     except ImportError:
         PipelineStep = object
-
-# A folder as datatrove takes it: a path or address (s3://, hf://, …), alone or with what opens its file system.
-Folder = Any
 
 
 class CountPretokens(PipelineStep):
@@ -83,7 +77,7 @@ class CountPretokens(PipelineStep):
         super().__init__()
         if memory_bytes < 1:
             raise TargetError(f"{memory_bytes} bytes of memory are too few to count with: leave memory_bytes out")
-        self.output_folder = _folder(output_folder)
+        self.output_folder = data_folder(output_folder)
         self.pattern = _checked_pattern(split_pattern)
         self.corpus = corpus
         self.memory_bytes = memory_bytes
@@ -94,18 +88,18 @@ class CountPretokens(PipelineStep):
 
         The table is written when the last document was asked for, so what follows must not stop before.
         """
-        with _scratch_folder(self.scratch, f"vocab-count-{rank:05d}-") as scratch:
-            counted = _DocumentCounter(self.pattern, self.memory_bytes, scratch)
+        with scratch_folder(self.scratch, f"vocab-count-{rank:05d}-") as scratch:
+            counter = _DocumentCounter(self.pattern, self.memory_bytes, scratch)
             for document in data or ():
                 with self.track_time():
-                    counted.add(document.text, document.id)
+                    counter.add(document.text, document.id)
                 yield document
             table = scratch / "table.parquet"
             with self.track_time():
-                metadata = counted.write(table, _entry(self.corpus, world_size))
-                _publish(table, self.output_folder, _table_name(rank))
+                metadata = counter.write(table, _entry(self.corpus, world_size))
+                publish(table, self.output_folder, _table_name(rank))
         self.stat_update("text", value=metadata.tally.n_bytes_read, unit="task")
-        self.stat_update("runs", value=len(counted.runs), unit="task")
+        self.stat_update("runs", value=len(counter.runs), unit="task")
 
 
 class MergeCounts(PipelineStep):
@@ -135,8 +129,8 @@ class MergeCounts(PipelineStep):
     ) -> None:
         _check_datatrove(type(self).__name__)
         super().__init__()
-        self.input_folder = _folder(input_folder)
-        self.output_folder, self.output_name = _folder_and_name(output_file)
+        self.input_folder = data_folder(input_folder)
+        self.output_folder, self.output_name = folder_and_name(output_file)
         self.tasks = tasks
         self.min_count = min_count
         self.scratch = scratch
@@ -149,11 +143,11 @@ class MergeCounts(PipelineStep):
         if world_size != 1:
             raise TargetError(f"MergeCounts is work for one task and not {world_size}: give its executor tasks=1")
         yield from data or ()
-        with self.track_time("task"), _scratch_folder(self.scratch, "vocab-merge-") as scratch:
+        with self.track_time("task"), scratch_folder(self.scratch, "vocab-merge-") as scratch:
             total = scratch / "sum.parquet"
             metadata = merge_count_tables(self._tables(scratch), total, min_count=self.min_count)
             self._check_metadata(metadata)
-            _publish(total, self.output_folder, self.output_name)
+            publish(total, self.output_folder, self.output_name)
         self.stat_update("text", value=metadata.tally.n_bytes_read, unit="task")
 
     def _tables(self, scratch: Path) -> list[Path]:
@@ -201,7 +195,7 @@ class _DocumentCounter:
         self._pattern = pattern
         self._memory_bytes = memory_bytes
         self._scratch = scratch
-        self._pool = ThreadedCounter(pattern, ReadOptions(), n_threads=1)
+        self._counter = ThreadedCounter(pattern, ReadOptions(), n_threads=1)
         self._texts: list[bytes] = []
         self._names: list[str] = []
         self._n_bytes = 0
@@ -217,19 +211,19 @@ class _DocumentCounter:
             self._count()
 
     def _count(self) -> None:
-        self._pool.count(TextBlock(Position(), self._n_bytes, self._texts, self._names))
+        self._counter.count(TextBlock(Position(), self._n_bytes, self._texts, self._names))
         self._texts, self._names, self._n_bytes = [], [], 0
-        if self._pool.n_bytes_held > self._memory_bytes:
+        if self._counter.n_bytes_held > self._memory_bytes:
             self._spill()
 
     def _spill(self) -> None:
-        self.runs += write_runs(self._pool, self._scratch, len(self.runs))
+        self.runs += write_runs(self._counter, self._scratch, len(self.runs))
 
     def write(self, path: Path, entry: dict[str, Any]) -> CountMetadata:
         """Write the table of everything added."""
         self._count()
         self._spill()
-        metadata = CountMetadata(self._pattern.regex, (entry,), self._pool.tally)
+        metadata = CountMetadata(self._pattern.regex, (entry,), self._counter.tally)
         return write_sum([partial(stored_rows, run) for run in self.runs], path, metadata)
 
 
@@ -263,42 +257,3 @@ def _table_name(rank: int) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def _folder(place: Folder) -> Any:
-    """A DataFolder."""
-    from datatrove.io import get_datafolder
-
-    return get_datafolder(os.fspath(place) if isinstance(place, Path) else place)
-
-
-def _folder_and_name(place: Folder) -> tuple[Any, str]:
-    """The DataFolder that a file lies in, and its name there; raises TargetError for a folder."""
-    place, *options = place if isinstance(place, tuple) else (place,)
-    address = os.fspath(place)
-    parent, slash, name = address.rpartition("/")
-    if not name:
-        raise TargetError(f"{address} is a folder: name a file for the sum")
-    parent = parent or slash or "."
-    return _folder((parent, *options) if options else parent), name
-
-
-@contextmanager
-def _scratch_folder(parent: str | Path | None, prefix: str) -> Iterator[Path]:
-    """A local folder that is gone afterwards; raises OutputError when there can be none."""
-    with write_errors_named(Path(parent or tempfile.gettempdir())):
-        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
-    with folder as name:
-        yield Path(name)
-
-
-def _publish(table: Path, folder: Any, name: str) -> None:
-    """Put a finished table into a folder under its name; raises OutputError when a disk does not take it.
-
-    On a disk the name appears by renaming. Object stores and the Hub show a file when its upload is complete.
-    """
-    if not folder.is_local():
-        folder.put_file(str(table), name)
-        return
-    with staged_file(Path(folder.resolve_paths(name))) as staged:
-        shutil.copyfile(table, staged)

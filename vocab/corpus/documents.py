@@ -1,20 +1,29 @@
-"""Documents of a corpus as strings, one after the other, for those who want to look at them."""
+"""Documents of a corpus as strings, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vocab.corpus.readers import ReadOptions, list_sources, read_blocks
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.readers import read_blocks
+from vocab.corpus.sources import list_sources
 
 
-def read_documents(place: str, options: ReadOptions | None = None) -> Iterator[str]:
-    """Documents of a file, folder, glob pattern, "-" (standard input) or "hf://dataset[:split]".
+def read_documents(name: str, options: ReadOptions | None = None) -> Iterator[str]:
+    """Read the documents of a corpus.
 
-    By the name, packing (.gz, .zst) aside: `.jsonl`, `.ndjson` and `.json` hold a JSON object a line with the text in
-    a column; `.parquet` has the text in a column; anything else is text, cut into documents of about 64 KiB after a
-    line end unless `options` say otherwise. Folders are read in sorted order, hidden files left out; files in them that
-    are not text are left out too and listed in `options.skipped`. Raises CorpusError naming file and line.
+    A file is read by the ending of its name, .gz or .zst aside. `.jsonl`, `.ndjson` and `.json` hold one JSON object a
+    line with the text in a column. `.parquet` has the text in a column. Anything else is plain text, cut into documents
+    of about 64 KiB after a line end. Folders are read in sorted order. Hidden files in them are left out, and so are
+    files that are not text.
+
+    Args:
+        name: a file, folder, glob pattern, "-" (standard input) or "hf://dataset[:split]".
+        options: how it is read. `options.skipped` lists the files that are not text.
+
+    Raises:
+        CorpusError: something cannot be read. The message names file and line.
     """
     options = options or ReadOptions()
-    for block in read_blocks(list_sources(place), options):
+    for block in read_blocks(list_sources(name), options):
         yield from block.batch(options.encoding_errors).documents()

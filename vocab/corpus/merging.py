@@ -1,4 +1,4 @@
-"""Sums of count tables of any size: sorted tables are read side by side, a few rows of each at a time."""
+"""Sums of count tables of any size: sorted tables are read side by side, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,29 @@ MAX_SIDE_BY_SIDE = 32
 def merge_count_tables(
     paths: Sequence[Path], out: Path, *, min_count: int = 1, on_rows: Callable[[int], None] | None = None
 ) -> CountMetadata:
-    """Write the sum of count tables; the same file in whatever order and groups they are added.
+    """Write the sum of count tables. Their order and grouping do not change the file.
 
-    Pre-tokens that occur fewer than `min_count` times in the sum are left out; the metadata returned say how many.
-    Memory: about 150 MB, whatever the size and number of tables. Raises CorpusError for tables counted in different
-    ways.
+    Memory: about 150 MB, for tables of any size and number.
+
+    Args:
+        paths: the tables.
+        out: the file of the sum.
+        min_count: the least count of a pre-token in the sum. Rarer ones are left out.
+        on_rows: called with the number of rows that were added up.
+
+    Returns:
+        The metadata of the sum, which count the pre-tokens left out.
+
+    Raises:
+        CorpusError: a table cannot be read, or the tables were counted in different ways.
+        OutputError: `out` cannot be written.
     """
     metadata = merged_metadata([CountTable(path).metadata for path in paths], [str(path) for path in paths])
     return write_sum([partial(_rows, path) for path in paths], out, metadata, min_count, on_rows)
 
 
 def _rows(path: Path) -> Iterator[Rows]:
-    """The rows of a table, which is open only while they are read: there may be more tables than may be open."""
+    """Rows of a table. It is open only while they are read: there may be more tables than may be open at once."""
     yield from CountTable(path).rows()
 
 
@@ -40,7 +51,7 @@ def write_sum(
     min_count: int = 1,
     on_rows: Callable[[int], None] | None = None,
 ) -> CountMetadata:
-    """Write the sum of sorted tables, given by what starts reading each, with these metadata; nothing half-written."""
+    """Write the sum of sorted tables, all or nothing. Each element of `tables` starts reading one of them."""
     left_out = LeftOut()
     with staged_file(out) as staged:
         writer = CountTableWriter(staged)
@@ -74,19 +85,19 @@ def _summed(tables: Sequence[Callable[[], Iterator[Rows]]], scratch: Path, level
 
 
 def _side_by_side(tables: Sequence[Iterator[Rows]]) -> Iterator[Rows]:
-    """Rows of the sum in order. Each round takes, of every table, what is not after the least last row in hand."""
-    in_hand = [(rows, table) for table in tables if (rows := _next(table)) is not None]
-    while in_hand:
-        bound = min(rows.pretoken(rows.n_rows - 1) for rows, _ in in_hand)
+    """Rows of the sum in order. Each round takes the rows of every table up to the least of the last rows in memory."""
+    pending = [(rows, table) for table in tables if (rows := _next(table)) is not None]
+    while pending:
+        bound = min(rows.pretoken(rows.n_rows - 1) for rows, _ in pending)
         taken, rest = [], []
-        for rows, table in in_hand:
+        for rows, table in pending:
             n = rows.n_at_most(bound)
             taken.append(rows.slice(0, n))
             left = rows.slice(n, rows.n_rows) if n < rows.n_rows else _next(table)
             if left is not None:
                 rest.append((left, table))
         yield sum_rows(taken)
-        in_hand = rest
+        pending = rest
 
 
 def _next(table: Iterator[Rows]) -> Rows | None:

@@ -1,4 +1,4 @@
-"""Parts of a corpus put together by share of the bytes, and what a report says of them."""
+"""Parts of a corpus combined by share of the bytes, and their summary for reports."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ _MOST_BYTES = 1 << 50
 
 
 def mixed(parts: Sequence[CorpusPart], shares: Sequence[float | None]) -> CorpusCounts:
-    """Parts as one corpus, in which training bytes stand to one another as `shares` say.
+    """Combine parts so that their training bytes are in the ratio `shares`.
 
-    A part without a share counts as 1 when any other has one; when none has, parts are simply added up. Raises
-    TargetError for a share that is not above 0.
+    A part without a share counts as 1 when any other has one. When none has, parts are added up.
+
+    Raises:
+        TargetError: a share is not above 0.
     """
     if all(share is None for share in shares):
         return CorpusCounts(tuple(parts))
     if any(share is not None and not 0 < share < 1e9 for share in shares):
         raise TargetError("the weight of a corpus must be above 0, like the 2 of books/:2")
-    wanted = [
+    factors = [
         Fraction(1 if share is None else share) / part.train.n_bytes for part, share in zip(parts, shares, strict=True)
     ]
-    scale = Fraction(_LEAST_WEIGHT) / min(wanted)
-    total = sum(factor * part.train.n_bytes for factor, part in zip(wanted, parts, strict=True))
+    scale = Fraction(_LEAST_WEIGHT) / min(factors)
+    total = sum(factor * part.train.n_bytes for factor, part in zip(factors, parts, strict=True))
     scale = min(scale, Fraction(_MOST_BYTES) / total)
-    weights = [max(1, round(factor * scale)) for factor in wanted]
+    weights = [max(1, round(factor * scale)) for factor in factors]
     return CorpusCounts(tuple(replace(part, weight=w) for part, w in zip(parts, weights, strict=True)))
 
 
 def shares(corpus: CorpusCounts) -> list[float]:
-    """Each part's share of the training bytes, weights included."""
+    """Each part's share of the weighted training bytes."""
     n_bytes = [part.weight * part.train.n_bytes for part in corpus.parts]
     return [n / sum(n_bytes) for n in n_bytes]
 
 
 def corpus_summary(corpus: CorpusCounts) -> dict[str, object]:
-    """What a report says of a corpus."""
+    """The summary of a corpus for reports, as JSON types."""
     return {
         "is_builtin_profile": corpus.is_builtin,
         "notes": list(corpus.notes),

@@ -1,4 +1,4 @@
-"""How much memory this process takes."""
+"""Memory of this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parse_bytes(text: str) -> int:
 
 
 def resident_bytes() -> int:
-    """Memory that the process holds now, where the system tells; else what an idle one usually holds."""
+    """Memory of the process in bytes, or the usual 300 MiB where the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -33,14 +33,14 @@ def resident_bytes() -> int:
 
 
 def give_back_unused() -> None:
-    """Have the allocators return freed memory to the system, which they would keep for later."""
+    """Return freed memory to the system, which the allocators would keep for later."""
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):  # glibc only
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_resident_bytes() -> int:
-    """The most memory that the process has held so far, 0 where the system does not tell."""
+    """The most memory of the process so far in bytes, 0 where the system does not tell."""
     try:
         import resource
     except ImportError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vocab.choices import Style
 from vocab.corpus.process_memory import peak_resident_bytes
-from vocab.corpus.readers import ReadOptions
+from vocab.corpus.read_options import ReadOptions
 from vocab.environment import processor, versions
 from vocab.errors import TargetError
 from vocab.formats.folder import safe_name, write_files

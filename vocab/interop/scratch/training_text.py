@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
-from vocab.corpus.readers import ReadOptions, list_sources, read_blocks
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.readers import read_blocks
+from vocab.corpus.sources import list_sources
 from vocab.errors import CorpusError
 
 

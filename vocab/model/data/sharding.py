@@ -14,7 +14,9 @@ import numpy.typing as npt
 from vocab.choices import EncodingErrors, Side
 from vocab.corpus.blocks import Block
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
-from vocab.corpus.readers import ReadOptions, list_sources, read_blocks
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.readers import read_blocks
+from vocab.corpus.sources import list_sources
 from vocab.errors import CorpusError
 from vocab.model.data.shards import ShardMetadata, ShardWriter, end_of_text, fingerprint, write_metadata
 from vocab.vocabulary import Vocabulary

@@ -1,0 +1,101 @@
+"""Plain text cut into documents: blocks of whole lines, whole files, or the text between blank lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from vocab.choices import DocumentUnit
+from vocab.errors import CorpusError
+
+# A document of a text file is this long or a little more and ends after a line, unless asked for otherwise.
+TEXT_BLOCK_BYTES = 64 << 10
+# A line without end is cut here where documents are blocks of text, so that they stay small.
+_MAX_TEXT_BLOCK_BYTES = 1 << 20
+# The longest line or file that is held in memory as one document.
+MAX_DOCUMENT_BYTES = 1 << 30
+_BLANK_LINES = re.compile(rb"\n(?:[ \t\r]*\n)+")
+_NOT_TEXT = "holds NUL bytes, so it is not text: give text, JSON lines, Parquet, or these packed as .gz or .zst"
+
+
+def text_documents(read: Callable[[int], bytes], name: str, unit: DocumentUnit) -> Iterator[bytes]:
+    """Documents of plain text; together they are the whole text.
+
+    Args:
+        read: returns up to that many more bytes, none at the end.
+        name: of the file, for errors.
+        unit: what one document is.
+
+    Raises:
+        CorpusError: the text holds NUL bytes, or a document is longer than 1 GiB.
+    """
+    parts = _parts_without_nul(read, name)
+    if unit == "file":
+        return _whole_file(parts, name)
+    if unit == "blank-line":
+        return _blank_line_documents(parts, name)
+    return _text_blocks(parts)
+
+
+def check_length(n_bytes: int, what: str) -> None:
+    """Raise CorpusError when `what` is too long to be one document."""
+    if n_bytes > MAX_DOCUMENT_BYTES:
+        raise CorpusError(f"{what} has more than {MAX_DOCUMENT_BYTES:,} bytes: cut it into several documents")
+
+
+def _parts_without_nul(read: Callable[[int], bytes], name: str) -> Iterator[bytes]:
+    while part := read(TEXT_BLOCK_BYTES):
+        if b"\0" in part:
+            raise CorpusError(f"{name} {_NOT_TEXT}")
+        yield part
+
+
+def _text_blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
+    block = b""
+    for part in parts:
+        block += part
+        if len(block) < TEXT_BLOCK_BYTES:
+            continue
+        cut = block.rfind(b"\n") + 1
+        if cut == 0 and len(block) >= _MAX_TEXT_BLOCK_BYTES:
+            cut = _character_edge(block)
+        if cut:
+            yield block[:cut]
+            block = block[cut:]
+    if block:
+        yield block
+
+
+def _character_edge(block: bytes) -> int:
+    """The last offset at which no UTF-8 character is cut."""
+    cut = len(block) - 1
+    while cut > len(block) - 4 and block[cut] & 0xC0 == 0x80:
+        cut -= 1
+    return cut
+
+
+def _whole_file(parts: Iterator[bytes], name: str) -> Iterator[bytes]:
+    document = bytearray()
+    for part in parts:
+        document += part
+        if len(document) > MAX_DOCUMENT_BYTES:
+            what = f"{name} has more than {MAX_DOCUMENT_BYTES:,} bytes, too many for one document"
+            raise CorpusError(f"{what}: leave `documents` at block")
+    if document:
+        yield bytes(document)
+
+
+def _blank_line_documents(parts: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Runs of lines with the blank lines after them, so that no text is lost."""
+    rest = b""
+    for part in parts:
+        rest += part
+        first = 0
+        for blank in _BLANK_LINES.finditer(rest):
+            if blank.end() < len(rest):  # at the very end more blank lines may follow
+                yield rest[first : blank.end()]
+                first = blank.end()
+        rest = rest[first:]
+        check_length(len(rest), f"a document of {name}")
+    if rest:
+        yield rest
