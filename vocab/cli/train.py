@@ -22,7 +22,7 @@ from vocab.cli.shards import encode_corpus
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from vocab.corpus.readers import ReadOptions
+    from vocab.corpus.read_options import ReadOptions
     from vocab.model.network.config import ModelConfig
     from vocab.model.training.settings import Cadence, TrainSettings
     from vocab.vocabulary import Vocabulary
