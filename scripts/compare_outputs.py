@@ -82,10 +82,11 @@ COLUMN_WIDTHS = re.compile("[ ─]{2,}")
 
 @dataclass(frozen=True)
 class Side:
-    """A checkout, and the folder in which its commands run."""
+    """A checkout, the folder in which its commands run, and names that it has for what the other calls otherwise."""
 
     checkout: Path
     folder: Path
+    renamed: dict[str, str]
 
     def run(self, arguments: list[str]) -> str:
         """What a command prints, with its exit code."""
@@ -104,6 +105,8 @@ class Side:
         text = text.replace(str(self.folder), "<folder>").replace(str(self.checkout), "<checkout>")
         for name, pattern in MASKS.items():
             text = re.sub(pattern, rf"\1 <{name}>", text)
+        for old, new in self.renamed.items():
+            text = re.sub(rf"\b{re.escape(old)}\b", new, text)
         return text
 
 
@@ -116,10 +119,12 @@ def main() -> None:
         "--only", action="append", choices=COMMANDS, metavar="NAME", help="this command, and its inputs"
     )
     parser.add_argument("--work", type=Path, help="folder to keep outputs in [default: a temporary one]")
+    parser.add_argument("--renamed", action="append", default=[], metavar="OLD=NEW", help="a name that was changed")
     given = parser.parse_args()
+    renamed = dict(name.split("=") for name in given.renamed)
     with tempfile.TemporaryDirectory() as temporary:
         work = (given.work or Path(temporary)).resolve()
-        sides = [_side(given.before, work / "before"), _side(given.after, work / "after")]
+        sides = [_side(given.before, work / "before", renamed), _side(given.after, work / "after", {})]
         names = list(COMMANDS) if given.only is None else _with_inputs(given.only)
         differences = [name for name in names if not _is_same(name, *sides)]
     print(f"{len(names) - len(differences)} of {len(names)} commands are the same")
@@ -135,12 +140,12 @@ def _with_inputs(names: list[str]) -> list[str]:
     return [name for name in COMMANDS if name in needed]
 
 
-def _side(checkout: Path, folder: Path) -> Side:
+def _side(checkout: Path, folder: Path, renamed: dict[str, str]) -> Side:
     """A checkout with a new folder, in which `texts` is a megabyte of Python's own library."""
     (folder / "texts").mkdir(parents=True)
     for module in sorted(Path(os.__file__).parent.glob("*.py"))[:40]:
         (folder / "texts" / f"{module.stem}.txt").write_bytes(module.read_bytes())
-    return Side(checkout.resolve(), folder)
+    return Side(checkout.resolve(), folder, renamed)
 
 
 def _is_same(name: str, before: Side, after: Side) -> bool:
