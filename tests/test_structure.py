@@ -172,7 +172,8 @@ def options_in(tree: ast.Module) -> set[str]:
     """Options that strings of a module name, docstrings apart."""
     skipped = docstrings(tree)
     constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in skipped)
-    return {option for node in constants if isinstance(node.value, str) for option in OPTION.findall(node.value)}
+    texts = [node.value for node in constants if isinstance(node.value, str)]
+    return {option for text in texts if "pip install" not in text for option in OPTION.findall(text)}
 
 
 def docstrings(tree: ast.Module) -> set[int]:
