@@ -22,7 +22,6 @@ LONG_FUNCTIONS: set[str] = set()
 IMPORTS_A_TEST: set[str] = set()
 NAMES_OPTIONS: set[str] = {
     "vocab.corpus.profile",
-    "vocab.model.network.attention_flash",
 }
 
 
