@@ -252,7 +252,7 @@ BAD = {
     "same token": (GOOD + "  - token: ' the'\n    id: 257\n", "has the token b' the' twice"),
     "missing bytes": ("tokens:\n  - {token: a, id: 0}\n", "lacks 255 of the 256 single bytes, first 0"),
     "special below": (GOOD + "special:\n  - {token: '<x>', id: 4}\n", "special token '<x>' has id 4"),
-    "odd special": (GOOD + "special:\n  - {token: 'TokenMonsterHexEncode{ff}', id: 400}\n", "is no text"),
+    "odd special": (GOOD + "special:\n  - {token: 'TokenMonsterHexEncode{ff}', id: 400}\n", "is not text"),
     "no tokens": ("charset: none\n", "has no list of tokens"),
     "no list": ("tokens: all\n", "tokens is not a list"),
     "a list": ("- a: b\n", "in line 1: names with values must be there"),

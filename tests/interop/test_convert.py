@@ -153,6 +153,7 @@ def test_a_runtime_that_differs_stops_it(sources, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_other_ids_than_the_source_stop_it(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "vocab.interop.conversion.convert.fitted", lambda source, target: replace(source, special_tokens={})
@@ -162,6 +163,7 @@ def test_other_ids_than_the_source_stop_it(sources, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_special_tokens_that_a_format_needs_or_cannot_have(sources, tmp_path):
     with pytest.raises(SourceError, match=r"tekken\.json needs special tokens"):
         convert(replace(sources["merges"], special_tokens={}), "tekken", tmp_path / "out", approximate=True)
@@ -172,6 +174,7 @@ def test_special_tokens_that_a_format_needs_or_cannot_have(sources, tmp_path):
 # Parts
 
 
+@pytest.mark.slow
 def test_pieces_become_bytes_that_merge_to_the_same_words(sources):
     """But for the first word of a text, which has no space before it then."""
     source = sources["scored-merges"]
@@ -184,6 +187,7 @@ def test_pieces_become_bytes_that_merge_to_the_same_words(sources):
     assert [plain[k] for k in plain.encode(text)] == [source[k] for k in after]
 
 
+@pytest.mark.slow
 def test_tokens_become_pieces_with_every_character(sources):
     pieces = as_scored_pieces(sources["merges"])
     texts = {token.decode() for token in list(pieces.tokens())[256:]}

@@ -189,7 +189,7 @@ def test_sizes_between_known():
 
 def test_tokens_stop_paying_where_the_head_costs_what_they_save():
     """With tokens falling as n to the power of -e, the least of (B + n·d)·n⁻ᵉ is at n = e·B / ((1 - e)·d)."""
-    decoder = ComputeModel(width=512, layers=8)
+    decoder = ComputeModel(width=512, n_layers=8)
     assert decoder.n_body == 12 * 8 * 512 * 512
     sizes = list(range(1000, 100_000, 250))
     tokens = [round(1e12 * size**-0.2) for size in sizes]
