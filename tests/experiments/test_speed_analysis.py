@@ -11,10 +11,11 @@ from vocab.experiments.speed.speed_analysis import analyse_speed, design
 from vocab.experiments.speed.speed_spec import SpeedStudy
 
 GPU = load_spec("hamming-gpu")
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 
 
 @pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_planted_effect_is_reported(seed, spec):
     found = analyse_speed(cycles(0.005, seed), spec, 768)
     assert found.verdict == "effect"
@@ -23,7 +24,7 @@ def test_a_planted_effect_is_reported(seed, spec):
 
 
 @pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_without_an_effect_equivalence_is_declared(seed, spec):
     found = analyse_speed(cycles(0.0, seed), spec, 768)
     assert found.verdict == "no effect"

@@ -88,6 +88,7 @@ def test_ids_are_those_of_tokenizers(kind, files, real_text, nasty):
     assert 5 in vocabulary.encode("[MASK]", allow_special=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_text_has_the_tokens_of_its_counted_words(kind, files, real_text, nasty):
     vocabulary = vocab.load(files[kind])

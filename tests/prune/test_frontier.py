@@ -59,6 +59,7 @@ def test_any_prices_bound_every_size(tokens, counts, n_others, seed):
         assert max(spread[n], scaled[n]) <= best * objective.unit
 
 
+@pytest.mark.slow
 @given(tokens=vocabularies(8), counts=corpora(3), seed=st.integers(0, 99))
 def test_prices_are_lowered_to_what_shortest_paths_need(tokens, counts, seed):
     objective = objective_of(tokens, counts, 1)
@@ -363,6 +364,7 @@ def test_the_picture_says_what_it_shows(traced):
     assert (png, svg) == (draw(traced, "png"), labels(draw(traced, "svg")))
 
 
+@pytest.mark.slow
 def test_a_picture_without_held_out_text_and_with_one_method(source):
     part = count_documents(["All of this is one document. " * 40], "tiny", source.pattern)
     found = trace_frontier(source, corpus=CorpusCounts((part,)), methods=["rank"], first=1000, n_points=2, n_steps=2)
