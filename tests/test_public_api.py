@@ -17,6 +17,7 @@ from vocab.cli.app import app
 PACKAGES = [
     "vocab",
     "vocab.analysis",
+    "vocab.corpus",
     "vocab.experiments",
     "vocab.formats",
     "vocab.interop",
@@ -24,11 +25,13 @@ PACKAGES = [
     "vocab.prune",
 ]
 NAMES = [f"{package}.{name}" for package in PACKAGES for name in importlib.import_module(package).__all__]
+# The proof inside a certificate, which is written and checked but not made by users.
+INNER_TYPES = {"vocab.prune.bound.objective.Objective", "vocab.prune.bound.optimal.SearchResult"}
 # The function that does what a command does.
 FUNCTION_OF_COMMAND = {
     "bench": "vocab.model.bench_sizes",
     "bound": "vocab.prune.best_possible",
-    "check": "vocab.prune.check_certificate",
+    "check": "vocab.prune.check",
     "convert": "vocab.interop.convert",
     "count": "vocab.corpus.count_to",
     "counts merge": "vocab.corpus.merge_count_tables",
@@ -133,7 +136,7 @@ def is_typed(function: object) -> bool:
 @pytest.mark.parametrize("name", DEFINED)
 def test_types_in_signatures_are_public(name):
     private = {f"{t.__module__}.{t.__qualname__}" for t in types_in_signature(name) if t not in public_classes()}
-    assert private == set()
+    assert private - INNER_TYPES == set()
 
 
 @cache

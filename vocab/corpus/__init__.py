@@ -1,1 +1,49 @@
-"""Documents, counts of pre-tokens, and the built-in profile."""
+"""Documents, counts of pre-tokens, and the built-in profile.
+
+Nothing heavy is imported until a name is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vocab.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from vocab.corpus.count_job import CountJob, CountResult, Shard
+    from vocab.corpus.count_metadata import CountMetadata, LeftOut
+    from vocab.corpus.count_table import CountTable, most_frequent
+    from vocab.corpus.count_to_folder import Interrupted, count_to
+    from vocab.corpus.counting import CorpusPart, Tally
+    from vocab.corpus.merging import merge_count_tables
+
+__all__ = [
+    "CorpusPart",
+    "CountJob",
+    "CountMetadata",
+    "CountResult",
+    "CountTable",
+    "Interrupted",
+    "LeftOut",
+    "Shard",
+    "Tally",
+    "count_to",
+    "merge_count_tables",
+    "most_frequent",
+]
+
+_HOMES = {
+    "CorpusPart": "vocab.corpus.counting",
+    "CountJob": "vocab.corpus.count_job",
+    "CountMetadata": "vocab.corpus.count_metadata",
+    "CountResult": "vocab.corpus.count_job",
+    "CountTable": "vocab.corpus.count_table",
+    "Interrupted": "vocab.corpus.count_to_folder",
+    "LeftOut": "vocab.corpus.count_metadata",
+    "Shard": "vocab.corpus.count_job",
+    "Tally": "vocab.corpus.counting",
+    "count_to": "vocab.corpus.count_to_folder",
+    "merge_count_tables": "vocab.corpus.merging",
+    "most_frequent": "vocab.corpus.count_table",
+}
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from vocab.model.network.attention_interface import AttentionBackend, AttentionRequest
     from vocab.model.network.config import PRESETS, ModelConfig
     from vocab.model.network.decoder import Decoder
+    from vocab.model.network.head import Nats
+    from vocab.model.network.language_model import LanguageModel
     from vocab.model.timing.bench import BenchSettings, Timing, bench_sizes
     from vocab.model.training.distillation import Distiller, Teacher
     from vocab.model.training.held_out_loss import HeldOutLoss
@@ -47,7 +49,9 @@ __all__ = [
     "Decoder",
     "Distiller",
     "HeldOutLoss",
+    "LanguageModel",
     "ModelConfig",
+    "Nats",
     "Plan",
     "Recipe",
     "RunResult",
@@ -90,6 +94,8 @@ _WITH_TORCH = {
     "Decoder": "vocab.model.network.decoder",
     "Distiller": "vocab.model.training.distillation",
     "HeldOutLoss": "vocab.model.training.held_out_loss",
+    "LanguageModel": "vocab.model.network.language_model",
+    "Nats": "vocab.model.network.head",
     "RunResult": "vocab.model.training.training_run",
     "Stopped": "vocab.model.training.trainer",
     "Teacher": "vocab.model.training.distillation",
