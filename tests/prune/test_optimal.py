@@ -213,7 +213,7 @@ def test_weights_and_prior_are_part_of_what_is_certified(source, folder, tmp_pat
     parts = (dataclasses.replace(corpus.parts[0], weight=3), corpus.parts[1])
     weighted = dataclasses.replace(corpus, parts=parts, prior=0.1)
     proof = best_possible(source, TARGET, corpus=weighted, limits=QUICK)
-    assert "by weight" in proof.note
-    assert "256-fold" in proof.note
+    assert "by weight" in proof.claims["objective"]
+    assert "256-fold" in proof.claims["objective"]
     (tmp_path / "c.zip").write_bytes(proof.as_zip())
     assert check_certificate.check(str(tmp_path / "c.zip"))["tokens"] == proof.tokens

@@ -11,7 +11,7 @@ from vocab.analysis.reachable import spellable, unreachable
 from vocab.arrays import Ints, Mask
 from vocab.corpus.mixture import corpus_summary
 from vocab.encoding.encoder import CHARACTER_METHODS
-from vocab.prune.bound.certificate import Certificate
+from vocab.prune.bound.certificate import Certificate, Proof
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
 from vocab.prune.methods.refit import refit
@@ -135,7 +135,7 @@ def make_certificate(job: Job, kept: Ints, vocabulary: Vocabulary | None = None)
         n_tokens = _certified_tokens(job, kept, vocabulary)
     counts, note = job.weighted_counts.counts, _counts_note(job)
     candidates = job.pool.vocabulary
-    return Certificate(candidates, counts, note, job.objective, kept, job.inference, n_tokens, search)
+    return Proof(candidates, counts, note, job.objective, kept, job.inference, n_tokens, search).certificate()
 
 
 def _certified_tokens(job: Job, kept: Ints, vocabulary: Vocabulary | None) -> int:

@@ -20,13 +20,13 @@ import json
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import Ints, Mask
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.bound.objective import EdgePrices, Objective
 from vocab.prune.bound.optimal import SearchResult
@@ -40,42 +40,82 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes each time
 
 @dataclass(frozen=True)
 class Certificate:
-    """A lower bound on tokens for some counts, candidates and target, and a vocabulary within a gap of it.
+    """A lower bound on tokens for some counts, candidates and target, a vocabulary near it, and what proves both.
+
+    Attributes:
+        claims: all claims, with digests, as JSON types: the content of header.json, repeated in report.json.
+        texts: the three texts that prove them, by name: "counts", "candidates" and "prices".
+    """
+
+    claims: dict[str, Any]
+    texts: dict[str, bytes]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the vocabulary on the counts."""
+        return int(self.claims["tokens"])
+
+    @property
+    def bound_tokens(self) -> int:
+        """Tokens that any choice of candidates needs at least."""
+        return int(self.claims["bound_tokens"])
+
+    @property
+    def gap(self) -> float:
+        """Distance of the vocabulary from the bound, as a share of the bound."""
+        return float(self.claims["gap"])
+
+    def as_zip(self) -> bytes:
+        """The bytes of certificate.zip; equal certificates give equal bytes."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            header = json.dumps(self.claims, indent=2).encode() + b"\n"
+            for name, text in {"header.json": header, **{f"{k}.txt": v for k, v in self.texts.items()}}.items():
+                entry = zipfile.ZipInfo(name, _LONG_AGO)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, text)
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a certificate is made from.
 
     Attributes:
         candidates: the vocabulary whose tokens could be chosen.
         counts: the pre-tokens and counts that tokens were chosen by: of the corpus, and of the prior if any.
-        note: a description of the counts.
+        counts_note: a description of the counts.
         objective: the same as a lattice, with the tokens always kept and the number of others that may be.
         kept: numbers of the kept candidates in the order of their ranks, int64[n_kept].
         inference: the method that `tokens` were counted with.
-        tokens: tokens of the vocabulary on the counts.
+        tokens: tokens of the kept candidates on the counts.
         search: the bound, with its prices, and how the search for it went.
     """
 
     candidates: Vocabulary
     counts: PretokenCounts
-    note: str
+    counts_note: str
     objective: Objective
-    kept: npt.NDArray[np.int64]
+    kept: Ints
     inference: str
     tokens: int
     search: SearchResult
 
-    @property
-    def gap(self) -> float:
-        """Distance of the vocabulary from the bound, as a share of the bound."""
-        return self.search.bound.gap(self.tokens)
+    def certificate(self) -> Certificate:
+        """Write down the claims and the texts that prove them."""
+        texts = {
+            "counts": _counts_text(self.counts),
+            "candidates": _candidates_text(self.candidates, self.kept, self.objective.is_free),
+            "prices": _lines(_price_lines(self.objective, self.search.bound.prices)),
+        }
+        return Certificate(self._claims(texts), texts)
 
-    @cached_property
-    def claims(self) -> dict[str, Any]:
-        """All claims, with digests, as JSON types: the content of header.json, repeated in report.json."""
-        digests = {f"{name}_sha256": hashlib.sha256(text).hexdigest() for name, text in self._texts.items()}
+    def _claims(self, texts: dict[str, bytes]) -> dict[str, Any]:
         bound, n_always = self.search.bound, int(np.count_nonzero(self.objective.is_free))
         return {
             "format": FORMAT,
             "version": VERSION,
-            "objective": self.note,
+            "objective": self.counts_note,
             "split_pattern_sha256": self.counts.pattern_sha256,
             "n_candidates": self.candidates.n_tokens,
             "n_keep": n_always + self.objective.n_select,
@@ -85,8 +125,8 @@ class Certificate:
             "bound_tokens": bound.tokens,
             "bound_numerator": bound.numerator,
             "unit": bound.prices.unit,
-            "gap": self.gap,
-            **digests,
+            "gap": bound.gap(self.tokens),
+            **{f"{name}_sha256": hashlib.sha256(text).hexdigest() for name, text in texts.items()},
             "search": {
                 "best_tokens_under_least_tokens": self.search.tokens,
                 "n_steps": self.search.n_steps,
@@ -94,35 +134,21 @@ class Certificate:
             },
         }
 
-    @cached_property
-    def _texts(self) -> dict[str, bytes]:
-        return {"counts": self._counts_text(), "candidates": self._candidates_text(), "prices": self._prices_text()}
 
-    def _counts_text(self) -> bytes:
-        pieces = _hex_pieces(self.counts.blob, self.counts.starts)
-        return _lines(f"{p} {n}" for p, n in zip(pieces, self.counts.counts.tolist(), strict=True))
+def _counts_text(counts: PretokenCounts) -> bytes:
+    """The content of counts.txt."""
+    pieces = _hex_pieces(counts.blob, counts.starts)
+    return _lines(f"{p} {n}" for p, n in zip(pieces, counts.counts.tolist(), strict=True))
 
-    def _candidates_text(self) -> bytes:
-        pieces = _hex_pieces(self.candidates.blob, self.candidates.starts)
-        states = np.full(len(pieces), "dropped", dtype="<U7")
-        states[self.kept] = "kept"
-        states[self.objective.is_free] = "always"
-        dropped = np.setdiff1d(np.arange(len(pieces)), self.kept)
-        return _lines(f"{pieces[k]} {states[k]}" for k in [*self.kept.tolist(), *dropped.tolist()])
 
-    def _prices_text(self) -> bytes:
-        return _lines(_price_lines(self.objective, self.search.bound.prices))
-
-    def as_zip(self) -> bytes:
-        """The bytes of certificate.zip; equal certificates give equal bytes."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-            header = json.dumps(self.claims, indent=2).encode() + b"\n"
-            for name, text in {"header.json": header, **{f"{k}.txt": v for k, v in self._texts.items()}}.items():
-                entry = zipfile.ZipInfo(name, _LONG_AGO)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, text)
-        return buffer.getvalue()
+def _candidates_text(candidates: Vocabulary, kept: Ints, is_free: Mask) -> bytes:
+    """The content of candidates.txt."""
+    pieces = _hex_pieces(candidates.blob, candidates.starts)
+    states = np.full(len(pieces), "dropped", dtype="<U7")
+    states[kept] = "kept"
+    states[is_free] = "always"
+    dropped = np.setdiff1d(np.arange(len(pieces)), kept)
+    return _lines(f"{pieces[k]} {states[k]}" for k in [*kept.tolist(), *dropped.tolist()])
 
 
 def _price_lines(objective: Objective, prices: EdgePrices) -> list[str]:
