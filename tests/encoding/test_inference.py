@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocab.encoding import encoder as encoder_module
-from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS, Encoder
+from vocab.encoding.encoder import CHARACTER_METHODS, Encoder
+from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.errors import SourceError
 from vocab.formats.byte_alphabet import to_characters

@@ -15,6 +15,7 @@ from unittest import mock
 import typer
 
 from vocab.cli.app import main
+from vocab.compilation.notice import NOTICE
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / ("vocab.exe" if os.name == "nt" else "vocab")
 # Typer reads every command's signature each time; once is enough for all tests.
@@ -34,6 +35,7 @@ def run(*arguments: object, where: Path, given: str | None = None, **settings: s
         contextlib.redirect_stderr(errors),
         mock.patch.object(typer.main, "get_command", COMMANDS),
         mock.patch.object(sys, "argv", command),
+        mock.patch("vocab.cli.app.when_compiling"),  # only a first run says that it compiles
         mock.patch.object(sys, "stdin", stdin),
         mock.patch.dict(os.environ, COLUMNS="200", **settings),
     ):
@@ -48,7 +50,7 @@ def run(*arguments: object, where: Path, given: str | None = None, **settings: s
 def run_process(*arguments: object, where: Path, given: str | None = None, **settings: str) -> CompletedProcess[str]:
     """The installed command as a process of its own, where that is what a test is about: it takes seconds."""
     environment = {**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8", **settings}
-    return subprocess.run(
+    done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=where,
         input=given,
@@ -59,6 +61,8 @@ def run_process(*arguments: object, where: Path, given: str | None = None, **set
         timeout=120,
         check=False,
     )
+    done.stderr = done.stderr.replace(f"vocab: {NOTICE}\n", "")  # only a first run says that it compiles
+    return done
 
 
 def entries(folder: Path) -> dict[str, bytes | None]:

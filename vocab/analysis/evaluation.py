@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding import inference
-from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
+from vocab.encoding.encoder import LOOKS_AHEAD
+from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.encoding.loop_kernels import count_uses
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
@@ -94,6 +95,7 @@ class Evaluator:
             for name, (train, held_out) in rows.items()
         }
         self._weights = [part.weight for part in corpus.parts]
+        self._trie, self._blob = trie, cut.blob
         self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
         self._shards = shard_bounds(cut.starts, n_threads)
 
@@ -125,8 +127,8 @@ class Evaluator:
             raise ValueError(f"{method} needs whole pre-tokens")
         ids = np.zeros(int(self._lattice.starts[-1]), dtype=np.int32)
         sizes = np.zeros(self._lattice.n_pretokens, dtype=np.int32)
-        code = METHOD_CODES[method]
-        run_shards(lambda a, b: inference.encode_all(code, self._lattice, kept_mask, a, b, ids, sizes), self._shards)
+        encoder = LatticeEncoder(method, self._trie, self._lattice, self._blob)
+        run_shards(lambda a, b: encoder.encode(kept_mask, a, b, ids, sizes), self._shards)
         return ids, sizes
 
     def _by_part(self, sizes: npt.NDArray[np.int32]) -> dict[str, tuple[Compression, Compression]]:
@@ -143,9 +145,9 @@ class Evaluator:
         for (train, _), weight in zip(self._parts.values(), self._weights, strict=True):
             counts[train.entries] += train.counts * weight
         uses = np.zeros(n_tokens, dtype=np.int64)
-        inference.count_uses(self._lattice.starts, ids, sizes, counts, uses)
+        count_uses(self._lattice.starts, ids, sizes, counts, uses)
         occurrences = np.zeros(n_tokens, dtype=np.int64)
-        inference.count_uses(self._lattice.starts, ids, sizes, np.ones(sizes.size, dtype=np.int64), occurrences)
+        count_uses(self._lattice.starts, ids, sizes, np.ones(sizes.size, dtype=np.int64), occurrences)
         return uses, occurrences > 0
 
 

@@ -29,6 +29,7 @@ from vocab.cli.train import train
 from vocab.cli.train_tokenizer import train_tokenizer
 from vocab.cli.transplant import transplant
 from vocab.cli.verify import verify
+from vocab.compilation.notice import when_compiling
 from vocab.errors import VocabError
 
 app = typer.Typer(
@@ -82,6 +83,7 @@ def _options(
 
 def main() -> None:
     """Entry point: a VocabError is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
+    when_compiling(lambda line: typer.echo(f"vocab: {line}", err=True))
     try:
         code = app(standalone_mode=False)
     except VocabError as error:

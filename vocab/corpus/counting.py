@@ -325,7 +325,7 @@ class _ThreadTables:
 
 def are_held_out(batch: Batch) -> npt.NDArray[np.bool_]:
     """Whether each document is held out, bool[n_documents]. It depends on the text alone, so copies are on one side."""
-    from vocab.corpus.hashing import hash_documents
+    from vocab.corpus.hashing_kernels import hash_documents
 
     hashes = np.empty(batch.n_documents, dtype=np.uint64)
     hash_documents(frozen(batch.text), frozen(batch.starts), hashes)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vocab.corpus.arrow import blob_and_starts
+from vocab.corpus.arrow import blob_and_starts, numbers
 from vocab.corpus.counting import CorpusCounts, CorpusPart, Tally
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.table import PretokenTable
@@ -63,10 +63,15 @@ def _stored_profile() -> CorpusCounts:
 
 def read_profile(path: Path) -> CorpusCounts:
     """The profile that `write_profile` stored."""
-    table = pq.read_table(path)
+    table = pq.ParquetFile(path).read()  # `read_table` would import all of pyarrow's datasets first
     facts = json.loads(table.schema.metadata[_METADATA])
+    encoded = table["part"].combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    keys = 2 * numbers(encoded.indices) + numbers(table["held_out"].combine_chunks().cast(pa.uint8()))
     sides = {
-        (name, held_out): _rows_as_counts(table, name, held_out, facts["pattern_sha256"])
+        (name, held_out): _rows_as_counts(
+            table, np.flatnonzero(keys == 2 * names.index(name) + held_out), facts["pattern_sha256"]
+        )
         for name in facts["parts"]
         for held_out in (False, True)
     }
@@ -84,10 +89,10 @@ def read_profile(path: Path) -> CorpusCounts:
     return CorpusCounts(tuple(parts), prior=facts["prior"], is_builtin=True, notes=(BUILTIN_NOTE,))
 
 
-def _rows_as_counts(table: pa.Table, name: str, held_out: bool, pattern_sha256: str) -> PretokenCounts:
-    same_part = pc.equal(table["part"], name)
-    rows = table.filter(pc.and_(same_part, pc.equal(table["held_out"], held_out)))
-    counts = rows["count"].to_numpy().astype(np.uint64)
+def _rows_as_counts(table: pa.Table, places: npt.NDArray[np.int64], pattern_sha256: str) -> PretokenCounts:
+    """Counts of some rows, which `write_profile` puts one after another."""
+    rows = table.slice(int(places[0]) if places.size else 0, places.size)
+    counts = numbers(rows["count"].combine_chunks()).astype(np.uint64)
     pretokens = rows["pretoken"].combine_chunks().cast(pa.large_binary())
     return PretokenCounts(*blob_and_starts(pretokens), counts, pattern_sha256)
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.choices import InferenceMethod
-from vocab.encoding import inference
+from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.encoding.unigram import Scores, TextEncoder
 from vocab.pretokens.table import PretokenTable
@@ -17,15 +17,6 @@ from vocab.threads import run_shards, shard_bounds
 
 # Those of SentencePiece, which go from characters; all others go from single bytes.
 CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
-METHOD_CODES: dict[InferenceMethod, int] = {
-    "merges": inference.MERGES,
-    "least-tokens": inference.LEAST_TOKENS,
-    "longest-prefix": inference.LONGEST_PREFIX,
-    "ungreedy": inference.UNGREEDY,
-    "scored-merges": inference.SCORED_MERGES,
-    "unigram": inference.UNIGRAM,
-}
-INFERENCE_METHODS: tuple[InferenceMethod, ...] = tuple(METHOD_CODES)
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
 
@@ -57,7 +48,7 @@ class Encoder:
             raise ValueError(f"the vocabulary lacks {len(missing)} of the 256 single bytes, first {missing[0]}")
         self.pattern = pattern
         self.method = method
-        self._alive = np.ones(starts.size - 1, dtype=np.bool_)
+        self._kept = np.ones(starts.size - 1, dtype=np.bool_)
 
     def encode(self, text: bytes) -> npt.NDArray[np.int32]:
         """Token ids of UTF-8 `text`, without special tokens, int32."""
@@ -124,11 +115,11 @@ class Encoder:
         Under unigram ways of equal score are told apart by their first difference alone, and not by rounding.
         """
         lattice = Lattice.build(self.trie, blob, starts, n_threads)
+        encoder = LatticeEncoder(self.method, self.trie, lattice, blob)
         ids = np.empty(blob.size, dtype=np.int32)
         sizes = np.empty(starts.size - 1, dtype=np.int32)
-        code = METHOD_CODES[self.method]
         shards = shard_bounds(starts, n_threads)
-        run_shards(lambda a, b: inference.encode_all(code, lattice, self._alive, a, b, ids, sizes), shards)
+        run_shards(lambda a, b: encoder.encode(self._kept, a, b, ids, sizes), shards)
         return ids, sizes
 
 
@@ -143,8 +134,8 @@ def merge_parents(
     lattice = Lattice.build(trie, blob, starts, n_whole=0)
     ids = np.empty(blob.size, dtype=np.int32)
     sizes = np.empty(n_tokens, dtype=np.int32)
-    alive = np.ones(n_tokens, dtype=np.bool_)
-    inference.spell_tokens(METHOD_CODES[method], lattice, alive, ids, sizes)
+    kept = np.ones(n_tokens, dtype=np.bool_)
+    LatticeEncoder(method, trie, lattice, blob).encode(kept, 0, n_tokens, ids, sizes, leaves_out=True)
     parents = np.full((n_tokens, 2), -1, dtype=np.int64)
     merged = np.flatnonzero(sizes == 2)
     begins = starts[merged]

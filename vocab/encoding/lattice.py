@@ -7,145 +7,30 @@ token that begins there and ends within the same pre-token, shortest first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vocab.arrays import frozen
-from vocab.encoding.tokenmonster_flags import Shapes
+from vocab.encoding import lattice_kernels as kernels
+from vocab.encoding.tokenmonster_flags import TokenFlags
 from vocab.pretokens.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(31)
-# Without reference counts of arrays (_nrt): the caller holds all of them, and no kernel here allocates.
-_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
-
-
-@njit(**_KERNEL)
-def _find_child(keys, node, byte):
-    """Slot of the edge (node, byte) in the open-addressing table, or of the free place where it belongs."""
-    mask = np.uint64(keys.size - 1)
-    key = np.int64(node) * 256 + byte
-    slot = ((np.uint64(key) * _MIX) >> _SHIFT) & mask
-    while keys[slot] >= 0 and keys[slot] != key:
-        slot = (slot + np.uint64(1)) & mask
-    return slot
-
-
-@njit(**_KERNEL)
-def _build_trie(blob, starts, keys, children, node_token, first):
-    """Insert tokens from `first` on; returns the number of nodes, or -1 - t when token t repeats an earlier one."""
-    n_nodes = 1
-    for t in range(first, starts.size - 1):
-        node = 0
-        for p in range(starts[t], starts[t + 1]):
-            slot = _find_child(keys, node, blob[p])
-            if keys[slot] < 0:
-                keys[slot] = np.int64(node) * 256 + blob[p]
-                children[slot] = n_nodes
-                n_nodes += 1
-            node = children[slot]
-        if node_token[node] >= 0:
-            return -1 - t
-        node_token[node] = t
-    return n_nodes
-
-
-@njit(**_KERNEL)
-def _walk(blob, starts, first, last, keys, children, node_token, root, edge_starts, edge_tokens, edge_lengths, filling):
-    """Count (into edge_starts[p + 1]) or fill the edges of pre-tokens first … last."""
-    for w in range(first, last):
-        end = starts[w + 1]
-        for p in range(starts[w], end):
-            at = edge_starts[p] if filling else 0
-            node = root[blob[p]]
-            q = p + 1
-            while node >= 0:
-                token = node_token[node]
-                if token >= 0:
-                    if filling:
-                        edge_tokens[at] = token
-                        edge_lengths[at] = q - p
-                    at += 1
-                if q == end:
-                    break
-                slot = _find_child(keys, node, blob[q])
-                node = children[slot] if keys[slot] >= 0 else -1
-                q += 1
-            if not filling:
-                edge_starts[p + 1] = at
-
-
-@njit(**_KERNEL)
-def _mark_cuts(blob, starts, first, last, max_bytes, keep_whole, keys, children, node_token, root, is_end):
-    """Mark in is_end the last byte of each segment of pre-tokens first … last."""
-    for w in range(first, last):
-        end = starts[w + 1]
-        begin = starts[w]
-        reach = end if keep_whole else begin
-        for p in range(starts[w], end):
-            if p > begin and (p >= reach or p - begin == max_bytes):
-                is_end[p - 1] = True
-                begin = p
-            node = root[blob[p]]
-            q = p + 1
-            while node >= 0:
-                if node_token[node] >= 0:
-                    reach = max(reach, q)
-                if q == end:
-                    break
-                slot = _find_child(keys, node, blob[q])
-                node = children[slot] if keys[slot] >= 0 else -1
-                q += 1
-        if end > starts[w]:
-            is_end[end - 1] = True
-
-
-@njit(**_KERNEL)
-def _count_ends(is_end, starts, n_ends):
-    """Write to n_ends (int64) how many bytes of each pre-token are marked."""
-    for w in range(starts.size - 1):
-        n = 0
-        for p in range(starts[w], starts[w + 1]):
-            n += is_end[p]
-        n_ends[w] = n
-
-
-@njit(**_KERNEL)
-def _tally(blob, starts, first, last, keys, children, node_token, root, counts, documents, n_found, n_documents, seen):
-    """Add to n_found and n_documents what pre-tokens first … last hold of each token; seen[t] is the last that did."""
-    for w in range(first, last):
-        end = starts[w + 1]
-        for p in range(starts[w], end):
-            node = root[blob[p]]
-            q = p + 1
-            while node >= 0:
-                token = node_token[node]
-                if token >= 0:
-                    n_found[token] += counts[w]
-                    if seen[token] != w:
-                        seen[token] = w
-                        n_documents[token] += documents[w]
-                if q == end:
-                    break
-                slot = _find_child(keys, node, blob[q])
-                node = children[slot] if keys[slot] >= 0 else -1
-                q += 1
 
 
 @dataclass(frozen=True)
 class TokenTrie:
-    """All tokens of a vocabulary as a prefix tree in a hash table."""
+    """All tokens of a vocabulary (blob uint8, starts int64[n + 1]) as a prefix tree in a hash table."""
 
+    blob: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
     children: npt.NDArray[np.int32]
     node_token: npt.NDArray[np.int32]
     root: npt.NDArray[np.int32]  # child of the root for each byte, -1 where there is none
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
-    shapes: Shapes
     order: npt.NDArray[np.int32]  # of merging: the token of least order goes first, of equal ones that further left
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256], -1 where there is none
     units: npt.NDArray[np.int64]  # score of each token under unigram as a whole number; empty for others
@@ -159,8 +44,9 @@ class TokenTrie:
         order: npt.NDArray[np.int32] | None = None,
         units: npt.NDArray[np.int64] | None = None,
     ) -> TokenTrie:
-        """With `byte_fallback` the first 256 tokens are bytes that stand for characters without a token: not looked up.
+        """The trie of tokens (blob uint8, starts int64[n + 1]).
 
+        With `byte_fallback` the first 256 tokens are bytes that stand for characters without a token: not looked up.
         Without `order` tokens are merged in their own. Raises ValueError when two tokens are equal or one is empty.
         """
         blob, starts = frozen(blob), frozen(starts)
@@ -173,21 +59,28 @@ class TokenTrie:
         compact = 1 << max(4, (2 * n_nodes).bit_length())
         if compact < size:
             keys, children, node_token, _ = _filled_trie(blob, starts, compact, first)
-        slots = [_find_child(keys, 0, byte) for byte in range(256)]
-        root = np.array([children[s] if keys[s] >= 0 else -1 for s in slots], dtype=np.int32)
+        root = np.full(256, -1, dtype=np.int32)
+        slots = np.flatnonzero((keys >= 0) & (keys < 256))  # the key of byte b below the root, which is node 0, is b
+        root[keys[slots]] = children[slots]
         tokens = np.arange(lengths.size, dtype=np.int32)
         singles = [int(node_token[node]) if node >= 0 else -1 for node in root.tolist()]
         return cls(
+            blob,
+            starts,
             keys,
             children,
             node_token[:n_nodes].copy(),
             root,
             lengths,
-            Shapes.build(blob, starts),
             tokens if order is None else order,
             tokens[:256].copy() if byte_fallback else np.array(singles, dtype=np.int32),
             np.empty(0, dtype=np.int64) if units is None else units,
         )
+
+    @cached_property
+    def flags(self) -> TokenFlags:
+        """What only ungreedy asks about the tokens."""
+        return TokenFlags.build(self.blob, self.starts)
 
     def occurrences(
         self,
@@ -208,7 +101,7 @@ class TokenTrie:
         def work(a: int, b: int) -> npt.NDArray[np.int64]:
             sums = np.zeros((2, self.lengths.size), dtype=np.int64)
             seen = np.full(self.lengths.size, -1, dtype=np.int64)
-            _tally(blob, starts, a, b, *table, counts, documents, sums[0], sums[1], seen)
+            kernels.count_occurrences(blob, starts, a, b, *table, counts, documents, sums[0], sums[1], seen)
             return sums
 
         parts = run_shards(work, shard_bounds(starts, n_threads))
@@ -222,26 +115,18 @@ def _filled_trie(
     keys = np.full(size, -1, dtype=np.int64)
     children = np.empty(size, dtype=np.int32)
     node_token = np.full(blob.size + 1, -1, dtype=np.int32)
-    n_nodes = int(_build_trie(blob, starts, keys, children, node_token, first))
+    n_nodes = int(kernels.build_trie(blob, starts, keys, children, node_token, first))
     if n_nodes < 0:
         token = bytes(blob[starts[-1 - n_nodes] : starts[-n_nodes]])
         raise ValueError(f"the token {token!r} appears twice")
     return keys, children, node_token, n_nodes
 
 
-class Edges(NamedTuple):
-    """The part of a lattice that merging reads: Numba hands each array of a tuple to every call that is not inlined."""
-
-    edge_starts: npt.NDArray[np.int64]
-    edge_tokens: npt.NDArray[np.int32]
-    edge_lengths: npt.NDArray[np.int32]
-
-
 class Lattice(NamedTuple):
     """Every (place, token) of some pre-tokens; built once and shared by all methods.
 
-    A named tuple, because Numba passes those to kernels whole. Memory: 8 bytes an edge and 8 a byte of distinct
-    pre-tokens.
+    A named tuple, because Numba passes those to kernels whole; so it holds only what nearly every kernel reads. Memory:
+    8 bytes an edge and 8 a byte of distinct pre-tokens.
     """
 
     starts: npt.NDArray[np.int64]  # first byte of each pre-token, [n_pretokens + 1]
@@ -249,12 +134,7 @@ class Lattice(NamedTuple):
     edge_tokens: npt.NDArray[np.int32]
     edge_lengths: npt.NDArray[np.int32]  # of their tokens, in bytes: beside them, for speed
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
-    shapes: Shapes
     n_whole: int  # pre-tokens from here on are segments of longer ones: merges look up no whole one
-    blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
-    order: npt.NDArray[np.int32]  # of merging, a token
-    byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]
-    units: npt.NDArray[np.int64]  # score of each token under unigram
 
     @property
     def n_pretokens(self) -> int:
@@ -282,15 +162,17 @@ class Lattice(NamedTuple):
         none = np.empty(0, dtype=np.int32)
         table = (trie.keys, trie.children, trie.node_token, trie.root)
         shards = shard_bounds(starts, n_threads)
-        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, none, none, False), shards)
+        run_shards(lambda a, b: kernels.fill_edges(blob, starts, a, b, *table, edge_starts, none, none, False), shards)
         np.cumsum(edge_starts, out=edge_starts)
         edge_tokens = np.empty(int(edge_starts[-1]), dtype=np.int32)
         edge_lengths = np.empty(edge_tokens.size, dtype=np.int32)
-        run_shards(lambda a, b: _walk(blob, starts, a, b, *table, edge_starts, edge_tokens, edge_lengths, True), shards)
+        run_shards(
+            lambda a, b: kernels.fill_edges(blob, starts, a, b, *table, edge_starts, edge_tokens, edge_lengths, True),
+            shards,
+        )
         edges = frozen(edge_starts), frozen(edge_tokens), frozen(edge_lengths)
         whole = starts.size - 1 if n_whole is None else n_whole
-        last = frozen(trie.order), frozen(trie.byte_tokens), frozen(trie.units)
-        return cls(starts, *edges, frozen(trie.lengths), trie.shapes, whole, blob, *last)
+        return cls(starts, *edges, frozen(trie.lengths), whole)
 
 
 @dataclass(frozen=True)
@@ -332,11 +214,11 @@ class Segments:
         is_end = np.zeros(blob.size, dtype=np.bool_)
         table = (trie.keys, trie.children, trie.node_token, trie.root)
         run_shards(
-            lambda a, b: _mark_cuts(blob, starts, a, b, most, keep_whole, *table, is_end),
+            lambda a, b: kernels.mark_cuts(blob, starts, a, b, most, keep_whole, *table, is_end),
             shard_bounds(starts, n_threads),
         )
         firsts = np.zeros(starts.size, dtype=np.int64)
-        _count_ends(is_end, starts, firsts[1:])
+        kernels.count_ends(is_end, starts, firsts[1:])
         n_segments = firsts[1:].copy()
         np.cumsum(firsts, out=firsts)
         # Pre-tokens are distinct, so only those that were cut have anything in common.

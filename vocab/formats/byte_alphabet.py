@@ -14,7 +14,7 @@ CHARACTER_TO_BYTE = {character: b for b, character in BYTE_TO_CHARACTER.items()}
 
 def to_characters(token: bytes) -> str:
     """The token as byte-level tokenizers write it."""
-    return "".join([BYTE_TO_CHARACTER[b] for b in token])
+    return token.decode("latin-1").translate(BYTE_TO_CHARACTER)
 
 
 def to_bytes(characters: str) -> bytes:

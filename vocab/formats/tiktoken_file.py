@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from binascii import a2b_base64
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,17 @@ def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
     first = 0
     for number, line in enumerate(raw.splitlines(), 1):
         try:
-            encoded, rank = line.split()
-            token = base64.b64decode(encoded, validate=True)
-            first = first if tokens else int(rank)
-            in_order = int(rank) == first + len(tokens) >= 0
+            encoded, digits = line.split()
+            token = a2b_base64(encoded, strict_mode=True)
+            rank = int(digits)
         except ValueError:
             raise SourceError(
                 f"{name} line {number} is not a base64 token and its rank: this is not a .tiktoken file, or it is "
                 "damaged"
             ) from None
-        if not in_order:
-            raise SourceError(f"{name} line {number} has rank {int(rank)} where {first + len(tokens)} must follow")
+        first = first if tokens else rank
+        if not rank == first + len(tokens) >= 0:
+            raise SourceError(f"{name} line {number} has rank {rank} where {first + len(tokens)} must follow")
         tokens.append(token)
     if not tokens:
         raise SourceError(f"{name} is empty: no tokens")

@@ -90,12 +90,13 @@ def all_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
 
     tiktoken merges any pair that forms a token, so BPE must know all of them (transformers `TikTokenConverter`).
     """
-    ids = vocabulary.token_ids
+    ids, first = vocabulary.token_ids, vocabulary.first_id
+    texts = [to_characters(token) for token in vocabulary.tokens()]
     merges: list[tuple[str, str]] = []
     for token in vocabulary.tokens():
-        pairs = [(token[:k], token[k:]) for k in range(1, len(token))]
-        known = [(ids[a], ids[b]) for a, b in pairs if a in ids and b in ids]
-        merges += [(to_characters(vocabulary[a]), to_characters(vocabulary[b])) for a, b in sorted(known)]
+        lefts = [(ids[token[:k]], k) for k in range(1, len(token)) if token[:k] in ids]
+        known = [(left, ids[token[k:]]) for left, k in lefts if token[k:] in ids]
+        merges += [(texts[a - first], texts[b - first]) for a, b in sorted(known)]
     return merges
 
 

@@ -1,17 +1,15 @@
 """Kernels over sorted rows: pre-tokens in byte order (blob uint8, starts int64[n + 1]) with uint64 values each."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-# Without reference counts of arrays (_nrt): the caller holds them.
-_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+from vocab.compilation.kernels import helper, kernel
 
 
-@njit(**_KERNEL)
+@helper
 def _order(blob, first, stop, other, other_first, other_stop):
     """Below 0, 0 or above 0 as blob[first:stop] comes before, equals or comes after other[other_first:other_stop]."""
     for i in range(min(stop - first, other_stop - other_first)):
@@ -21,7 +19,7 @@ def _order(blob, first, stop, other, other_first, other_stop):
     return (stop - first) - (other_stop - other_first)
 
 
-@njit(**_KERNEL)
+@kernel
 def first_not_rising(blob, starts):
     """The first row whose pre-token is not after that of the row before it, -1 when all are; bytes are compared."""
     for k in range(1, starts.size - 1):
@@ -30,7 +28,7 @@ def first_not_rising(blob, starts):
     return -1
 
 
-@njit(**_KERNEL)
+@kernel
 def merge_rows(blob, starts, values, other_blob, other_starts, other_values, out_blob, out_starts, out_values):
     """Write the rows of two tables in order, the values (uint64[n, k]) of equal pre-tokens added; returns how many."""
     i = j = n = to = 0

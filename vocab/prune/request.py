@@ -11,7 +11,8 @@ import numpy as np
 from vocab.arrays import Mask
 from vocab.choices import METHODS, RANKS, InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import CHARACTER_METHODS, INFERENCE_METHODS
+from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.bound.optimal import Limits

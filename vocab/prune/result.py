@@ -62,12 +62,13 @@ class PruneResult:
         which the source lacks. Each spelling is that of the vocabulary's own encoder.
         """
         dropped, added = self.dropped_ids.tolist(), self.new_ids.tolist()
+        old_tokens = list(self.source.tokens())
         return {
             "source": self.source.name,
             "n_old": self.source.max_id + 1,
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
-            "dropped": spellings(self.vocabulary, {old: self.source[old] for old in dropped}),
+            "dropped": spellings(self.vocabulary, {old: old_tokens[old - self.source.first_id] for old in dropped}),
             "added": spellings(self.source, {new: self.vocabulary[new] for new in added}),
         }
 

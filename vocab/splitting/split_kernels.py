@@ -6,22 +6,15 @@ up once; runs of ASCII letters and of spaces are then measured eight bytes at a 
 truncated character never reads past the end of its document.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from vocab.compilation.kernels import inlined, kernel
+from vocab.compilation.words import load8, n_zero_bytes
 from vocab.splitting.classes import CASELESS, DIGIT, LETTER, LOWER, NEWLINE, SPACE, UPPER
-
-# Without reference counts of arrays (_nrt): a kernel's caller holds all of them, and where functions with many branches
-# call each other Numba does not see that it could leave the counting out, which took nine tenths of the time.
-_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
-_INLINE: dict[str, Any] = {**_KERNEL, "forceinline": True}
-_intrinsic: Any = intrinsic  # its declared type counts the typing context as an argument
 
 _HEAD = UPPER | CASELESS  # [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
 _TAIL = LOWER | CASELESS  # [\p{Ll}\p{Lm}\p{Lo}\p{M}]
@@ -36,40 +29,17 @@ _FROM_A = np.uint64(0x1F1F1F1F1F1F1F1F)  # added to seven bits, reaches the high
 _PAST_Z = np.uint64(0x0505050505050505)  # the same after "z"
 
 
-@_intrinsic
-def _load8(typingctx, array, at):
-    """Eight bytes from byte `at` of a uint8 array as a little-endian uint64, unchecked: the caller knows they exist."""
-
-    def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        pointer = builder.bitcast(builder.gep(data, [args[1]]), context.get_value_type(types.uint64).as_pointer())
-        return builder.load(pointer, align=1)
-
-    return types.uint64(array, at), codegen
-
-
-@_intrinsic
-def _n_zero_bytes(typingctx, word):
-    """How many bytes of a uint64, from the lowest on, are zero before one that is not: 0 to 8, int64."""
-
-    def codegen(context, builder, signature, args):
-        n_bits = builder.cttz(args[0], cgutils.false_bit)  # 64 for zero
-        return builder.lshr(n_bits, context.get_constant(types.uint64, 3))
-
-    return types.int64(word), codegen
-
-
-@njit(**_INLINE)
+@inlined
 def _n_letters(word, either_case):
     """How many bytes of a word, from the lowest on, are a to z, or a to z and A to Z: 0 to 8."""
     if either_case:
         word |= _CASE
     low = word & _SEVEN
     is_letter = (low + _FROM_A) & ~(low + _PAST_Z) & ~word & _HIGH
-    return _n_zero_bytes(is_letter ^ _HIGH)
+    return n_zero_bytes(is_letter ^ _HIGH)
 
 
-@njit(**_INLINE)
+@inlined
 def _char_at(text, i, stop, table):
     """(class bits, width in bytes) of the character that starts at byte i."""
     b = text[np.uint64(i)]
@@ -88,7 +58,7 @@ def _char_at(text, i, stop, table):
     return np.uint8(0), stop - i
 
 
-@njit(**_INLINE)
+@inlined
 def _letters_end(text, i, stop, table, wanted, either_case):
     """End of the run from byte i of characters having one of the wanted bits.
 
@@ -96,7 +66,7 @@ def _letters_end(text, i, stop, table, wanted, either_case):
     """
     while True:
         while i + 8 <= text.size:
-            n = _n_letters(_load8(text, i), either_case)
+            n = _n_letters(load8(text, i), either_case)
             i += n
             if n < 8:
                 break
@@ -111,7 +81,7 @@ def _letters_end(text, i, stop, table, wanted, either_case):
                 break
 
 
-@njit(**_INLINE)
+@inlined
 def _run(text, i, stop, table, wanted):
     """End of the longest run from byte i of characters having one of the wanted bits."""
     while i < stop:
@@ -122,7 +92,7 @@ def _run(text, i, stop, table, wanted):
     return i
 
 
-@njit(**_INLINE)
+@inlined
 def _symbols_end(text, i, stop, table):
     r"""End of `[^\s\p{L}\p{N}]*` from byte i."""
     while i < stop:
@@ -133,7 +103,7 @@ def _symbols_end(text, i, stop, table):
     return i
 
 
-@njit(**_INLINE)
+@inlined
 def _line_ends_end(text, i, stop, slash):
     r"""End of `[\r\n]*` from byte i, or with `slash` of `[\r\n/]*`."""
     while i < stop:
@@ -144,7 +114,7 @@ def _line_ends_end(text, i, stop, slash):
     return i
 
 
-@njit(**_INLINE)
+@inlined
 def _contraction_end(text, i, stop, ignore_case):
     """End of 's 't 'm 'd 'll 've 're at the apostrophe at byte i, or i; ſ is an s where case is ignored."""
     if i + 1 >= stop:
@@ -163,7 +133,7 @@ def _contraction_end(text, i, stop, ignore_case):
     return i
 
 
-@njit(**_INLINE)
+@inlined
 def _digits_end(text, i, stop, table, most):
     """End of up to `most` digits from byte i."""
     for _ in range(most):
@@ -176,7 +146,7 @@ def _digits_end(text, i, stop, table, most):
     return i
 
 
-@njit(**_INLINE)
+@inlined
 def _space_end(text, i, stop, table, by_line, whole_at_end):
     r"""End of white space from byte i: \s*[\r\n]+ where by_line, then \s+(?!\S), then \s+ (or one \s)."""
     j = i
@@ -184,7 +154,7 @@ def _space_end(text, i, stop, table, by_line, whole_at_end):
     line_end = i
     while j < stop:
         if j + 8 <= stop:
-            n = _n_zero_bytes(_load8(text, j) ^ _CASE)
+            n = n_zero_bytes(load8(text, j) ^ _CASE)
             if n > 0:
                 j += n
                 last = j - 1
@@ -205,7 +175,7 @@ def _space_end(text, i, stop, table, by_line, whole_at_end):
     return last
 
 
-@njit(**_INLINE)
+@inlined
 def _gpt2_end(text, i, stop, table):
     b = text[i]
     if b == 39:
@@ -223,7 +193,7 @@ def _gpt2_end(text, i, stop, table):
     return _space_end(text, i, stop, table, False, False)
 
 
-@njit(**_INLINE)
+@inlined
 def _cl100k_end(text, i, stop, table, max_digits, whole_at_end):
     bits, width = _char_at(text, i, stop, table)
     if bits & LETTER != 0:
@@ -248,7 +218,7 @@ def _cl100k_end(text, i, stop, table, max_digits, whole_at_end):
     return _space_end(text, i, stop, table, True, whole_at_end)
 
 
-@njit(**_INLINE)
+@inlined
 def _cased_end(text, i, stop, table, upper_alone):
     """End of `[upper]*[lower]+`, or with `upper_alone` else `[upper]+`, from byte i, or i; both hold the caseless."""
     middle = i
@@ -266,7 +236,7 @@ def _cased_end(text, i, stop, table, upper_alone):
     return middle if upper_alone and last_caseless == i else last_caseless
 
 
-@njit(**_INLINE)
+@inlined
 def _o200k_end(text, i, stop, table, max_digits, contractions):
     bits, width = _char_at(text, i, stop, table)
     if bits & DIGIT != 0:
@@ -293,7 +263,7 @@ def _o200k_end(text, i, stop, table, max_digits, contractions):
 # Each family has a kernel of its own, so that only the one in use is compiled.
 
 
-@njit(**_KERNEL)
+@kernel
 def split_gpt2(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
     """Write the end of each pre-token of documents `document` and later to ends[n:], what `firsts` holds to firsts.
 
@@ -314,7 +284,7 @@ def split_gpt2(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, 
     return document, n
 
 
-@njit(**_KERNEL)
+@kernel
 def split_cl100k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, document, n):
     """As `split_gpt2`: up to `max_digits` digits stay together, and white space at the end if `whole_at_end`."""
     i = ends[n - 1] if n > 0 else doc_starts[0]
@@ -331,7 +301,7 @@ def split_cl100k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts
     return document, n
 
 
-@njit(**_KERNEL)
+@kernel
 def split_o200k(text, doc_starts, table, max_digits, contractions, ends, firsts, document, n):
     """As `split_gpt2`: up to `max_digits` digits stay together, and with `contractions` a word has its 's and 'll."""
     i = ends[n - 1] if n > 0 else doc_starts[0]
@@ -348,7 +318,7 @@ def split_o200k(text, doc_starts, table, max_digits, contractions, ends, firsts,
     return document, n
 
 
-@njit(**_INLINE)
+@inlined
 def _spaced_word_end(text, i, stop, by_line):
     """End of spaces and the word after them, or with `by_line` of one line feed or tab, from byte i."""
     b = text[np.uint64(i)]
@@ -364,7 +334,7 @@ def _spaced_word_end(text, i, stop, by_line):
     return i
 
 
-@njit(**_KERNEL)
+@kernel
 def split_spaced_words(text, doc_starts, table, max_digits, by_line, ends, firsts, document, n):
     """As `split_gpt2`: a word with the spaces before it; with `by_line` line feeds and tabs stand alone."""
     i = ends[n - 1] if n > 0 else doc_starts[0]

@@ -8,6 +8,8 @@ The steps work on a *core*: the edges that the search has not ruled out, with by
 ends taken out, so that a graph has few nodes. Node k leads to k + 1 by gaps[k] single bytes.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
 from __future__ import annotations
 
 import math
@@ -15,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vocab.compilation.kernels import allocating_kernel, helper, kernel
 
 # Columns of what a step keeps of each core edge, float32[n_edges, 4], token by token.
 PRICE = 0  # λ, in tokens of the corpus
@@ -43,7 +46,7 @@ class Core(NamedTuple):
     slots: npt.NDArray[np.int32]  # where the state of an edge is, [n_edges]
 
 
-@njit(nogil=True, cache=True)
+@allocating_kernel
 def shortest_paths(lattice, counts, unit, prices, a, b, used):
     """Sum of the cheapest paths of segments a … b, where an edge costs counts[w] · unit + prices[edge] (int64).
 
@@ -76,7 +79,7 @@ def shortest_paths(lattice, counts, unit, prices, a, b, used):
     return total
 
 
-@njit(nogil=True, cache=True)
+@allocating_kernel
 def tighten_prices(lattice, counts, unit, prices, a, b):
     """Lower the prices (int64, of every edge) of segments a … b as far as no cheapest way to the end gets cheaper.
 
@@ -104,9 +107,9 @@ def tighten_prices(lattice, counts, unit, prices, a, b):
     return total
 
 
-@njit(nogil=True, cache=True)
-def least_tokens_alone(lattice, counts, alive, a, b):
-    """Tokens of segments a … b under least-tokens when only the tokens in `alive` exist."""
+@allocating_kernel
+def least_tokens_alone(lattice, counts, kept, a, b):
+    """Tokens of segments a … b under least-tokens when only the tokens in `kept` exist."""
     room = 1
     for w in range(a, b):
         room = max(room, lattice.starts[w + 1] - lattice.starts[w] + 1)
@@ -120,14 +123,14 @@ def least_tokens_alone(lattice, counts, alive, a, b):
             least = best[i + 1] + 1
             for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
                 token = lattice.edge_tokens[e]
-                if alive[token]:
+                if kept[token]:
                     least = min(least, best[i + lattice.lengths[token]] + 1)
             best[i] = least
         total += counts[w] * best[0]
     return total
 
 
-@njit(nogil=True, cache=True)
+@allocating_kernel
 def core_sizes(lattice, kept):
     """Graphs, nodes and edges of the core made of the edges in `kept`."""
     n_graphs = n_nodes = n_edges = 0
@@ -147,7 +150,7 @@ def core_sizes(lattice, kept):
     return n_graphs, n_nodes, n_edges
 
 
-@njit(nogil=True, cache=True)
+@allocating_kernel
 def fill_core(lattice, kept, core, edge_ids):
     """Fill all of `core` but its slots, and the lattice's number of each of its edges (int64)."""
     graph = node = edge = 0
@@ -187,7 +190,7 @@ def fill_core(lattice, kept, core, edge_ids):
     core.edge_starts[node] = edge
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def order_by_token(edge_ids, edge_tokens, next_slot, slots):
     """Give each core edge the next slot of its token (next_slot int64[n_tokens], changed)."""
     for k in range(edge_ids.size):
@@ -196,7 +199,7 @@ def order_by_token(edge_ids, edge_tokens, next_slot, slots):
         next_slot[token] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill_steps(core, counts, most, stride, steps):
     """Step width of each edge's price in tokens: `stride` times its segment's count or `most` (float32, by slot)."""
     for g in range(core.segments.size):
@@ -205,7 +208,67 @@ def fill_steps(core, counts, most, stride, steps):
             steps[core.slots[e]] = width
 
 
-@njit(nogil=True, cache=True)
+@helper
+def _approximate_exp(distance):
+    """exp(-distance), float32: 0 from _MOST on, between places of a table along straight lines."""
+    if distance >= np.float32(_MOST):
+        return np.float32(0)
+    distance *= np.float32(_PER_UNIT)
+    k = np.int32(distance)
+    return _EXP[k] + np.float32(distance - k) * (_EXP[k + 1] - _EXP[k])
+
+
+@helper
+def _fill_chances(core, first, last, step, rate, state, gap_weights, after, gap_chance):
+    """Chances of the edges and gaps of the nodes first … last - 1, from the last node back.
+
+    Writes AHEAD (the chance to leave a node through the edge), WEIGHT and, by node from `first` on, gap_chance.
+    """
+    one = np.float32(1)
+    after[last - first] = np.float32(0)
+    for node in range(last - 1, first - 1, -1):
+        i = node - first
+        along = gap_weights[node] + step * np.float32(core.gaps[node]) + after[i + 1]
+        least = along
+        for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
+            s = core.slots[e]
+            way = state[s, WEIGHT] + step + rate * state[s, PRICE] + after[i + core.jumps[e]]
+            state[s, WEIGHT] = way
+            least = min(least, way)
+        total = _approximate_exp(along - least)
+        gap_chance[i] = total
+        for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
+            s = core.slots[e]
+            chance = _approximate_exp(state[s, WEIGHT] - least)
+            state[s, AHEAD] = chance
+            total += chance
+        after[i] = least - np.float32(math.log(total))
+        share = one / total
+        gap_chance[i] *= share
+        gap_weights[node] = min(along - after[i], _LEAST_CHANCE)
+        for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
+            s = core.slots[e]
+            state[s, WEIGHT] = min(state[s, WEIGHT] - after[i], _LEAST_CHANCE)
+            state[s, AHEAD] *= share
+
+
+@helper
+def _fill_flows(core, first, last, state, gap_chance, arrived):
+    """Flows through the edges of the nodes first … last - 1, from the first node on; writes FLOW and AHEAD."""
+    arrived[: last - first + 1] = np.float32(0)
+    arrived[0] = np.float32(1)
+    for node in range(first, last):
+        i = node - first
+        arrived[i + 1] += arrived[i] * gap_chance[i]
+        for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
+            s = core.slots[e]
+            flow = arrived[i] * state[s, AHEAD]
+            arrived[i + core.jumps[e]] += flow
+            state[s, AHEAD] = flow + flow - state[s, FLOW]
+            state[s, FLOW] = flow
+
+
+@allocating_kernel
 def step_paths(core, counts, most, stride, state, gap_weights, a, b):
     """A proximal step of the paths of graphs a … b under the prices; writes FLOW, WEIGHT and AHEAD.
 
@@ -218,60 +281,15 @@ def step_paths(core, counts, most, stride, state, gap_weights, a, b):
     after = np.empty(room, dtype=np.float32)
     arrived = np.empty(room, dtype=np.float32)
     gap_chance = np.empty(room, dtype=np.float32)
-    zero, one, most_distance, per_unit = np.float32(0), np.float32(1), np.float32(_MOST), np.float32(_PER_UNIT)
     for g in range(a, b):
         first, last = core.first_nodes[g], core.first_nodes[g + 1] - 1
-        rate = one / (np.float32(stride) * min(np.float32(counts[core.segments[g]]), np.float32(most)))
-        step = rate * np.float32(counts[core.segments[g]])
-        after[last - first] = zero
-        for node in range(last - 1, first - 1, -1):
-            i = node - first
-            along = gap_weights[node] + step * np.float32(core.gaps[node]) + after[i + 1]
-            least = along
-            for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
-                s = core.slots[e]
-                way = state[s, WEIGHT] + step + rate * state[s, PRICE] + after[i + core.jumps[e]]
-                state[s, WEIGHT] = way
-                least = min(least, way)
-            total = zero
-            distance = along - least
-            if distance < most_distance:
-                distance *= per_unit
-                k = np.int32(distance)
-                total = _EXP[k] + np.float32(distance - k) * (_EXP[k + 1] - _EXP[k])
-            gap_chance[i] = total
-            for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
-                s = core.slots[e]
-                chance = zero
-                distance = state[s, WEIGHT] - least
-                if distance < most_distance:
-                    distance *= per_unit
-                    k = np.int32(distance)
-                    chance = _EXP[k] + np.float32(distance - k) * (_EXP[k + 1] - _EXP[k])
-                state[s, AHEAD] = chance
-                total += chance
-            after[i] = least - np.float32(math.log(total))
-            share = one / total
-            gap_chance[i] *= share
-            gap_weights[node] = min(along - after[i], _LEAST_CHANCE)
-            for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
-                s = core.slots[e]
-                state[s, WEIGHT] = min(state[s, WEIGHT] - after[i], _LEAST_CHANCE)
-                state[s, AHEAD] *= share
-        arrived[: last - first + 1] = zero
-        arrived[0] = one
-        for node in range(first, last):
-            i = node - first
-            arrived[i + 1] += arrived[i] * gap_chance[i]
-            for e in range(core.edge_starts[node], core.edge_starts[node + 1]):
-                s = core.slots[e]
-                flow = arrived[i] * state[s, AHEAD]
-                arrived[i + core.jumps[e]] += flow
-                state[s, AHEAD] = flow + flow - state[s, FLOW]
-                state[s, FLOW] = flow
+        count = np.float32(counts[core.segments[g]])
+        rate = np.float32(1) / (np.float32(stride) * min(count, np.float32(most)))
+        _fill_chances(core, first, last, rate * count, rate, state, gap_weights, after, gap_chance)
+        _fill_flows(core, first, last, state, gap_chance, arrived)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def step_prices(token_starts, steps, is_free, threshold, a, b, state, open_shares):
     """A proximal step of the prices of tokens a … b, given the threshold; writes PRICE and open_shares.
 

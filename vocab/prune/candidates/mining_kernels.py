@@ -4,16 +4,13 @@ Slots stand for characters, in the order of the pre-tokens; a dead one (id below
 is known by the ids of its two parts that are one character shorter, so no bytes are compared.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-# Without reference counts of arrays (_nrt): the caller holds all of them, and no kernel here allocates.
-_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
-_INLINE: dict[str, Any] = {**_KERNEL, "forceinline": True}
+from vocab.compilation.kernels import helper, inlined, kernel
 
 # Columns of a record, one for each distinct substring of a length.
 KEY = 0
@@ -31,7 +28,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MIX_AGAIN = np.uint64(0xD6E8FEB86659FD93)
 
 
-@njit(**_KERNEL)
+@helper
 def _character(blob, at, end):
     """(code point, bytes) of the character at byte `at`; (-1, 1) where no whole one begins."""
     byte = np.int64(blob[at])
@@ -53,7 +50,7 @@ def _character(blob, at, end):
     return code, width
 
 
-@njit(**_KERNEL)
+@kernel
 def fill_slots(blob, starts, ids, owners, begins, filling):
     """A slot for each character of each pre-token and a dead one after them; returns how many.
 
@@ -78,7 +75,7 @@ def fill_slots(blob, starts, ids, owners, begins, filling):
     return n
 
 
-@njit(**_INLINE)
+@inlined
 def _key_at(ids, p, is_single):
     """What stands for the substring at slot p: one character, or two ids that overlap in all but one; -1 for none."""
     left = np.int64(ids[p])
@@ -88,7 +85,7 @@ def _key_at(ids, p, is_single):
     return (left << np.int64(32)) | right if right >= 0 else np.int64(-1)
 
 
-@njit(**_INLINE)
+@inlined
 def _hash(key):
     value = np.uint64(key) * _MIX
     value ^= value >> _HALF
@@ -96,13 +93,13 @@ def _hash(key):
     return value ^ (value >> _HALF)
 
 
-@njit(**_INLINE)
+@inlined
 def _share_of(value, n_shares):
     """Which of the shares of all keys a hash belongs to."""
     return ((value >> _HALF) * np.uint64(n_shares)) >> _HALF
 
 
-@njit(**_KERNEL)
+@kernel
 def count_substrings(ids, owners, is_single, share, n_shares, counts, documents, slots, records, n_entries, p, entries):
     """Count the substrings at slots p and later whose keys belong to a share; their entries go to `entries`.
 
@@ -152,7 +149,7 @@ def count_substrings(ids, owners, is_single, share, n_shares, counts, documents,
     return n_entries, p
 
 
-@njit(**_KERNEL)
+@kernel
 def refill(slots, records, n_entries):
     """Put the entries into a larger empty table."""
     mask = np.uint64(slots.size - 1)
@@ -164,7 +161,7 @@ def refill(slots, records, n_entries):
         slots[slot] = (value >> _HALF << _HALF) | np.uint64(entry + 1)
 
 
-@njit(**_KERNEL)
+@kernel
 def renumber(ids, owners, begins, is_single, n_shares, entries, offsets, numbers):
     """Give each slot the number of its substring, -1 for a rare one, and close up; returns how many slots are left.
 

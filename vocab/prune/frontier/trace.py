@@ -21,7 +21,8 @@ from vocab.choices import FRONTIER_METHODS, FrontierMethod, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.profile import builtin_profile
-from vocab.encoding.encoder import INFERENCE_METHODS, LOOKS_AHEAD
+from vocab.encoding.encoder import LOOKS_AHEAD
+from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.environment import versions
 from vocab.errors import TargetError
 from vocab.formats import load_lossless

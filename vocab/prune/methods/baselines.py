@@ -54,18 +54,20 @@ def leaf_order(vocabulary: Vocabulary, trie: TokenTrie, uses: Ints, protected: M
     arXiv 2512.03989.
     """
     method: InferenceMethod = "scored-merges" if vocabulary.inference in CHARACTER_METHODS else "merges"
-    parents = merge_parents(trie, vocabulary.blob, vocabulary.starts, method)
-    n_children = np.bincount(parents[parents >= 0].ravel(), minlength=uses.size)
-    counts, order = uses.copy(), list[int]()
-    leaves = [(int(counts[t]), -t) for t in np.flatnonzero((n_children == 0) & ~protected).tolist()]
+    all_parents = merge_parents(trie, vocabulary.blob, vocabulary.starts, method)
+    children = np.bincount(all_parents[all_parents >= 0].ravel(), minlength=uses.size)
+    leaves = [(int(uses[t]), -t) for t in np.flatnonzero((children == 0) & ~protected).tolist()]
     heapq.heapify(leaves)
+    # Lists, because reading one number of an array takes many times as long.
+    parents, n_children, counts, is_protected = (a.tolist() for a in (all_parents, children, uses, protected))
+    order: list[int] = []
     while leaves and len(order) < n_drop:
         count, negative = heapq.heappop(leaves)  # final, as all that would add to it is dropped
         order.append(-negative)
-        for parent in parents[-negative].tolist():
+        for parent in parents[-negative]:
             if parent >= 0:
                 counts[parent] += count
                 n_children[parent] -= 1
-                if n_children[parent] == 0 and not protected[parent]:
-                    heapq.heappush(leaves, (int(counts[parent]), -parent))
+                if n_children[parent] == 0 and not is_protected[parent]:
+                    heapq.heappush(leaves, (counts[parent], -parent))
     return np.array(order, dtype=np.int64)

@@ -113,13 +113,12 @@ def improve_order(book: PriceBook, max_rounds: int = _MAX_ROUNDS) -> None:
 
 def tokens_in_order(book: PriceBook, ranks: Ints) -> int:
     """Tokens of the book's counts when its kept tokens merge by `ranks` (int64[n_tokens]) instead of their own."""
-    return sum(
-        book.run_runs(
-            lambda a, b: int(
-                order_kernels.count_tokens(book.lattice, frozen(book.kept), frozen(ranks), book.counts, a, b)
-            )
-        )
-    )
+    given = (book.lattice, frozen(book.kept), frozen(ranks), book.counts)
+
+    def count(a: int, b: int) -> int:
+        return int(order_kernels.count_tokens(*given, a, b, order_kernels.new_work(book.lattice.starts, a, b)))
+
+    return sum(book.run_runs(count))
 
 
 def precedences(book: PriceBook, ranks: Ints) -> Precedences:
@@ -132,7 +131,7 @@ def precedences(book: PriceBook, ranks: Ints) -> Precedences:
         weights = np.empty(room, dtype=np.int64)
         lists = (earlier, later, weights)
         args = (book.lattice, frozen(book.kept), frozen(ranks), book.counts, a, b)
-        n = order_kernels.precedences(*args, *lists)
+        n = order_kernels.precedences(*args, *lists, order_kernels.new_work(book.lattice.starts, a, b))
         others = np.flatnonzero(earlier[:n] != later[:n])  # no order can put a token before itself
         return _summed(earlier[others] * n_tokens + later[others], weights[others])
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from vocab.arrays import Ints, Mask, frozen
 from vocab.choices import InferenceMethod
-from vocab.encoding import inference
-from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
+from vocab.encoding.encoder import LOOKS_AHEAD
+from vocab.encoding.inference import LatticeEncoder, Ledger
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.encoding.pricing_kernels import mark_affected
 from vocab.pretokens.counts import PretokenCounts
 from vocab.threads import run_shards, shard_bounds
 
@@ -53,10 +54,12 @@ class PriceBook:
         self.kept = np.ones(n_tokens, dtype=np.bool_)
         self.prices = np.zeros(n_tokens, dtype=np.int64)
         self.total_tokens = 0
-        self._method = METHOD_CODES[method]
+        self._method = method
+        self._trie, self._blob = trie, cut.blob
+        self._encoder = LatticeEncoder(method, trie, self.lattice, cut.blob)
         self._shards = shard_bounds(cut.starts, n_threads)
         self._pending = np.ones(cut.counts.size, dtype=np.bool_)
-        self._ledger = inference.new_ledger(self._method, cut.starts)
+        self._ledger = Ledger.empty(self._method, cut.starts)
         self._price_pending()
 
     @property
@@ -74,9 +77,7 @@ class PriceBook:
         self.kept[dropped] = False
         self.kept[restored] = True
         run_shards(
-            lambda a, b: inference.mark_affected(
-                self.lattice, dropped, restored, self._ledger.signatures, a, b, self._pending
-            ),
+            lambda a, b: mark_affected(self.lattice, dropped, restored, self._ledger.signatures, a, b, self._pending),
             self._shards,
         )
         self._price_pending()
@@ -86,16 +87,17 @@ class PriceBook:
 
         Raises ValueError unless the method is merges, the only one that uses ranks.
         """
-        if self._method != inference.MERGES:
+        if self._method != "merges":
             raise ValueError("only merges go by rank")
         ranks = np.empty(order.size, dtype=np.int32)
         ranks[order] = np.arange(order.size, dtype=np.int32)
         self.lattice = self.lattice._replace(
             edge_tokens=frozen(ranks[self.lattice.edge_tokens]), lengths=frozen(self.lattice.lengths[order])
         )
+        self._encoder = LatticeEncoder("merges", self._trie, self.lattice, self._blob)
         self.tokens, self.kept = self.tokens[order], self.kept[order]
         self.prices = np.zeros_like(self.prices)
-        self._ledger = inference.new_ledger(self._method, self.lattice.starts)
+        self._ledger = Ledger.empty(self._method, self.lattice.starts)
         self._pending[:] = True
         self.total_tokens = 0
         self._price_pending()
@@ -113,17 +115,7 @@ class PriceBook:
 
         def work(a: int, b: int) -> Ints:
             gains = np.zeros(self.kept.size, dtype=np.int64)
-            inference.revival_gains(
-                self._method,
-                self.lattice,
-                self.kept.copy(),
-                self.counts,
-                self._ledger.sizes,
-                dropped,
-                a,
-                b,
-                gains,
-            )
+            self._encoder.restore_gains(self.kept.copy(), self.counts, self._ledger.sizes, dropped, a, b, gains)
             return gains
 
         return sum(run_shards(work, self._shards), np.zeros(self.kept.size, dtype=np.int64))
@@ -131,17 +123,7 @@ class PriceBook:
     def _price_pending(self) -> None:
         def work(a: int, b: int) -> tuple[int, Ints]:
             prices = np.zeros(self.kept.size, dtype=np.int64)
-            change = inference.price_pretokens(
-                self._method,
-                self.lattice,
-                self.kept.copy(),
-                self.counts,
-                self._pending,
-                a,
-                b,
-                self._ledger,
-                prices,
-            )
+            change = self._encoder.price(self.kept.copy(), self.counts, self._pending, a, b, self._ledger, prices)
             return change, prices
 
         for change, prices in run_shards(work, self._shards):

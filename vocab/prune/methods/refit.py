@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
-from vocab.encoding import inference
+from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, Segments
 from vocab.encoding.unigram import byte_score
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.methods.pricing import MAX_PRICED_BYTES
-from vocab.prune.methods.refit_kernels import expected_uses
+from vocab.prune.methods.refit_kernels import expected_uses, new_room
 from vocab.threads import shard_bounds
 from vocab.vocabulary import Vocabulary
 
@@ -97,8 +97,8 @@ def _reachable(vocabulary: Vocabulary, steps: npt.NDArray[np.int64]) -> npt.NDAr
     lattice = Lattice.build(trie, vocabulary.blob, vocabulary.starts, n_whole=0)
     ids, sizes = np.empty(vocabulary.blob.size, dtype=np.int32), np.empty(steps.size, dtype=np.int32)
     while True:
-        lattice = lattice._replace(units=frozen(steps))
-        inference.spell_tokens(inference.UNIGRAM, lattice, np.ones(steps.size, dtype=np.bool_), ids, sizes)
+        encoder = LatticeEncoder("unigram", replace(trie, units=steps), lattice, vocabulary.blob)
+        encoder.encode(np.ones(steps.size, dtype=np.bool_), 0, steps.size, ids, sizes, leaves_out=True)
         within = np.arange(ids.size) - np.repeat(vocabulary.starts[:-1], vocabulary.lengths)
         is_set = within < np.repeat(sizes, vocabulary.lengths)
         used = np.where(is_set, ids, 0)
@@ -115,7 +115,11 @@ def _expected(lattice: Lattice, logs: Floats, counts: npt.NDArray[np.int64], n_t
 
     def work(a: int, b: int) -> tuple[Floats, float]:
         uses = np.zeros(logs.size)
-        return uses, float(expected_uses(lattice, frozen(logs), counts, a, b, uses))
+        return uses, float(
+            expected_uses(
+                lattice, frozen(logs), counts, a, b, uses, new_room(lattice.starts, lattice.edge_starts, a, b)
+            )
+        )
 
     runs = shard_bounds(lattice.starts, int(lattice.starts[-1]) // _RUN_BYTES + 1)
     with ThreadPoolExecutor(n_threads) as pool:

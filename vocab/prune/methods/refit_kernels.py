@@ -1,14 +1,15 @@
 """Expected uses of tokens under a Unigram model, by the forward-backward algorithm over a lattice."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+from vocab.compilation.kernels import helper, kernel
 
 
 class Room(NamedTuple):
@@ -20,37 +21,15 @@ class Room(NamedTuple):
     weights: npt.NDArray[np.float64]
 
 
-@njit(nogil=True, cache=True)
-def _room(lattice, a, b):
-    n_bytes = n_edges = 1
-    for w in range(a, b):
-        first, end = lattice.starts[w], lattice.starts[w + 1]
-        n_bytes = max(n_bytes, end - first + 1)
-        n_edges = max(n_edges, lattice.edge_starts[end] - lattice.edge_starts[first])
-    return Room(np.empty(n_bytes), np.empty(n_bytes), np.empty(n_bytes), np.empty(n_edges))
+def new_room(starts: npt.NDArray[np.int64], edge_starts: npt.NDArray[np.int64], a: int, b: int) -> Room:
+    """Room for any of the pre-tokens a … b - 1 of a lattice."""
+    n_bytes = int(np.diff(starts[a : b + 1]).max(initial=0)) + 1
+    n_edges = int(np.diff(edge_starts[starts[a : b + 1]]).max(initial=1))
+    best, before, after = np.empty((3, n_bytes))
+    return Room(best, before, after, np.empty(n_edges))
 
 
-@njit(nogil=True, cache=True)
-def expected_uses(lattice, logs, counts, a, b, uses):
-    """Add to `uses` (float64 a token) how often pre-tokens a … b are expected to use each.
-
-    `logs` are logarithms of probabilities, float64 a token. Bytes at which no token begins are passed over. Returns the
-    log-likelihood: that of all ways to cut each pre-token together, times its count.
-    """
-    room = _room(lattice, a, b)
-    return _expect_each(lattice, logs, counts, a, b, uses, room)
-
-
-@njit(**_KERNEL)
-def _expect_each(lattice, logs, counts, a, b, uses, room):
-    likelihood = 0.0
-    for w in range(a, b):
-        if counts[w] > 0:
-            likelihood += counts[w] * _expect(lattice, logs, counts[w], w, uses, room)
-    return likelihood
-
-
-@njit(**_KERNEL)
+@helper
 def _find_best(lattice, logs, first, n_bytes, best):
     """Write to best[i] the log-probability of the best way to byte i, minus infinity where none leads."""
     for i in range(1, n_bytes + 1):
@@ -65,7 +44,7 @@ def _find_best(lattice, logs, first, n_bytes, best):
             best[end] = max(best[end], best[i] + logs[lattice.edge_tokens[e]])
 
 
-@njit(**_KERNEL)
+@helper
 def _expect(lattice, logs, count, w, uses, room):
     """One pre-token. Sums are relative to the best way to each place, so that none vanishes or grows out of range."""
     first = lattice.starts[w]
@@ -96,3 +75,17 @@ def _expect(lattice, logs, count, w, uses, room):
             way = before[i] * weights[e - edge_zero] * after[i + lattice.edge_lengths[e]]
             uses[lattice.edge_tokens[e]] += count * (way / before[n_bytes])
     return best[n_bytes] + np.log(before[n_bytes])
+
+
+@kernel
+def expected_uses(lattice, logs, counts, a, b, uses, room):
+    """Add to `uses` (float64 a token) how often pre-tokens a … b are expected to use each.
+
+    `logs` are logarithms of probabilities, float64 a token. Bytes at which no token begins are passed over. Returns the
+    log-likelihood: that of all ways to cut each pre-token together, times its count.
+    """
+    likelihood = 0.0
+    for w in range(a, b):
+        if counts[w] > 0:
+            likelihood += counts[w] * _expect(lattice, logs, counts[w], w, uses, room)
+    return likelihood

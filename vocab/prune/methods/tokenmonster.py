@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from vocab.arrays import Ints, Mask
 from vocab.choices import InferenceMethod
-from vocab.encoding import inference
-from vocab.encoding.encoder import LOOKS_AHEAD, METHOD_CODES
+from vocab.encoding.encoder import LOOKS_AHEAD
+from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.pretokens.counts import PretokenCounts
 from vocab.progress import OnProgress, silent
@@ -54,8 +54,8 @@ class Scorer:
         cut = Segments.build(trie, *table, n_threads=n_threads, keep_whole=method in LOOKS_AHEAD)
         self.lengths = trie.lengths.astype(np.int64)
         self.counts = cut.counts
-        self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
-        self._method = METHOD_CODES[method]
+        lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
+        self._encoder = LatticeEncoder(method, trie, lattice, cut.blob)
         self._shards = shard_bounds(cut.starts, n_threads)
 
     def score(self, kept: Mask, counts: Ints | None = None) -> tuple[int, Ints]:
@@ -67,7 +67,7 @@ class Scorer:
 
         def work(a: int, b: int) -> tuple[int, Ints]:
             uses = np.zeros(kept.size, dtype=np.int64)
-            return int(inference.tally(self._method, self._lattice, kept, counts, a, b, uses)), uses
+            return self._encoder.tally(kept, counts, a, b, uses), uses
 
         parts = run_shards(work, self._shards)
         uses = sum((uses for _, uses in parts), np.zeros(kept.size, dtype=np.int64))

@@ -3,18 +3,14 @@
 Specification: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md. The package `xxhash` gives the same.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
 
-# Without reference counts of arrays (_nrt): the caller holds them.
-_KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
-_INLINE: dict[str, Any] = {**_KERNEL, "forceinline": True}
-_intrinsic: Any = intrinsic  # its declared type counts the typing context as an argument
+from vocab.compilation.kernels import helper, inlined, kernel
+from vocab.compilation.words import load8
 
 _P1 = np.uint64(0x9E3779B185EBCA87)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -24,34 +20,22 @@ _P5 = np.uint64(0x27D4EB2F165667C5)
 _64 = np.uint64(64)
 
 
-@njit(**_INLINE)
+@inlined
 def _rotate(x, n):
     return (x << np.uint64(n)) | (x >> (_64 - np.uint64(n)))
 
 
-@_intrinsic
-def _word(typingctx, array, at):
-    """Eight bytes from byte `at` of a uint8 array as a little-endian uint64, unchecked: the caller knows they exist."""
-
-    def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        pointer = builder.bitcast(builder.gep(data, [args[1]]), context.get_value_type(types.uint64).as_pointer())
-        return builder.load(pointer, align=1)
-
-    return types.uint64(array, at), codegen
-
-
-@njit(**_INLINE)
+@inlined
 def _round(accumulator, word):
     return _rotate(accumulator + word * _P2, 31) * _P1
 
 
-@njit(**_INLINE)
+@inlined
 def _merge(value, accumulator):
     return (value ^ _round(np.uint64(0), accumulator)) * _P1 + _P4
 
 
-@njit(**_KERNEL)
+@helper
 def _xxh64(text, i, end):
     """XXH64 with seed 0 of text[i:end]."""
     length = np.uint64(end - i)
@@ -59,14 +43,14 @@ def _xxh64(text, i, end):
     if end - i >= 32:
         a, b, c, d = _P1 + _P2, _P2, np.uint64(0), np.uint64(0) - _P1
         while i + 32 <= end:
-            a, b = _round(a, _word(text, i)), _round(b, _word(text, i + 8))
-            c, d = _round(c, _word(text, i + 16)), _round(d, _word(text, i + 24))
+            a, b = _round(a, load8(text, i)), _round(b, load8(text, i + 8))
+            c, d = _round(c, load8(text, i + 16)), _round(d, load8(text, i + 24))
             i += 32
         value = _rotate(a, 1) + _rotate(b, 7) + _rotate(c, 12) + _rotate(d, 18)
         value = _merge(_merge(_merge(_merge(value, a), b), c), d)
     value += length
     while i + 8 <= end:
-        value = _rotate(value ^ _round(np.uint64(0), _word(text, i)), 27) * _P1 + _P4
+        value = _rotate(value ^ _round(np.uint64(0), load8(text, i)), 27) * _P1 + _P4
         i += 8
     if i + 4 <= end:
         half = np.uint64(text[i]) | np.uint64(text[i + 1]) << np.uint64(8)
@@ -81,7 +65,7 @@ def _xxh64(text, i, end):
     return value ^ (value >> np.uint64(32))
 
 
-@njit(**_KERNEL)
+@kernel
 def hash_documents(text, starts, hashes):
     """Write XXH64 (seed 0) of each document text[starts[d]:starts[d + 1]] (uint8, int64) to hashes (uint64)."""
     for d in range(starts.size - 1):

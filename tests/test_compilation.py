@@ -1,0 +1,76 @@
+"""Compiled kernels: where they are kept, what is said when they cannot be, and the line of a first run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vocab.compilation import cache_folder as folders
+from vocab.compilation import notice
+
+# A machine on which no folder can be written but the temporary one.
+UNWRITABLE = """
+import tempfile
+from vocab.compilation import cache_folder
+cache_folder._can_be_written = lambda folder: "vocab-kernels-" in str(folder)
+import numpy as np
+from vocab.encoding.lattice_kernels import count_ends
+n_ends = np.zeros(1, dtype=np.int64)
+count_ends(np.ones(3, dtype=np.bool_), np.array([0, 3]), n_ends)
+print(n_ends[0], count_ends.stats.cache_path)
+"""
+
+
+@pytest.fixture
+def folder_of(monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    folders._folder_of.cache_clear()
+    yield lambda source: (folders._folder_of.cache_clear(), folders.cache_folder(str(source)))[1]
+    folders._folder_of.cache_clear()
+
+
+def test_kernels_are_kept_beside_their_code(folder_of, tmp_path):
+    folder = folder_of(tmp_path / "some_kernels.py")
+    assert Path(folder).parent == tmp_path / "__pycache__"
+
+
+def test_a_folder_named_by_the_environment_comes_first(folder_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
+    assert Path(folder_of(tmp_path / "some_kernels.py")).parent == tmp_path / "chosen"
+
+
+def test_any_kernel_file_of_the_folder_changes_where_its_kernels_are_kept(folder_of, tmp_path):
+    one, other = tmp_path / "one_kernels.py", tmp_path / "other_kernels.py"
+    one.write_text("1")
+    before = folder_of(one)
+    other.write_text("2")
+    assert folder_of(one) != before
+    between = folder_of(one)
+    (tmp_path / "no_kernel.py").write_text("3")
+    assert folder_of(one) == between
+
+
+def test_where_no_folder_can_be_written_kernels_are_compiled_into_a_temporary_one_and_one_line_says_so():
+    environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", UNWRITABLE], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("vocab: compiled kernels cannot be kept in ")
+    assert len(done.stderr.splitlines()) == 1
+    n_ends, folder = done.stdout.split()
+    assert n_ends == "3"
+    assert "vocab-kernels-" in folder
+    assert not Path(folder).exists()
+
+
+def test_the_notice_is_given_once(monkeypatch):
+    lines: list[str] = []
+    monkeypatch.setattr(notice, "_notify", None)
+    notice.note_compiling()
+    notice.when_compiling(lines.append)
+    notice.note_compiling()
+    notice.note_compiling()
+    assert lines == [notice.NOTICE]

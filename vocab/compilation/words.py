@@ -1,0 +1,59 @@
+"""Eight bytes at a time in kernels: instructions that Numba has no name for. Kernels of every folder may use them."""
+
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_intrinsic: Any = intrinsic  # its declared type counts the typing context as an argument
+
+
+@_intrinsic
+def load8(typingctx, array, at):
+    """Eight bytes from byte `at` of a uint8 array as a little-endian uint64, unchecked: the caller knows they exist."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), context.get_value_type(types.uint64).as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(array, at), codegen
+
+
+@_intrinsic
+def store8(typingctx, array, at, word):
+    """Write a word to bytes `at` to `at` + 8 of a uint8 array, unchecked: the caller knows they exist."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), context.get_value_type(types.uint64).as_pointer())
+        builder.store(args[2], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, at, word), codegen
+
+
+@_intrinsic
+def big_endian(typingctx, word):
+    """The bytes of a word in the other order: compared as numbers, such words stand in byte order."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bswap(args[0])
+
+    return types.uint64(word), codegen
+
+
+@_intrinsic
+def n_zero_bytes(typingctx, word):
+    """How many bytes of a uint64, from the lowest on, are zero before one that is not: 0 to 8, int64."""
+
+    def codegen(context, builder, signature, args):
+        n_bits = builder.cttz(args[0], cgutils.false_bit)  # 64 for zero
+        return builder.lshr(n_bits, context.get_constant(types.uint64, 3))
+
+    return types.int64(word), codegen

@@ -1,0 +1,121 @@
+"""Kernels of prices: how many more tokens each pre-token needs without a token, whatever the inference method.
+
+A ledger (`inference.Ledger`) holds what each pre-token gave to the prices. For `encode` see `loop_kernels`.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+
+from __future__ import annotations
+
+import numpy as np
+
+from vocab.compilation.kernels import helper, inlined, kernel
+
+
+@helper
+def bit(token):
+    """The place of a token in a signature, uint64."""
+    return np.uint64(1) << np.uint64(token & 63)
+
+
+@helper
+def is_entered(ledger, first, n_priced, token):
+    """Whether a token is among the n_priced entries of a ledger from `first` on."""
+    for k in range(first, first + n_priced):
+        if ledger.tree_tokens[k] == token:
+            return True
+    return False
+
+
+@helper
+def enter(ledger, first, n_priced, token, price):
+    """Add a token to the ledger of a pre-token, unless it is there; returns how many it holds then."""
+    if is_entered(ledger, first, n_priced, token):
+        return n_priced
+    ledger.tree_tokens[first + n_priced] = token
+    ledger.tree_prices[first + n_priced] = price
+    return n_priced + 1
+
+
+@inlined
+def price_by_trial(encode, lattice, kept, w, scratch, other, ledger):
+    """Price each token of scratch.tree by encoding pre-token w once more without it: right for any method.
+
+    Returns how many tokens pre-token w has. Writes its entries of the ledger and its signature.
+    """
+    n, n_tree = encode(lattice, kept, w, scratch)
+    first = ledger.starts[w]
+    signature = np.uint64(0)
+    n_priced = 0
+    for k in range(n_tree):
+        token = scratch.tree[k]
+        if is_entered(ledger, first, n_priced, token):
+            continue
+        signature |= bit(token)
+        kept[token] = False
+        without, n_other = encode(lattice, kept, w, other)
+        kept[token] = True
+        for j in range(n_other):
+            signature |= bit(other.tree[j])
+        n_priced = enter(ledger, first, n_priced, token, without - n)
+    ledger.tree_sizes[w] = n_priced
+    ledger.signatures[w] = signature
+    return n
+
+
+@inlined
+def price_each(price, lattice, kept, counts, pending, a, b, ledger, prices, scratch, other):
+    """Price again every pre-token a … b marked in `pending`, and clear its mark; returns the change in tokens.
+
+    `price` is the method's `price_by_trial` or a quicker kernel that writes the same. The price of a token in a
+    pre-token is how many more tokens the pre-token needs without it (`kept` is put back as it was). What the pre-token
+    gave to `prices` (int64 a token) last time is taken back first. Its signature gathers every token that the encodings
+    with and without used: as long as none of them is dropped, its prices stay right.
+    """
+    change = np.int64(0)
+    for w in range(a, b):
+        if not pending[w]:
+            continue
+        pending[w] = False
+        first = ledger.starts[w]
+        for k in range(first, first + ledger.tree_sizes[w]):
+            prices[ledger.tree_tokens[k]] -= counts[w] * ledger.tree_prices[k]
+        n = price(lattice, kept, w, scratch, other, ledger)
+        change += counts[w] * (n - ledger.sizes[w])
+        ledger.sizes[w] = n
+        for k in range(first, first + ledger.tree_sizes[w]):
+            prices[ledger.tree_tokens[k]] += counts[w] * ledger.tree_prices[k]
+    return change
+
+
+@kernel
+def mark_affected(lattice, dropped, restored, signatures, a, b, pending):
+    """Mark the pre-tokens a … b whose prices a change of the vocabulary may touch (dropped, restored: bool a token)."""
+    for w in range(a, b):
+        signature = signatures[w]
+        for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
+            token = lattice.edge_tokens[e]
+            if restored[token] or (dropped[token] and signature & bit(token) != 0):
+                pending[w] = True
+                break
+
+
+@inlined
+def gain_each(encode, lattice, kept, counts, sizes, candidates, n_stable, a, b, gains, scratch, seen):
+    """Add to `gains` (int64 a token) the tokens saved by restoring each candidate (bool a token, not kept) alone.
+
+    Of pre-tokens below `n_stable`, one that is a single token cannot get any fewer. `seen` (int64 a token) is the last
+    pre-token that held each token, at first -1.
+    """
+    for w in range(a, b):
+        if sizes[w] == 1 and w < n_stable:
+            continue
+        for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
+            token = lattice.edge_tokens[e]
+            if not candidates[token] or seen[token] == w:
+                continue
+            seen[token] = w
+            kept[token] = True
+            n, _ = encode(lattice, kept, w, scratch)
+            kept[token] = False
+            gains[token] += counts[w] * (sizes[w] - n)
