@@ -220,6 +220,11 @@ def test_the_table_of_floors_is_that_of_the_contract():
 # Tests
 
 
+def test_folders_of_tests_are_named_as_packages():
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders <= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
 def test_no_test_module_imports_another():
     found = {path.name for path in sorted((ROOT / "tests").rglob("*.py")) if imports_a_test(path)}
     assert found == IMPORTS_A_TEST
