@@ -8,6 +8,7 @@ from pathlib import Path
 from vocab.choices import InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
 from vocab.formats import load_lossless
+from vocab.measured import MeasuredTokenizer
 from vocab.progress import OnProgress
 from vocab.prune.bound.certificate import Certificate
 from vocab.prune.bound.optimal import Limits
@@ -17,11 +18,10 @@ from vocab.prune.job import Job
 from vocab.prune.request import BoundRequest, PruneRequest
 from vocab.prune.result import PruneResult
 from vocab.prune.selection import select
-from vocab.vocabulary import Vocabulary
 
 
 def prune(
-    source: Vocabulary | str | Path,
+    source: MeasuredTokenizer | str | Path,
     target: int,
     *,
     corpus: CorpusCounts | None = None,
@@ -45,7 +45,7 @@ def prune(
     Single bytes and the source's special tokens are always kept.
 
     Args:
-        source: a Vocabulary, or what `vocab.load` takes.
+        source: what `vocab.load` takes, or a vocabulary that is loaded already.
         target: ids in the result, special tokens included.
         corpus: text to choose tokens by, counted with the source's split pattern; None for the built-in profile.
         method: how tokens are chosen. "optimal" searches longest and proves how near it is to the best possible;
@@ -106,7 +106,7 @@ def run_request(request: PruneRequest, on_progress: OnProgress | None = None) ->
 
 
 def best_possible(
-    source: Vocabulary | str | Path,
+    source: MeasuredTokenizer | str | Path,
     target: int,
     *,
     corpus: CorpusCounts | None = None,

@@ -21,7 +21,7 @@ from vocab.errors import SourceError
 from vocab.formats import load_lossless
 from vocab.interop.serving.draft import DraftVocabulary, check_draft
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
-from vocab.vocabulary import Vocabulary
+from vocab.measured import MeasuredTokenizer
 from vocab.writing import check_file, write_bytes
 
 _FOLDER = "hot_token_ids"
@@ -56,7 +56,7 @@ def write_draft(
     write_bytes(out, raw)
 
 
-def load_draft(path: str | Path, source: Vocabulary | str | Path) -> DraftVocabulary:
+def load_draft(path: str | Path, source: MeasuredTokenizer | str | Path) -> DraftVocabulary:
     """Read a draft vocabulary from a file of either format.
 
     Args:

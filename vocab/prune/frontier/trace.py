@@ -26,6 +26,7 @@ from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.environment import versions
 from vocab.errors import TargetError
 from vocab.formats import load_lossless
+from vocab.measured import MeasuredTokenizer
 from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.objective import Objective
 from vocab.prune.candidates.prior import with_prior
@@ -154,7 +155,7 @@ class Frontier:
 
 
 def trace_frontier(
-    source: Vocabulary | str | Path,
+    source: MeasuredTokenizer | str | Path,
     *,
     corpus: CorpusCounts | None = None,
     inference: InferenceMethod = "merges",
@@ -170,7 +171,7 @@ def trace_frontier(
     """Trace the tokens of a corpus over vocabulary size, by several methods, with the bound below them.
 
     Args:
-        source: a Vocabulary, or what `vocab.load` takes.
+        source: what `vocab.load` takes, or a vocabulary that is loaded already.
         corpus: the counted text; None for the built-in profile.
         inference: how text is cut into tokens.
         methods: how tokens are ordered, each once; a Frontier marks where those of the first stop paying.
