@@ -133,7 +133,7 @@ def test_shards_of_another_vocabulary_are_refused(folder, cl100k, small_vocabula
 def test_folders_are_replaced_only_when_asked_to(folder, small_vocabulary, tmp_path):
     corpus = read_metadata(folder).corpus
     make_shards(small_vocabulary, corpus, tmp_path / "out")
-    with pytest.raises(OutputError, match="--force"):
+    with pytest.raises(OutputError, match="or pass `force`"):
         make_shards(small_vocabulary, corpus, tmp_path / "out")
     make_shards(small_vocabulary, corpus, tmp_path / "out", force=True)
     (tmp_path / "out" / "mine.txt").write_text("x")
