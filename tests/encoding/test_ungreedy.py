@@ -200,7 +200,7 @@ def test_all_of_cl100k_comes_back(cl100k, tmp_path):
     whole = ungreedy(cl100k.tokens(), cl100k.pattern, special_tokens=special, provenance=Provenance("cl100k"))
     (path,) = whole.save(tmp_path / "out")
     assert vocab.load(path) == vocab.load(tmp_path / "out") == whole
-    assert vocab.load(path).source.name == "cl100k"
+    assert vocab.load(path).name == "cl100k"
 
 
 @given(
