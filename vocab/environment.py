@@ -12,13 +12,13 @@ _PACKAGES = ("vocabkit", "numpy", "numba", "tiktoken", "tokenizers", "regex", "p
 
 def versions(*more: str) -> Mapping[str, str]:
     """Versions of Python and of the packages that a result rests on, and of `more` packages, where installed."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in (*_PACKAGES, *more):
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def processor() -> str:

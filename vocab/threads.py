@@ -14,10 +14,10 @@ import numpy.typing as npt
 T = TypeVar("T")
 
 
-# Turns of waiting awake: a fifth of a millisecond, and seconds. Cores are busy above this load for each of them, which
-# is more than what this program did itself before.
-_SHORT, _LONG = "10000", "100000000"
-_BUSY = 1.25
+# Values of GOMP_SPINCOUNT: a waiting thread spins for about 0.2 ms, or for several seconds.
+_SHORT_SPIN, _LONG_SPIN = "10000", "100000000"
+# A load average above this for each core counts as busy. This program alone stays below it.
+_BUSY_LOAD = 1.25
 
 
 def n_cores() -> int:
@@ -28,13 +28,13 @@ def n_cores() -> int:
 
 
 def sleep_when_waiting() -> None:
-    """Let torch's threads on a CPU sleep sooner while they wait for one another, where other programs hold the cores.
+    """Let torch's waiting threads sleep soon where other programs use the cores.
 
-    There they otherwise keep the processor from those that they wait for; on free cores waiting awake is faster. Takes
-    effect when called before torch is imported, and leaves a GOMP_SPINCOUNT of the user's as it is.
+    A thread that spins keeps a busy core from the threads that it waits for. On free cores spinning is faster. Call
+    this before torch is imported. A GOMP_SPINCOUNT that the user has set stays.
     """
-    is_busy = os.getloadavg()[0] > _BUSY * n_cores() if hasattr(os, "getloadavg") else True
-    os.environ.setdefault("GOMP_SPINCOUNT", _SHORT if is_busy else _LONG)
+    is_busy = os.getloadavg()[0] > _BUSY_LOAD * n_cores() if hasattr(os, "getloadavg") else True
+    os.environ.setdefault("GOMP_SPINCOUNT", _SHORT_SPIN if is_busy else _LONG_SPIN)
 
 
 def shard_bounds(starts: npt.NDArray[np.int64], n_shards: int) -> list[tuple[int, int]]:

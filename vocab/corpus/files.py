@@ -68,13 +68,13 @@ def corpus_files(place: str) -> list[CorpusFile]:
         return [CorpusFile.of(path)]
     if path.is_dir():
         inside = (p for p in path.rglob("*") if p.is_file())
-        found = [p for p in inside if not any(x.startswith(".") for x in p.relative_to(path).parts)]
+        paths = [p for p in inside if not any(x.startswith(".") for x in p.relative_to(path).parts)]
     else:
-        found = [Path(p) for p in glob.glob(place, recursive=True) if Path(p).is_file()]  # noqa: PTH207 - absolute ones too
-    if not found:
+        paths = [Path(p) for p in glob.glob(place, recursive=True) if Path(p).is_file()]  # noqa: PTH207 - absolute ones too
+    if not paths:
         what = "the folder holds no files" if path.is_dir() else "no such file or folder"
         raise CorpusError(f"corpus {place}: {what}")
-    return [CorpusFile.of(p, in_folder=path.is_dir()) for p in sorted(found)]
+    return [CorpusFile.of(p, in_folder=path.is_dir()) for p in sorted(paths)]
 
 
 @contextmanager

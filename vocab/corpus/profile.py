@@ -64,15 +64,15 @@ def _stored_profile() -> CorpusCounts:
 def read_profile(path: Path) -> CorpusCounts:
     """The profile that `write_profile` stored."""
     table = pq.ParquetFile(path).read()  # `read_table` would import all of pyarrow's datasets first
-    facts = json.loads(table.schema.metadata[_METADATA])
+    summary = json.loads(table.schema.metadata[_METADATA])
     encoded = table["part"].combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()
     keys = 2 * numbers(encoded.indices) + numbers(table["held_out"].combine_chunks().cast(pa.uint8()))
     sides = {
         (name, held_out): _rows_as_counts(
-            table, np.flatnonzero(keys == 2 * names.index(name) + held_out), facts["pattern_sha256"]
+            table, np.flatnonzero(keys == 2 * names.index(name) + held_out), summary["pattern_sha256"]
         )
-        for name in facts["parts"]
+        for name in summary["parts"]
         for held_out in (False, True)
     }
     parts = [
@@ -82,11 +82,11 @@ def read_profile(path: Path) -> CorpusCounts:
             held_out=sides[name, True],
             tally=Tally(n_documents=stored["n_documents"], n_bytes_read=stored["n_bytes_read"]),
             weight=stored["weight"],
-            held_out_rule=facts["held_out_rule"],
+            held_out_rule=summary["held_out_rule"],
         )
-        for name, stored in facts["parts"].items()
+        for name, stored in summary["parts"].items()
     ]
-    return CorpusCounts(tuple(parts), prior=facts["prior"], is_builtin=True, notes=(BUILTIN_NOTE,))
+    return CorpusCounts(tuple(parts), prior=summary["prior"], is_builtin=True, notes=(BUILTIN_NOTE,))
 
 
 def _rows_as_counts(table: pa.Table, places: npt.NDArray[np.int64], pattern_sha256: str) -> PretokenCounts:
@@ -100,7 +100,7 @@ def _rows_as_counts(table: pa.Table, places: npt.NDArray[np.int64], pattern_sha2
 def write_profile(corpus: CorpusCounts, path: Path) -> None:
     """Store a counted corpus as a profile, with the weights of its parts and its prior."""
     sides = [(part.name, held, part.held_out if held else part.train) for part in corpus.parts for held in (0, 1)]
-    facts: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "pattern_sha256": corpus.parts[0].train.pattern_sha256,
         "prior": corpus.prior,
         "held_out_rule": corpus.parts[0].held_out_rule,
@@ -122,7 +122,7 @@ def write_profile(corpus: CorpusCounts, path: Path) -> None:
             "pretoken": pa.array([p for _, _, side in sides for p in side.pretokens()], pa.binary()),
             "count": pa.array(np.concatenate([side.counts for _, _, side in sides]).astype(np.uint32)),
         }
-    ).replace_schema_metadata({_METADATA: json.dumps(facts)})
+    ).replace_schema_metadata({_METADATA: json.dumps(summary)})
     pq.write_table(
         table,
         path,

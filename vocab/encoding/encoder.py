@@ -87,9 +87,9 @@ class Encoder:
         text, doc_starts = self.pattern.prepared_documents(text, doc_starts)
         if self._whole_texts:
             raw, edges = text.tobytes(), itertools.pairwise(doc_starts.tolist())
-            found = [self._whole_texts.encode(raw[a:b]) for a, b in edges]
-            firsts = np.concatenate([[0], np.cumsum([ids.size for ids in found], dtype=np.int64)])
-            return np.concatenate([np.empty(0, dtype=np.int32), *found]), firsts
+            each = [self._whole_texts.encode(raw[a:b]) for a, b in edges]
+            firsts = np.concatenate([[0], np.cumsum([ids.size for ids in each], dtype=np.int64)])
+            return np.concatenate([np.empty(0, dtype=np.int32), *each]), firsts
         ends, pieces = self.pattern.ends_of_documents(text, doc_starts)
         ids, n_tokens = self._encode_pieces(text, ends)
         return ids, np.concatenate([[0], np.cumsum(n_tokens)])[pieces]
