@@ -10,9 +10,9 @@ pytest.importorskip("torch")
 
 pytestmark = pytest.mark.slow
 
-# Pages faulted in by three steps after five that warm up.
+# Pages faulted in by a step, the median of five after five that warm up: the heap may still grow in one of them.
 STEPS = """
-import resource, torch
+import resource, statistics, torch
 from vocab.model.timing import bench
 from vocab.model.network.config import preset
 
@@ -21,10 +21,12 @@ settings = bench.BenchSettings(batch=2, seq_len=256, part="step")
 call = bench.calls_for_sizes(preset("micro"), [16384], settings, torch.device("cpu"))["16384"]
 for _ in range(5):
     call()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(3):
+pages = []
+for _ in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     call()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(statistics.median(pages))
 """
 
 
@@ -36,5 +38,5 @@ def faults(setting: str = "") -> int:
 @pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
 def test_a_step_faults_nothing_in_again():
     left = faults("bench.keep_freed_memory = lambda: None")
-    assert left > 3000
+    assert left > 1000
     assert faults() < left / 10
