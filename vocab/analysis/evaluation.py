@@ -35,7 +35,7 @@ class Compression:
 
     @property
     def bytes_per_token(self) -> float:
-        """Mean bytes of text per token; 0 where there is no text."""
+        """Mean bytes of text per token; 0 for empty text."""
         return self.n_bytes / self.n_tokens if self.n_tokens else 0.0
 
 

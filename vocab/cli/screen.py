@@ -83,5 +83,5 @@ def stages(bar: Progress) -> OnProgress:
 
 
 def ratio_cells(text: Compression, share: float) -> list[str]:
-    """Bytes per token and a change in signed per cent, or dashes where there is no text."""
+    """Bytes per token and a change in signed per cent; dashes for empty text."""
     return [f"{text.bytes_per_token:.3f}", f"{share:+.2%}"] if text.n_bytes else ["–", "–"]

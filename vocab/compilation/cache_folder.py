@@ -22,8 +22,8 @@ _N_DIGITS = 16
 def cache_folder(source: str) -> str:
     """The folder for the compiled kernels of the file `source`.
 
-    As with Numba, it is below NUMBA_CACHE_DIR, `__pycache__` beside the file, or the user's cache: the first that can
-    be written. Where none can, it is a temporary folder, and one line on standard error says so.
+    It is in the first of these folders that can be written, in Numba's own order: NUMBA_CACHE_DIR, the `__pycache__`
+    next to the file, the user's cache. If none can, it is a temporary folder, and one line on standard error says so.
     """
     return _folder_of(Path(source).parent)
 

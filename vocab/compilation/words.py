@@ -40,7 +40,7 @@ def store8(typingctx, array, at, word):
 
 @_intrinsic
 def big_endian(typingctx, word):
-    """The bytes of a word in the other order: compared as numbers, such words stand in byte order."""
+    """The word with its bytes reversed. Such words compare as numbers in the order of their bytes."""
 
     def codegen(context, builder, signature, args):
         return builder.bswap(args[0])

@@ -80,7 +80,7 @@ class CorpusPart:
     ) -> CorpusPart:
         """A part of weight 1. Where chance held out every document, they are trained on and none is held out.
 
-        Raises CorpusError when there is no text.
+        Raises CorpusError for an empty corpus.
         """
         if train.n_pretokens == 0:
             train, held_out = held_out, train

@@ -27,7 +27,7 @@ _MAX_BYTES = 1 << 26
 
 
 def with_companions(vocabulary: Vocabulary | WordPieceTokenizer, directory: Path) -> Vocabulary | WordPieceTokenizer:
-    """The vocabulary with the content of the files beside it; raises SourceError when one is damaged."""
+    """Add the content of a folder's companion files to its vocabulary; raises SourceError for a damaged file."""
     companions = read_companions(directory)
     extras = {k: v for k, v in vocabulary.provenance.extras.items() if k != KEY}
     extras |= {KEY: companions} if companions else {}

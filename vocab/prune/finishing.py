@@ -75,7 +75,7 @@ def _repaired(job: Job, kept: Ints) -> _Evaluated:
 
 
 def _spare(job: Job, kept: Ints, banned: Mask) -> Ints:
-    """Candidates that may come in, best rank first: neither kept nor banned, and spelt by kept ones."""
+    """Candidates that may replace others, best rank first: not kept, not banned, and built from kept tokens."""
     mask = job.mask(kept)
     return np.flatnonzero(~mask & ~banned & spellable(job.pool.vocabulary, mask))
 

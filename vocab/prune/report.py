@@ -56,7 +56,7 @@ def make_row(
 
 
 def change(ours: Compression, base: Compression) -> float:
-    """Tokens above the base's, as a share of them; negative for fewer, 0 where there is no text."""
+    """Tokens above the base's, as a share of them: negative for fewer, 0 for empty text."""
     return ours.n_tokens / base.n_tokens - 1 if base.n_tokens else 0.0
 
 

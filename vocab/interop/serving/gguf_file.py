@@ -63,7 +63,7 @@ def write_gguf(
 ) -> GgufVocabulary:
     """Write the tokenizer in a folder as a GGUF file without weights.
 
-    With a config.json beside the tokenizer, rows beyond the ids are padding, as in llama.cpp's converter.
+    If the folder has a config.json, embedding rows beyond the ids become padding, as in llama.cpp's converter.
 
     Args:
         directory: folder of `vocab prune` or `vocab transplant`.

@@ -20,7 +20,7 @@ _SECTIONS = (*TEXT_SECTIONS, "generation_config")
 
 @dataclass
 class IdChanges:
-    """Changes of ids: one entry for each setting with ids, and sentences on ids that were left out or spelt anew."""
+    """Changes of ids: one entry for each setting with ids, and notes on ids that were left out or encoded anew."""
 
     changed: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""The lower bound on the tokens of every vocabulary of a size, the search beside it, and its certificate."""
+"""The lower bound for all vocabularies of a size, the search for a vocabulary near it, and the certificate."""
