@@ -24,7 +24,6 @@ from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts, from_tables, merge
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
-from vocab.threads import n_cores
 
 HELD_OUT_ONE_IN = 10
 HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
@@ -108,15 +107,12 @@ class CorpusCounts:
     @cached_property
     def train(self) -> PretokenCounts:
         """Weighted training counts of all parts, which selection works on."""
-        return self._merged([part.train for part in self.parts])
+        return merge([part.train for part in self.parts], [part.weight for part in self.parts])
 
     @cached_property
     def held_out(self) -> PretokenCounts:
         """Held-out counts of all parts, with the same weights."""
-        return self._merged([part.held_out for part in self.parts])
-
-    def _merged(self, tables: list[PretokenCounts]) -> PretokenCounts:
-        return merge(tables, [part.weight for part in self.parts], n_cores())
+        return merge([part.held_out for part in self.parts], [part.weight for part in self.parts])
 
 
 @dataclass(frozen=True)
