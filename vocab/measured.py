@@ -14,7 +14,7 @@ from vocab.splitting import SplitPattern
 class MeasuredTokenizer(Protocol):
     """A tokenizer that can be measured on a corpus, inspected and compared.
 
-    `Vocabulary` is one, and gives every text back. `vocab.formats.WordPieceTokenizer` is another, and does not.
+    `Vocabulary` is one, and gives every text back. `vocab.formats.RuntimeTokenizer` is another, and need not.
     """
 
     @property
@@ -26,16 +26,19 @@ class MeasuredTokenizer(Protocol):
         """The inference method."""
 
     @property
-    def pattern(self) -> SplitPattern:
-        """The split pattern by which text is counted: no token crosses the edge of a pre-token."""
+    def pattern(self) -> SplitPattern | None:
+        """The split pattern by which text is counted: no token crosses the edge of a pre-token.
+
+        None where no such pattern is known: then whole documents are encoded.
+        """
 
     @property
     def split_description(self) -> str:
         """How text is prepared and split, for people to read."""
 
     @property
-    def split_sha256(self) -> str:
-        """Digest of how text is prepared and split, equal for tokenizers that do the same."""
+    def split_sha256(self) -> str | None:
+        """Digest of how text is prepared and split, equal for tokenizers that do the same; None when not known."""
 
     @property
     def special_tokens(self) -> Mapping[str, int]:
@@ -67,7 +70,7 @@ class MeasuredTokenizer(Protocol):
     def count_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Count the tokens of pre-tokens.
+        """Count the tokens of pre-tokens, or of documents where there is no `pattern`.
 
         Args:
             blob: all pre-tokens end to end, uint8.

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 import vocab
 from vocab.encoding.unigram import TextEncoder
 from vocab.errors import SourceError
+from vocab.formats import load_lossless
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Vocabulary
@@ -220,7 +221,7 @@ FAULTS = {
 def test_models_that_cannot_be_kept_exact_are_refused(fault, model_file, tmp_path):
     change, message = FAULTS[fault]
     with pytest.raises(SourceError, match=message) as error:
-        vocab.load(changed(model_file, tmp_path, change))
+        load_lossless(changed(model_file, tmp_path, change))
     assert "\n" not in str(error.value)
 
 
@@ -228,7 +229,7 @@ def test_models_that_normalize_characters_are_refused(tmp_path):
     path = tmp_path / "nfkc.model"
     path.write_bytes(trained(["some words and others"] * 50, 300, normalization_rule_name="nmt_nfkc"))
     with pytest.raises(SourceError, match=r"nfkc\.model cannot be pruned exactly: it normalizes characters"):
-        vocab.load(path)
+        load_lossless(path)
 
 
 JSON_FAULTS = {
@@ -259,5 +260,5 @@ def test_tokenizer_json_that_sentencepiece_would_not_equal_is_refused(fault, loa
     change(settings)
     path.write_text(json.dumps(settings))
     with pytest.raises(SourceError, match=message) as error:
-        vocab.load(path)
+        load_lossless(path)
     assert "\n" not in str(error.value)

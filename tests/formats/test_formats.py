@@ -21,7 +21,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 import vocab
 from vocab.errors import OutputError, SourceError
-from vocab.formats import named
+from vocab.formats import load_lossless, named
 from vocab.formats.byte_alphabet import BYTE_TO_CHARACTER, to_bytes, to_characters
 from vocab.formats.known_ranks import CL100K_SHA256
 from vocab.prune.card import _LOADING
@@ -628,7 +628,7 @@ def test_models_of_another_kind_are_refused(kind, tmp_path):
         settings["pre_tokenizer"] = json.loads(byte_level_bpe().to_str())["pre_tokenizer"]
 
     with pytest.raises(SourceError, match="is not byte-level BPE") as error:
-        vocab.load(stored(OTHER_KINDS[kind](), tmp_path, byte_level))
+        load_lossless(stored(OTHER_KINDS[kind](), tmp_path, byte_level))
     sentence(error)
 
 
@@ -692,7 +692,7 @@ REFUSED = {
 def test_byte_level_bpe_that_cannot_be_renumbered_is_refused(reason, tmp_path):
     change, message = REFUSED[reason]
     with pytest.raises(SourceError, match=message) as error:
-        vocab.load(stored(byte_level_bpe(), tmp_path, change))
+        load_lossless(stored(byte_level_bpe(), tmp_path, change))
     sentence(error)
 
 
@@ -701,7 +701,7 @@ def test_a_normalizer_is_refused(normalizer, tmp_path):
     tokenizer = byte_level_bpe()
     tokenizer.normalizer = normalizer
     with pytest.raises(SourceError, match="a normalizer"):
-        vocab.load(stored(tokenizer, tmp_path))
+        load_lossless(stored(tokenizer, tmp_path))
 
 
 @pytest.mark.parametrize("ignore_merges", [True, False])
@@ -749,7 +749,7 @@ def test_missing_bytes_are_named_when_used(tmp_path):
     tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     with pytest.raises(SourceError, match="lacks 254 of the 256 single bytes"):
-        vocab.load(stored(tokenizer, tmp_path)).encode("a")
+        load_lossless(stored(tokenizer, tmp_path)).encode("a")
 
 
 # All or nothing

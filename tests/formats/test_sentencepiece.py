@@ -23,6 +23,7 @@ import vocab
 from vocab.analysis.comparison import compare
 from vocab.corpus.counting import count_documents
 from vocab.errors import SourceError, TargetError
+from vocab.formats import load_lossless
 from vocab.formats.sentencepiece_model import to_proto, to_sentencepiece
 from vocab.prune import prune
 from vocab.splitting import SplitPattern
@@ -355,7 +356,7 @@ FAULTS = {
 def test_models_that_cannot_be_kept_exact_are_refused(fault, tmp_path):
     change, message = FAULTS[fault]
     with pytest.raises(SourceError, match=message) as error:
-        vocab.load(changed(tmp_path, change))
+        load_lossless(changed(tmp_path, change))
     assert "\n" not in str(error.value)
     assert "x.model" in str(error.value)
 
@@ -417,7 +418,7 @@ JSON_FAULTS = {
 def test_tokenizer_json_that_sentencepiece_would_not_equal_is_refused(fault, v1_json, tmp_path):
     change, message = JSON_FAULTS[fault]
     with pytest.raises(SourceError, match=message) as error:
-        vocab.load(edited_json(v1_json, tmp_path, change))
+        load_lossless(edited_json(v1_json, tmp_path, change))
     assert "\n" not in str(error.value)
 
 

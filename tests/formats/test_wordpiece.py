@@ -188,7 +188,7 @@ def test_commands_that_measure(files, tmp_path, monkeypatch, capsys):
     run = {"monkeypatch": monkeypatch, "capsys": capsys}
     code, out, _ = command("eval", "cl100k_base", files["uncased"], "--corpus", tmp_path / "corpus.txt", **run)
     assert code == 0
-    assert "does not give text back" in out
+    assert "is run by tokenizers, word by word; its ids need not give text back" in out
     assert "of its tokens are [UNK]" in out
     assert "cuts some of its words" not in out
     assert "wordpiece" in out
@@ -270,25 +270,43 @@ def add_token(settings):
     settings["added_tokens"].append({**settings["added_tokens"][0], "id": 1, "content": "[unused0]", "special": False})
 
 
-DAMAGES = {
-    "has no token '<none>', which its unk_token names": set_in("model", "unk_token", value="<none>"),
-    "gives one id to two tokens": set_in("model", "vocab", "[unused0]", value=7),
-    "has holes in its ids": set_in("model", "vocab", "[unused0]", value=100_000),
-    "adds the token '[unused0]' to its vocabulary": add_token,
-    "gives a special token two ids": set_in("added_tokens", 0, "id", value=1),
-    "prepares text with Replace": set_in(
-        "normalizer", value={"type": "Replace", "pattern": {"String": " "}, "content": "_"}
-    ),
-    "prepares text with Metaspace": set_in(
+# What words are not counted one by one for: they may not be apart.
+WHOLE_DOCUMENTS = {
+    "an ordinary token is added": add_token,
+    "it replaces spaces": set_in("normalizer", value={"type": "Replace", "pattern": {"String": " "}, "content": "_"}),
+    "it splits by Metaspace": set_in(
         "pre_tokenizer", value={"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": False}
     ),
-    "does not split text at white space": set_in("pre_tokenizer", value=None),
+    "it does not split": set_in("pre_tokenizer", value=None),
+}
+
+
+@pytest.mark.parametrize("reason", WHOLE_DOCUMENTS)
+def test_without_words_apart_documents_are_whole(reason, files, tmp_path):
+    path = with_settings(files["cased"], tmp_path, WHOLE_DOCUMENTS[reason])
+    tokenizer, theirs = vocab.load(path), runtime(path)
+    theirs.encode_special_tokens = True
+    assert tokenizer.pattern is None
+    texts = ["some text  here", "import os [unused0] x"]
+    assert tokenizer.encode_batch(texts) == [theirs.encode(text, add_special_tokens=False).ids for text in texts]
+    with pytest.raises(SourceError, match="is WordPiece, whose ids do not give text back"):
+        load_lossless(path)
+
+
+def test_holes_in_its_ids_are_kept(files, tmp_path):
+    tokenizer = vocab.load(with_settings(files["cased"], tmp_path, set_in("model", "vocab", "[unused0]", value=90_000)))
+    assert tokenizer.max_id == 90_000
+    assert tokenizer.n_ids < 3001
+
+
+DAMAGES = {
+    "WordPiece error: Missing [UNK] token from the vocabulary": set_in("model", "unk_token", value="<none>"),
     "is not a tokenizer.json": set_in("model", "max_input_chars_per_word", value="many"),
 }
 
 
 @pytest.mark.parametrize("reason", DAMAGES)
-def test_files_that_cannot_be_read_are_refused_in_one_sentence(reason, files, tmp_path):
+def test_files_that_cannot_be_run_are_refused_in_one_sentence(reason, files, tmp_path):
     path = with_settings(files["cased"], tmp_path, DAMAGES[reason])
     with pytest.raises(SourceError) as error:
         vocab.load(path)

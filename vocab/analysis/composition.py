@@ -48,10 +48,13 @@ def inspect(tokenizer: MeasuredTokenizer) -> Composition:
     """Count the tokens of a vocabulary by length, script and shape.
 
     Args:
-        tokenizer: what `vocab.load` gives.
+        tokenizer: what `vocab.load` or `vocab.formats.measured` gives.
 
     Returns:
         The figures that `vocab inspect` shows.
+
+    Raises:
+        SourceError: the tokenizer does not give the bytes of its tokens.
     """
     tokens = list(tokenizer.tokens())
     kinds = Counter(kind_of(token) for token in tokens)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,10 @@ from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
     from vocab.corpus.counting import CorpusCounts, CountProgress
+    from vocab.corpus.document_corpus import DocumentCorpus, OnBlock
     from vocab.corpus.read_options import ReadOptions
     from vocab.splitting import SplitPattern
 
@@ -106,6 +109,32 @@ def corpus_of(
             )
         parts = [*counted.parts, *parts]
     return mixed(parts, [weight for _, weight in [*named, *stored]])
+
+
+def documents_of(corpora: Sequence[str], options: ReadOptions) -> DocumentCorpus:
+    """The documents of the corpora that a command names, each as PATH[:WEIGHT]."""
+    from vocab.corpus.document_corpus import DocumentCorpus
+
+    named = [path_and_weight(text) for text in corpora]
+    return DocumentCorpus.read([name for name, _ in named], options=options, shares=[weight for _, weight in named])
+
+
+@contextmanager
+def documents_bar(corpora: Sequence[str]) -> Iterator[OnBlock]:
+    """A function that shows progress over whole documents from its first call on."""
+    with progress() as bar:
+        tasks: list[TaskID] = []
+        n_read = 0
+
+        def on_block(n_stored_bytes: int, n_bytes_read: int) -> None:
+            nonlocal n_read
+            if not tasks:
+                names = [path_and_weight(text)[0] for text in corpora]
+                tasks.append(bar.add_task("encode documents", total=stored_bytes(names), rate=""))
+            n_read += n_bytes_read
+            bar.update(tasks[0], advance=n_stored_bytes, rate=f"{n_read / 1e6:,.0f} MB")
+
+        yield on_block
 
 
 def note_slow_split(pattern: SplitPattern) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vocab.corpus.count_job import CountResult
     from vocab.corpus.count_metadata import CountMetadata
     from vocab.corpus.counting import CountProgress
+    from vocab.splitting import SplitPattern
 
 counts_app = typer.Typer(help="Add up and look into count tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -65,10 +66,9 @@ def count(
     from vocab.corpus.count_job import CountJob, Shard
     from vocab.corpus.count_to_folder import Interrupted, count_to
     from vocab.corpus.process_memory import parse_bytes
-    from vocab.formats import load
     from vocab.threads import n_cores
 
-    pattern = load(source).pattern
+    pattern = _pattern_of(source)
     options = read_options(column, documents, encoding_errors)
     job = CountJob(corpus, pattern, options, Shard.parse(shard), min_count)
     note_slow_split(pattern)
@@ -85,6 +85,18 @@ def count(
     except Interrupted:
         stopped(f"what was counted is kept in {out}")
     _show(done, out)
+
+
+def _pattern_of(source: str) -> SplitPattern:
+    from vocab.errors import SourceError
+    from vocab.formats import load
+
+    if pattern := load(source).pattern:
+        return pattern
+    raise SourceError(
+        f"{source} is given whole documents, so there is no split pattern to count by: name another `source`, or "
+        "measure it on the text itself with vocab eval"
+    )
 
 
 def _stages(bar: Bar, total: int | None) -> Callable[[str, CountProgress], None]:

@@ -8,6 +8,12 @@ import typer
 
 from vocab.cli.screen import console, table
 
+_SPLITS = {
+    True: "The split patterns are the same.",
+    False: "The split patterns differ.",
+    None: "Whether they split text alike is not known.",
+}
+
 
 def diff(
     first: Annotated[str, typer.Argument(help="A tiktoken name, a file of a vocabulary, or a folder.")],
@@ -30,7 +36,7 @@ def diff(
     shown.add_row("inference", a.inference, b.inference)
     screen.print(shown)
     screen.print(f"{comparison.n_moved:,} of the shared tokens have another id.")
-    screen.print("The split patterns are the same." if comparison.same_pattern else "The split patterns differ.")
+    screen.print(_SPLITS[comparison.same_pattern])
     for name, tokens in ((a.name, comparison.only_first), (b.name, comparison.only_second)):
         if tokens and examples:
             listed = " ".join(_shown(token) for token in tokens[:examples])

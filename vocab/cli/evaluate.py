@@ -15,6 +15,8 @@ from vocab.cli.corpora import (
     MinCountOption,
     ThreadsOption,
     corpus_of,
+    documents_bar,
+    documents_of,
     read_options,
 )
 from vocab.cli.screen import console, ratio_cells, table
@@ -45,21 +47,24 @@ def evaluate(
     from vocab.threads import n_cores
 
     loaded = [load(name) for name in tokenizers]
-    _check_read_once(corpus or [], {tokenizer.pattern.sha256 for tokenizer in loaded})
+    _check_read_once(corpus or [], {tokenizer.pattern.sha256 if tokenizer.pattern else None for tokenizer in loaded})
+    options = read_options(column, documents, encoding_errors)
 
     def count(pattern: SplitPattern) -> CorpusCounts:
-        options = read_options(column, documents, encoding_errors)
         named = corpus_of(corpus, counts, pattern, options, threads or n_cores(), min_count)
         return named or builtin_profile(pattern)
 
-    measured = compare(loaded, count, threads or n_cores())
+    # Count tables hold no documents.
+    whole = documents_of(corpus, options) if corpus and not counts else None
+    with documents_bar(corpus or []) as on_block:
+        measured = compare(loaded, count, threads or n_cores(), corpus=whole, on_block=on_block)
     names = [*(corpus or []), *(counts or [])]
     _show(measured, ", ".join(names) or "Built-in profile")
     for one in measured:
         _note_losses(one, whole_words=bool(names))
 
 
-def _check_read_once(corpus: list[str], patterns: set[str]) -> None:
+def _check_read_once(corpus: list[str], patterns: set[str | None]) -> None:
     from vocab.errors import CorpusError
 
     if "-" in corpus and len(patterns) > 1:
@@ -90,17 +95,18 @@ def _show(measured: list[Measured], title: str) -> None:
 
 
 def _note_losses(measured: Measured, *, whole_words: bool) -> None:
-    """Print the limits of the figures of a tokenizer whose ids do not give the text back."""
-    from vocab.vocabulary import Vocabulary
+    """Print how the figures of a tokenizer came about that is run by its own runtime, and what they leave out."""
+    from vocab.formats import RuntimeTokenizer
 
     train, tokenizer = measured.train, measured.tokenizer
-    if isinstance(tokenizer, Vocabulary):
+    if not isinstance(tokenizer, RuntimeTokenizer):
         return
-    note = (
-        f"{tokenizer.name} does not give text back: it drops white space, may normalize, and "
-        f"{train.n_unknown / max(train.n_tokens, 1):.2%} of its tokens are {tokenizer.unknown}, each for a word. "
-        "Bytes are those of the text itself."
-    )
+    how = "word by word" if tokenizer.pattern else "on whole documents"
+    sentences = [f"{tokenizer.name} is run by {tokenizer.runtime.name}, {how}; its ids need not give text back."]
+    if tokenizer.unknown is not None:
+        share = train.n_unknown / max(train.n_tokens, 1)
+        sentences.append(f"{share:.2%} of its tokens are {tokenizer.unknown}, each for what it cannot spell.")
+    sentences += [*tokenizer.notes, "Bytes are those of the text itself."]
     if not whole_words:
-        note += " The built-in profile cuts some of its words: name a corpus."
-    console().print(note, markup=False)
+        sentences.append("The built-in profile cuts some of its words: name a corpus.")
+    console().print(" ".join(sentences), markup=False)

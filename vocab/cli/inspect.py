@@ -33,6 +33,8 @@ def inspect(
     if loaded.max_id != loaded.n_ids - 1:
         screen.print(f"Ids have holes: the highest is {loaded.max_id:,}.")
     screen.print(f"Inference {loaded.inference}; {loaded.split_description}", markup=False)
+    if obstacle := getattr(loaded, "obstacle", None):
+        screen.print(f"It can be measured, not pruned: {obstacle}.", markup=False)
     screen.print(
         f"Hamming weight {composition.size.hamming_weight}, {composition.size.trailing_zeros} trailing zeros, "
         f"divisible by {composition.size.largest_power_of_two_divisor}"
@@ -51,13 +53,13 @@ def _show_shapes(composition: Composition, n: int) -> None:
         "part of a character": composition.n_partial_characters,
     }
     low = 0
-    for high in (*_LENGTH_BOUNDS, max(composition.lengths)):
+    for high in (*_LENGTH_BOUNDS, max(composition.lengths, default=0)):
         label = f"{high} bytes" if high == low + 1 else f"{low + 1}-{high} bytes"
         if high > low:
             rows[label] = sum(k for length, k in composition.lengths.items() if low < length <= high)
         low = max(low, high)
     for label, number in rows.items():
-        shown.add_row(label, f"{number:,}", f"{number / n:.1%}")
+        shown.add_row(label, f"{number:,}", f"{number / max(n, 1):.1%}")
     console().print(shown)
 
 
@@ -65,8 +67,8 @@ def _show_scripts(composition: Composition, n: int) -> None:
     shown = table("By script of the first letter", ["script", "tokens", "share"])
     scripts = list(composition.scripts.items())
     for script, number in scripts[:_MAX_SCRIPTS]:
-        shown.add_row(script, f"{number:,}", f"{number / n:.1%}")
+        shown.add_row(script, f"{number:,}", f"{number / max(n, 1):.1%}")
     if rest := scripts[_MAX_SCRIPTS:]:
         number = sum(k for _, k in rest)
-        shown.add_row(f"{len(rest)} others", f"{number:,}", f"{number / n:.1%}")
+        shown.add_row(f"{len(rest)} others", f"{number:,}", f"{number / max(n, 1):.1%}")
     console().print(shown)

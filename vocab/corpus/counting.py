@@ -29,6 +29,11 @@ HELD_OUT_ONE_IN = 10
 HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
 
 
+def empty_corpus(name: str) -> CorpusError:
+    """The error for a corpus without text."""
+    return CorpusError(f"corpus {name} is empty: there is no text to count")
+
+
 @dataclass(frozen=True)
 class Tally:
     """Sums over the documents that were read.
@@ -84,7 +89,7 @@ class CorpusPart:
         if train.n_pretokens == 0:
             train, held_out = held_out, train
         if train.n_pretokens == 0:
-            raise CorpusError(f"corpus {name} is empty: there is no text to count")
+            raise empty_corpus(name)
         return cls(name, train, held_out, tally, n_files_skipped)
 
 
@@ -158,12 +163,18 @@ def count(
     Raises:
         CorpusError: a corpus cannot be read, is empty, or is named twice.
     """
-    names = [str(inputs)] if isinstance(inputs, (str, Path)) else [str(name) for name in inputs]
-    if len(set(names)) < len(names):
-        raise CorpusError("a corpus is named twice; its documents would count twice")
+    names = distinct_names(inputs)
     return CorpusCounts(
         tuple(_count_input(name, pattern, options or ReadOptions(), n_threads, on_progress) for name in names)
     )
+
+
+def distinct_names(inputs: str | Path | Iterable[str | Path]) -> list[str]:
+    """Names of corpora; raises CorpusError when one is named twice."""
+    names = [str(inputs)] if isinstance(inputs, (str, Path)) else [str(name) for name in inputs]
+    if len(set(names)) < len(names):
+        raise CorpusError("a corpus is named twice; its documents would count twice")
+    return names
 
 
 def _count_input(
@@ -184,10 +195,11 @@ def count_documents(
     on_progress: OnCountProgress | None = None,
 ) -> CorpusPart:
     """Count documents given as strings. The counts do not depend on `n_threads`."""
-    return _count_blocks(_as_blocks(documents, name), name, pattern, ReadOptions(), n_threads, on_progress)
+    return _count_blocks(as_blocks(documents, name), name, pattern, ReadOptions(), n_threads, on_progress)
 
 
-def _as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
+def as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
+    """Blocks of documents given as strings."""
     pending: list[str] = []
     n_characters = 0
     for document in documents:

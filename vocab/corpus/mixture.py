@@ -16,7 +16,15 @@ _MOST_BYTES = 1 << 50
 
 
 def mixed(parts: Sequence[CorpusPart], shares: Sequence[float | None]) -> CorpusCounts:
-    """Combine parts so that their training bytes are in the ratio `shares`.
+    """Combine parts so that their training bytes are in the ratio `shares`, as `whole_weights` says."""
+    if all(share is None for share in shares):
+        return CorpusCounts(tuple(parts))
+    weights = whole_weights([part.train.n_bytes for part in parts], shares)
+    return CorpusCounts(tuple(replace(part, weight=w) for part, w in zip(parts, weights, strict=True)))
+
+
+def whole_weights(n_bytes: Sequence[int], shares: Sequence[float | None]) -> list[int]:
+    """Whole weights of parts of `n_bytes` training bytes each, so that these are in the ratio `shares`.
 
     A part without a share counts as 1 when any other has one. When none has, parts are added up.
 
@@ -24,17 +32,14 @@ def mixed(parts: Sequence[CorpusPart], shares: Sequence[float | None]) -> Corpus
         TargetError: a share is not above 0.
     """
     if all(share is None for share in shares):
-        return CorpusCounts(tuple(parts))
+        return [1] * len(n_bytes)
     if any(share is not None and not 0 < share < 1e9 for share in shares):
         raise TargetError("the weight of a corpus must be above 0, like the 2 of books/:2")
-    factors = [
-        Fraction(1 if share is None else share) / part.train.n_bytes for part, share in zip(parts, shares, strict=True)
-    ]
+    factors = [Fraction(1 if share is None else share) / n for n, share in zip(n_bytes, shares, strict=True)]
     scale = Fraction(_LEAST_WEIGHT) / min(factors)
-    total = sum(factor * part.train.n_bytes for factor, part in zip(factors, parts, strict=True))
+    total = sum(factor * n for factor, n in zip(factors, n_bytes, strict=True))
     scale = min(scale, Fraction(_MOST_BYTES) / total)
-    weights = [max(1, round(factor * scale)) for factor in factors]
-    return CorpusCounts(tuple(replace(part, weight=w) for part, w in zip(parts, weights, strict=True)))
+    return [max(1, round(factor * scale)) for factor in factors]
 
 
 def shares(corpus: CorpusCounts) -> list[float]:

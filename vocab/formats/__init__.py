@@ -12,14 +12,27 @@ from vocab.lazy import lazy_exports
 if TYPE_CHECKING:
     from vocab.formats.id_map import IdMap, read_id_map
     from vocab.formats.loading import TokenList, load, load_lossless, load_tokens
-    from vocab.formats.wordpiece import WordPieceTokenizer
+    from vocab.formats.python_tokenizers import Encodes, measured
+    from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 
-__all__ = ["IdMap", "TokenList", "WordPieceTokenizer", "load", "load_lossless", "load_tokens", "read_id_map"]
+__all__ = [
+    "Encodes",
+    "IdMap",
+    "RuntimeTokenizer",
+    "TokenList",
+    "load",
+    "load_lossless",
+    "load_tokens",
+    "measured",
+    "read_id_map",
+]
 
 _HOMES = {
     "IdMap": "vocab.formats.id_map",
     "TokenList": "vocab.formats.loading",
-    "WordPieceTokenizer": "vocab.formats.wordpiece",
+    "Encodes": "vocab.formats.python_tokenizers",
+    "RuntimeTokenizer": "vocab.formats.runtime_tokenizer",
+    "measured": "vocab.formats.python_tokenizers",
     "load": "vocab.formats.loading",
     "load_lossless": "vocab.formats.loading",
     "load_tokens": "vocab.formats.loading",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vocab.errors import SourceError
-from vocab.vocabulary import Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 if TYPE_CHECKING:
-    from vocab.formats.wordpiece import WordPieceTokenizer
+    from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 
 FileKind = Literal["sentencepiece", "json", "yaml", "ranks"]
 
@@ -20,23 +21,28 @@ _MAX_BYTES = 1 << 29
 _SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
-def load_file(path: Path) -> Vocabulary | WordPieceTokenizer:
-    """Read a vocabulary from a file of any format; raises SourceError."""
+def load_file(path: Path) -> Vocabulary | RuntimeTokenizer:
+    """Read a vocabulary from a file of any format.
+
+    What cannot be pruned, but can be run by its own runtime, is read to be measured. Raises SourceError for all else.
+    """
     try:
         return _load_file(path)
     except _SHAPE_ERRORS as error:
-        reason = " ".join(f"{type(error).__name__} {error}".split())[:200]
-        raise SourceError(f"{path} is damaged, or not what it begins like: {reason}") from None
+        raise _damaged(path, error) from None
 
 
-def _load_file(path: Path) -> Vocabulary | WordPieceTokenizer:
+def _damaged(path: Path, error: BaseException) -> SourceError:
+    reason = " ".join(f"{type(error).__name__} {error}".split())[:200]
+    return SourceError(f"{path} is damaged, or not what it begins like: {reason}")
+
+
+def _load_file(path: Path) -> Vocabulary | RuntimeTokenizer:
     if (n_bytes := path.stat().st_size) > _MAX_BYTES:
         raise SourceError(f"{path} has {n_bytes:,} bytes, more than any vocabulary: it is not read")
     kind = kind_of(path)
     if kind == "sentencepiece":
-        from vocab.formats.sentencepiece_model import read_sentencepiece
-
-        return read_sentencepiece(path)
+        return _load_sentencepiece(path)
     if kind == "json":
         return _load_json(path)
     if kind == "yaml":
@@ -70,7 +76,24 @@ def is_sentencepiece(head: bytes) -> bool:
     return head[:1] == b"\n" and any(byte < 9 or 13 < byte < 32 for byte in head)
 
 
-def _load_json(path: Path) -> Vocabulary | WordPieceTokenizer:
+def _load_sentencepiece(path: Path) -> Vocabulary | RuntimeTokenizer:
+    from vocab.formats.sentencepiece_model import FILE_NAME, read_sentencepiece
+
+    try:
+        return read_sentencepiece(path)
+    except SourceError as error:
+        from vocab.formats.python_tokenizers import run_by_sentencepiece
+
+        raw = path.read_bytes()
+        name = path.parent.resolve().name if path.name == FILE_NAME else path.stem
+        provenance = Provenance(name, hashlib.sha256(raw).hexdigest(), "sentencepiece")
+        try:
+            return run_by_sentencepiece(raw, provenance, str(path), str(error))
+        except (SourceError, *_SHAPE_ERRORS):
+            raise error from None
+
+
+def _load_json(path: Path) -> Vocabulary | RuntimeTokenizer:
     from vocab.formats.tekken import is_tekken, read_tekken
     from vocab.formats.tokenizer_json import read_tokenizer_json
 
@@ -78,4 +101,29 @@ def _load_json(path: Path) -> Vocabulary | WordPieceTokenizer:
         settings = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         settings = None  # the reader of tokenizer.json says what is wrong
-    return read_tekken(path) if is_tekken(settings) else read_tokenizer_json(path)
+    if is_tekken(settings):
+        return read_tekken(path)
+    try:
+        return read_tokenizer_json(path)
+    except SourceError as error:
+        return _run_json(settings, path, error)
+    except _SHAPE_ERRORS as error:
+        return _run_json(settings, path, _damaged(path, error))
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # tokenizers' own, which is no Exception
+            raise
+        raise SourceError(f"{path} is not a tokenizer.json that tokenizers can run: {error}") from None
+
+
+def _run_json(settings: Any, path: Path, error: SourceError) -> RuntimeTokenizer:
+    """The tokenizer of a file that cannot be pruned because of `error`; raises that where it cannot be run either."""
+    from vocab.formats.hugging_face_runtime import run_by_tokenizers
+
+    if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
+        raise error
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    provenance = Provenance(path.parent.resolve().name or path.stem, digest, "tokenizer.json")
+    try:
+        return run_by_tokenizers(settings, provenance, str(path), str(error))
+    except (SourceError, *_SHAPE_ERRORS):
+        raise error from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
-from vocab.formats.wordpiece import WordPieceTokenizer
+from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_bytes
 
@@ -26,7 +26,7 @@ ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_t
 _MAX_BYTES = 1 << 26
 
 
-def with_companions(vocabulary: Vocabulary | WordPieceTokenizer, directory: Path) -> Vocabulary | WordPieceTokenizer:
+def with_companions(vocabulary: Vocabulary | RuntimeTokenizer, directory: Path) -> Vocabulary | RuntimeTokenizer:
     """Add the content of a folder's companion files to its vocabulary; raises SourceError for a damaged file."""
     companions = read_companions(directory)
     extras = {k: v for k, v in vocabulary.provenance.extras.items() if k != KEY}

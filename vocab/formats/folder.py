@@ -12,6 +12,7 @@ from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
 from vocab.formats.by_content import load_file
 from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
+from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
 from vocab.formats.tekken import FILE_NAME as TEKKEN
@@ -19,7 +20,6 @@ from vocab.formats.tekken import can_hold, write_tekken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
-from vocab.formats.wordpiece import WordPieceTokenizer
 from vocab.special_texts import BEGIN_OF_TEXT, END_OF_TEXT, PADDING
 from vocab.vocabulary import Vocabulary
 from vocab.writing import OUR_NAMES, staged_folder, write_json
@@ -119,7 +119,7 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def read_folder(directory: Path) -> Vocabulary | WordPieceTokenizer:
+def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
     """The vocabulary of a folder: of its tokenizer.json, which holds most, or else of the one other file there is.
 
     Its chat template, roles of special tokens and longest input are carried as well. Raises SourceError when there is

@@ -8,7 +8,7 @@ from pathlib import Path
 from vocab.errors import SourceError
 from vocab.formats.companions import CONFIG, MORE_TEMPLATES, SPECIAL, TEMPLATE
 from vocab.formats.folder import read_folder
-from vocab.formats.wordpiece import WordPieceTokenizer
+from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.vocabulary import Vocabulary
 
 _CACHE: str | None = None  # where huggingface_hub keeps it, unless tests say otherwise
@@ -18,7 +18,7 @@ _WANTED = ["tokenizer.json", "tokenizer.model", "tekken.json", "*.tiktoken", "sp
 _WANTED += [CONFIG, SPECIAL, TEMPLATE, f"{MORE_TEMPLATES}/*.jinja"]
 
 
-def load_from_hub(name: str) -> Vocabulary | WordPieceTokenizer:
+def load_from_hub(name: str) -> Vocabulary | RuntimeTokenizer:
     """The vocabulary of the repository `name` ("mistralai/Mistral-7B-v0.1").
 
     Raises SourceError when it is neither cached nor reachable, or holds no file that can be read.

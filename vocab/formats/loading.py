@@ -13,14 +13,14 @@ from vocab.measured import MeasuredTokenizer
 from vocab.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from vocab.formats.wordpiece import WordPieceTokenizer
+    from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # What ends like a file is one that is missing, not a repository.
 _ENDINGS = (".json", ".model", ".tiktoken", ".yaml", ".yml", ".txt", ".zip")
 
 
-def load(name_or_path: str | Path) -> Vocabulary | WordPieceTokenizer:
+def load(name_or_path: str | Path) -> Vocabulary | RuntimeTokenizer:
     """Load a vocabulary by name, or from a file or folder.
 
     The format of a file is found by its content: ranks in base64 (`.tiktoken`, and the `tokenizer.model` of Llama 3
@@ -33,8 +33,8 @@ def load(name_or_path: str | Path) -> Vocabulary | WordPieceTokenizer:
             ("mistralai/Mistral-7B-v0.1").
 
     Returns:
-        A Vocabulary. For WordPiece, as BERT has it, a WordPieceTokenizer, which can only be measured, inspected and
-        compared.
+        A Vocabulary. For what cannot be pruned, but can be run by its own runtime, a RuntimeTokenizer: it can only be
+        measured, inspected and compared. Its `obstacle` says why.
 
     Raises:
         SourceError: it is missing, damaged or of an unknown kind.
@@ -67,13 +67,13 @@ def load_lossless(source: str | Path | MeasuredTokenizer) -> Vocabulary:
         source: what `load` takes, or a tokenizer that is loaded already.
 
     Raises:
-        SourceError: as `load` does, and for WordPiece.
+        SourceError: as `load` does, and for what it gives a RuntimeTokenizer for.
     """
     vocabulary = load(source) if isinstance(source, (str, Path)) else source
     if not isinstance(vocabulary, Vocabulary):
+        obstacle = getattr(vocabulary, "obstacle", f"{vocabulary.name} is no `vocab.Vocabulary`")
         raise SourceError(
-            f"{vocabulary.name} is WordPiece, whose ids do not give text back: it is only measured, inspected and "
-            "compared (vocab eval, vocab inspect, vocab diff)"
+            f"{obstacle}; it is only measured, inspected and compared (vocab eval, vocab inspect, vocab diff)"
         )
     return vocabulary
 
@@ -98,7 +98,7 @@ def load_tokens(name_or_path: str | Path) -> TokenList:
         name_or_path: what `load` takes, or a file of ranks whose split pattern is unknown.
 
     Raises:
-        SourceError: as `load` does, and for WordPiece.
+        SourceError: as `load_lossless` does.
     """
     path = Path(name_or_path)
     try:

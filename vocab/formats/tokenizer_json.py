@@ -21,7 +21,7 @@ from vocab.encoding.encoder import CHARACTER_METHODS, merge_parents
 from vocab.errors import SourceError
 from vocab.formats import sentencepiece_json, wordpiece
 from vocab.formats.byte_alphabet import to_bytes, to_characters
-from vocab.formats.wordpiece import WordPieceTokenizer
+from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_text
@@ -105,7 +105,7 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
     write_text(path, to_tokenizers(vocabulary).to_str(pretty=True) + "\n")
 
 
-def read_tokenizer_json(path: Path) -> Vocabulary | WordPieceTokenizer:
+def read_tokenizer_json(path: Path) -> Vocabulary | RuntimeTokenizer:
     """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
     BERT's WordPiece is read as `vocab.formats.wordpiece` says.

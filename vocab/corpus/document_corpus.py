@@ -1,0 +1,87 @@
+"""`DocumentCorpus`: whole documents, for tokenizers of which no split pattern is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vocab.corpus.batch import Batch
+from vocab.corpus.blocks import Block
+from vocab.corpus.counting import as_blocks, distinct_names
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.readers import read_blocks
+from vocab.corpus.sources import list_sources
+
+# Called after each block with the bytes of files on disk, and those of text, that were read since the last call.
+OnBlock = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DocumentPart:
+    """Documents of one named part of a corpus.
+
+    Attributes:
+        name: of the part.
+        blocks: reads its blocks, from the beginning each time.
+        options: how they are read.
+        share: its share of the bytes; None to add the part up with the others as it is.
+    """
+
+    name: str
+    blocks: Callable[[], Iterable[Block]]
+    options: ReadOptions
+    share: float | None = None
+
+    def batches(self, on_block: OnBlock | None = None) -> Iterator[Batch]:
+        """The documents, about 1 MB at a time; raises CorpusError as `vocab.count` does."""
+        for block in self.blocks():
+            batch = block.batch(self.options.encoding_errors)
+            yield batch
+            if on_block:
+                on_block(block.n_stored_bytes, batch.n_bytes_read)
+
+
+@dataclass(frozen=True)
+class DocumentCorpus:
+    """Documents that are read anew each time they are asked for, so that memory is bounded.
+
+    Attributes:
+        parts: the parts of the corpus.
+    """
+
+    parts: tuple[DocumentPart, ...]
+
+    @classmethod
+    def read(
+        cls,
+        inputs: str | Path | Iterable[str | Path],
+        *,
+        options: ReadOptions | None = None,
+        shares: Iterable[float | None] | None = None,
+    ) -> DocumentCorpus:
+        """Documents of files.
+
+        Args:
+            inputs: what `vocab.count` takes: each becomes a part.
+            options: how they are read.
+            shares: each part's share of the bytes, as the weights of `vocab eval --corpus` are; None for none.
+
+        Raises:
+            CorpusError: a corpus is named twice.
+        """
+        names = distinct_names(inputs)
+        how = options or ReadOptions()
+        given = list(shares) if shares is not None else [None] * len(names)
+        return cls(
+            tuple(
+                DocumentPart(name, lambda name=name: read_blocks(list_sources(name), how), how, share)  # type: ignore[misc]
+                for name, share in zip(names, given, strict=True)
+            )
+        )
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str], name: str = "texts") -> DocumentCorpus:
+        """Documents given as strings, which are held in memory."""
+        documents = list(texts)
+        return cls((DocumentPart(name, lambda: as_blocks(documents, name), ReadOptions()),))
