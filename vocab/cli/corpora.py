@@ -116,7 +116,7 @@ def documents_of(corpora: Sequence[str], options: ReadOptions) -> DocumentCorpus
     from vocab.corpus.document_corpus import DocumentCorpus
 
     named = [path_and_weight(text) for text in corpora]
-    return DocumentCorpus.read([name for name, _ in named], options=options, shares=[weight for _, weight in named])
+    return DocumentCorpus([name for name, _ in named], options=options, shares=[weight for _, weight in named])
 
 
 @contextmanager

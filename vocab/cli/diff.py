@@ -16,7 +16,7 @@ _SPLITS = {
 
 
 def diff(
-    first: Annotated[str, typer.Argument(help="A tiktoken name, a file of a vocabulary, or a folder.")],
+    first: Annotated[str, typer.Argument(help="A name, file or folder, as for `vocab inspect`.")],
     second: Annotated[str, typer.Argument(help="What to compare it with.")],
     examples: Annotated[int, typer.Option("--examples", min=0, help="Tokens to list from each side.")] = 20,
 ) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def evaluate(
     tokenizers: Annotated[
         list[str],
-        typer.Argument(help="Tiktoken names, .tiktoken, tokenizer.json or TokenMonster YAML files, or folders."),
+        typer.Argument(help="Names, files or folders, as for `vocab prune --source`, and any other tokenizer.json."),
     ],
     corpus: CorpusOption = None,
     counts: CountsOption = None,

@@ -17,7 +17,7 @@ _LENGTH_BOUNDS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 
 def inspect(
     vocabulary: Annotated[
-        str, typer.Argument(help="A tiktoken name, a .tiktoken, tokenizer.json or TokenMonster YAML file, or a folder.")
+        str, typer.Argument(help="A name, file or folder, as for `vocab prune --source`, or any other tokenizer.json.")
     ],
 ) -> None:
     """Show what a vocabulary is made of: size, scripts, lengths, white space, Hamming weight."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vocab.corpus.count_table import CountTable, most_frequent
     from vocab.corpus.count_to_folder import Interrupted, count_to
     from vocab.corpus.counting import CorpusPart, Tally
-    from vocab.corpus.document_corpus import DocumentCorpus, DocumentPart
+    from vocab.corpus.document_corpus import DocumentCorpus
     from vocab.corpus.merging import merge_count_tables
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "CountResult",
     "CountTable",
     "DocumentCorpus",
-    "DocumentPart",
     "Interrupted",
     "LeftOut",
     "Shard",
@@ -42,7 +41,6 @@ _HOMES = {
     "CountResult": "vocab.corpus.count_job",
     "CountTable": "vocab.corpus.count_table",
     "DocumentCorpus": "vocab.corpus.document_corpus",
-    "DocumentPart": "vocab.corpus.document_corpus",
     "Interrupted": "vocab.corpus.count_to_folder",
     "LeftOut": "vocab.corpus.count_metadata",
     "Shard": "vocab.corpus.count_job",

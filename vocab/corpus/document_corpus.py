@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,46 +42,38 @@ class DocumentPart:
                 on_block(block.n_stored_bytes, batch.n_bytes_read)
 
 
-@dataclass(frozen=True)
 class DocumentCorpus:
-    """Documents that are read anew each time they are asked for, so that memory is bounded.
-
-    Attributes:
-        parts: the parts of the corpus.
-    """
+    """Documents of files, read anew each time they are asked for, so that memory is bounded."""
 
     parts: tuple[DocumentPart, ...]
 
-    @classmethod
-    def read(
-        cls,
+    def __init__(
+        self,
         inputs: str | Path | Iterable[str | Path],
         *,
         options: ReadOptions | None = None,
-        shares: Iterable[float | None] | None = None,
-    ) -> DocumentCorpus:
-        """Documents of files.
+        shares: Sequence[float | None] | None = None,
+    ) -> None:
+        """Name the documents; nothing is read yet.
 
         Args:
-            inputs: what `vocab.count` takes: each becomes a part.
+            inputs: what `vocab.count` takes; each is a part.
             options: how they are read.
-            shares: each part's share of the bytes, as the weights of `vocab eval --corpus` are; None for none.
+            shares: each part's share of the bytes, like the weights of `vocab eval --corpus`; None to add parts up.
 
         Raises:
             CorpusError: a corpus is named twice.
         """
-        names = distinct_names(inputs)
-        how = options or ReadOptions()
-        given = list(shares) if shares is not None else [None] * len(names)
-        return cls(
-            tuple(
-                DocumentPart(name, lambda name=name: read_blocks(list_sources(name), how), how, share)  # type: ignore[misc]
-                for name, share in zip(names, given, strict=True)
-            )
+        names, how = distinct_names(inputs), options or ReadOptions()
+        given = [None] * len(names) if shares is None else shares
+        self.parts = tuple(
+            DocumentPart(name, lambda name=name: read_blocks(list_sources(name), how), how, share)  # type: ignore[misc]
+            for name, share in zip(names, given, strict=True)
         )
 
     @classmethod
     def of_texts(cls, texts: Iterable[str], name: str = "texts") -> DocumentCorpus:
         """Documents given as strings, which are held in memory."""
-        documents = list(texts)
-        return cls((DocumentPart(name, lambda: as_blocks(documents, name), ReadOptions()),))
+        documents, corpus = list(texts), cls([])
+        corpus.parts = (DocumentPart(name, lambda: as_blocks(documents, name), ReadOptions()),)
+        return corpus

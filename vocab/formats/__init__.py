@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from vocab.formats.id_map import IdMap, read_id_map
     from vocab.formats.loading import TokenList, load, load_lossless, load_tokens
     from vocab.formats.python_tokenizers import Encodes, measured
-    from vocab.formats.runtime_tokenizer import RuntimeTokenizer
+    from vocab.formats.runtime_tokenizer import Runtime, RuntimeTokenizer
 
 __all__ = [
     "Encodes",
     "IdMap",
+    "Runtime",
     "RuntimeTokenizer",
     "TokenList",
     "load",
@@ -31,6 +32,7 @@ _HOMES = {
     "IdMap": "vocab.formats.id_map",
     "TokenList": "vocab.formats.loading",
     "Encodes": "vocab.formats.python_tokenizers",
+    "Runtime": "vocab.formats.runtime_tokenizer",
     "RuntimeTokenizer": "vocab.formats.runtime_tokenizer",
     "measured": "vocab.formats.python_tokenizers",
     "load": "vocab.formats.loading",

@@ -23,7 +23,7 @@ from vocab.vocabulary import Provenance
 
 _BATCH_TEXTS, _BATCH_CHARACTERS = 1 << 16, 1 << 20  # what tokenizers gets at once
 # A text of each kind that a tokenizer may be unable to encode.
-_TRIALS = ["", "a", " The 2 words.\n", "é中\u0301\U0001f600\0"]
+TRIALS = ["", "a", " The 2 words.\n", "é中\u0301\U0001f600\0"]
 _BYTES = {byte_piece(k): bytes([k]) for k in range(256)}
 # Values of settings that are longer are shown by their digest.
 _SHOWN_CHARACTERS = 400
@@ -125,7 +125,7 @@ def run_by_tokenizers(
     check_affixes(settings, source)
     has_dropout = bool(settings["model"].get("dropout"))
     runtime = HuggingFaceRuntime(_without_dropout(settings) if has_dropout else settings, source)
-    list(runtime.encode_all(_TRIALS))
+    list(runtime.encode_all(TRIALS))
     unknown = _unknown(settings["model"])
     special, pieces = _tokens(runtime, unknown, _spelling(settings))
     preparation = {name: settings.get(name) for name in ("normalizer", "pre_tokenizer")}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from vocab.errors import SourceError
-from vocab.formats.hugging_face_runtime import run_by_tokenizers
+from vocab.formats.hugging_face_runtime import TRIALS, run_by_tokenizers
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer, counted
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Provenance
@@ -233,6 +233,7 @@ def run_by_sentencepiece(raw: bytes, provenance: Provenance, source: str, obstac
 
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=raw)
+        processor.encode(TRIALS)
     except (RuntimeError, ValueError) as error:
         raise SourceError(f"{source} is a model that sentencepiece refuses: {str(error).splitlines()[0]}") from None
     return _of_sentencepiece(processor, provenance.name, obstacle, provenance)
