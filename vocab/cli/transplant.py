@@ -24,6 +24,14 @@ def transplant(
     pad_to_multiple_of: Annotated[
         int, typer.Option("--pad-to-multiple-of", min=1, help="Round the rows of embedding and head up to a multiple.")
     ] = 1,
+    also_follow: Annotated[
+        list[str] | None,
+        typer.Option("--also-follow", metavar="TENSOR", help="A tensor with a row for each id; may be repeated."),
+    ] = None,
+    leave: Annotated[
+        list[str] | None,
+        typer.Option("--leave", metavar="TENSOR", help="A tensor with as many rows by chance; may be repeated."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
 ) -> None:
     """Write a model for its pruned vocabulary: embedding and head rows, every token id, tokenizer files.
@@ -35,7 +43,14 @@ def transplant(
 
     with progress() as bar:
         done = interop.transplant(
-            model, vocabulary, out, pad_to_multiple_of=pad_to_multiple_of, force=force, on_progress=_rates(bar)
+            model,
+            vocabulary,
+            out,
+            pad_to_multiple_of=pad_to_multiple_of,
+            also_follow=also_follow or (),
+            leave=leave or (),
+            force=force,
+            on_progress=_rates(bar),
         )
     _show(done.record, out)
 
@@ -72,4 +87,18 @@ def _show(record: dict[str, Any], out: Path) -> None:
             screen.print(f"{change['setting']}: {change['old']} → {change['new']}", markup=False)
     for note in record["notes"]:
         screen.print(f"{note}.", markup=False)
+    _show_not_followed(record)
     screen.print(f"Wrote {out} in {record['seconds']:.1f} s.")
+
+
+def _show_not_followed(record: dict[str, Any]) -> None:
+    """What may be bound to ids and is as it was, and files that are not in the result."""
+    screen = console()
+    numbers = [f"{one['setting']} ({one['value']})" for one in record["not_followed"]]
+    for said, names in (
+        ("As many rows by chance, left as they are", record["left_alone"]),
+        ("Equal to an old id of an added token, not followed", numbers),
+        ("Left out", record["left_out"]),
+    ):
+        if names:
+            screen.print(f"{said}: {', '.join(names)}.", markup=False)

@@ -26,7 +26,7 @@ from vocab.interop.serving.llama_cpp import (
     patch_lines,
     pre_tokenizer,
 )
-from vocab.interop.transplants.vocabulary_tensors import old_vocab_size
+from vocab.interop.transplants.vocab_sizes import old_vocab_size
 from vocab.vocabulary import Vocabulary
 from vocab.writing import check_file, read_json, staged_file
 

@@ -13,6 +13,18 @@ from vocab.writing import read_json
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER, CONSOLIDATED = "adapter_config.json", "consolidated.safetensors"
+_MERGE = "merge it into the model first, with merge_and_unload of peft"
+_CONVERT = "name the model as transformers saves it"
+_DEEPEST = 50  # levels of settings; the deepest known has five
+# Weights of other programs, by the ends of their names.
+_OTHERS = {
+    ".gguf": "llama.cpp's",
+    ".h5": "TensorFlow's",
+    ".msgpack": "Flax's",
+    ".onnx": "ONNX",
+    ".safetensors": "safetensors under another name",
+}
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -42,9 +54,15 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder")
+    if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
+        raise SourceError(f"{folder} is an adapter ({ADAPTER}), not a model: {_MERGE}")
     if not (folder / CONFIG).is_file():
+        if (folder / CONSOLIDATED).is_file():
+            raise SourceError(f"{folder} has weights in Mistral's own layout ({CONSOLIDATED}): {_CONVERT}")
         raise SourceError(f"{folder} has no {CONFIG}: name the folder of a Hugging Face model")
-    config = read_json(folder / CONFIG)
+    if (folder / ADAPTER).is_file():
+        raise SourceError(f"{folder} has an adapter beside the model ({ADAPTER}): {_MERGE}")
+    config = read_settings(folder / CONFIG)
     if (folder / SINGLE).is_file():
         return Checkpoint(folder, config, (read_header(folder / SINGLE),), None)
     if not (folder / INDEX).is_file():
@@ -64,7 +82,22 @@ def _without_weights(folder: Path) -> str:
             f"{folder} has pickled weights ({pickled[0]}), which can run code when they are read: save the model again "
             "as safetensors, with save_pretrained"
         )
+    for ending, whose in _OTHERS.items():
+        if others := [name for name in names if name.endswith(ending)]:
+            return f"{folder} has neither {SINGLE} nor {INDEX}, but weights that are {whose} ({others[0]}): {_CONVERT}"
     return f"{folder} has neither {SINGLE} nor {INDEX}"
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A JSON object with settings; raises SourceError for any other file, and where it is nested too deep."""
+    content = read_json(path)
+    level: list[Any] = [content]
+    for _ in range(_DEEPEST):
+        inside = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [value for values in inside for value in values if isinstance(value, dict | list)]
+        if not level:
+            return content
+    raise SourceError(f"{path} is nested deeper than any settings: it is not read")
 
 
 def _weight_map(index: dict[str, Any], path: Path) -> dict[str, str]:

@@ -6,8 +6,10 @@ and heads are written row by row. Shards stay as they are cut.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,22 +17,26 @@ from typing import Any
 from vocab.environment import versions
 from vocab.errors import SourceError, TargetError
 from vocab.formats.id_map import IdMap, read_id_map
-from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
-from vocab.interop.transplants.model_ids import IdChanges, with_new_ids, with_vocab_size
+from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint, read_settings
+from vocab.interop.transplants.id_places import check_places
+from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
 from vocab.interop.transplants.model_staging import RECORD, check_apart, foreign_to_model
-from vocab.interop.transplants.model_tokenizer import check_source, write_tokenizer_files
+from vocab.interop.transplants.model_tokenizer import old_tokens, write_tokenizer_files
+from vocab.interop.transplants.packed_tensors import check_formats
+from vocab.interop.transplants.row_plans import RowPlans
 from vocab.interop.transplants.safetensors_file import BITS, SafetensorsFile, Tensor, header_bytes
-from vocab.interop.transplants.tensor_rows import OnWritten, RowPlan, RowWriter, copy_bytes, write_all
-from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, old_vocab_size, vocabulary_tensors
+from vocab.interop.transplants.tensor_rows import OnWritten, RowWriter, copy_bytes, write_all
+from vocab.interop.transplants.vocab_sizes import with_vocab_size
+from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, vocabulary_tensors
 from vocab.progress import OnProgress, silent
-from vocab.sizes import padded
-from vocab.writing import read_json, staged_folder, write_json
+from vocab.writing import staged_folder, write_json
 
 GENERATION = "generation_config.json"
 WRITING = "write the model"  # the stage of `on_progress`
 # Files beside the weights that stay true; licences must go with them.
 _KEPT_ENDINGS = (".py",)
-_KEPT_NAMES = ("preprocessor_config.json", "processor_config.json")
+_KEPT_NAMES = ("normalizer.json",)  # Whisper's spellings of English
+_PROCESSORS = re.compile(r"(?:[a-z_]*_)?(?:pre)?processor_config\.json")  # settings that may hold ids
 _KEPT_BEGINNINGS = ("LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY")
 _MOST_PADDING = 1024  # rows beyond the ids, where no tokenizer says that the id map is the model's
 _SPARE_BYTES = 1 << 20  # for headers and settings
@@ -55,21 +61,26 @@ def transplant(
     out: str | Path,
     *,
     pad_to_multiple_of: int = 1,
+    also_follow: Collection[str] = (),
+    leave: Collection[str] = (),
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Transplanted:
     """Write a checkpoint for a pruned vocabulary, all or nothing.
 
     Rows of kept tokens are copied bit by bit. A token new to the source starts from the mean of the source rows that
-    spell it. Padding rows and new special tokens start from the mean of all kept rows. Every token id in config.json
-    and generation_config.json becomes the new one. Tokenizer files are those of the new vocabulary, with roles, chat
-    template and post-processor of the model's.
+    spell it. Padding rows and new special tokens start from the mean of all kept rows. Every token id in config.json,
+    generation_config.json and settings of processors becomes the new one. Tokenizer files are those of the new
+    vocabulary, with roles, chat template and post-processor of the model's. A tensor that may be bound to ids in a way
+    that is not known is refused by its name; numbers that may be ids and did not follow are in the record.
 
     Args:
         model: folder of a Hugging Face checkpoint with safetensors; it is only read.
         vocabulary_dir: folder that `vocab prune` wrote, of the model's own vocabulary.
         out: folder to write; it appears when it is whole.
         pad_to_multiple_of: multiple to which the rows of embedding and head are padded.
+        also_follow: names of tensors with a row for each id, where their names do not tell.
+        leave: names of tensors that have as many rows by chance.
         force: whether to replace an earlier result in `out`.
         on_progress: called with the stage, the bytes written so far, and the bytes to write.
 
@@ -82,7 +93,7 @@ def transplant(
     started = time.perf_counter()
     if pad_to_multiple_of < 1:
         raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {pad_to_multiple_of}")
-    job = _Job(model, vocabulary_dir, pad_to_multiple_of)
+    job = _Job(model, vocabulary_dir, pad_to_multiple_of, also_follow, leave)
     check_apart(out, [model, vocabulary_dir])
     foreign, n_bytes = foreign_to_model(out), job.n_bytes + _SPARE_BYTES
     with staged_folder(out, force=force, foreign=foreign, lock=True, n_bytes=n_bytes) as staging:
@@ -96,30 +107,34 @@ def transplant(
 class _Job:
     """One transplant. Its constructor reads and checks everything, so that nothing is written in vain."""
 
-    def __init__(self, model: Path, vocabulary: Path, multiple_of: int) -> None:
+    def __init__(
+        self, model: Path, vocabulary: Path, multiple_of: int, also_follow: Collection[str], leave: Collection[str]
+    ) -> None:
         self.model, self.vocabulary, self.multiple_of = model, vocabulary, multiple_of
         self.checkpoint: Checkpoint = open_checkpoint(model)
         self.ids: IdMap = read_id_map(vocabulary)
         config = self.checkpoint.config
         tensors = [tensor for file in self.checkpoint.files for tensor in file.tensors]
-        self.by_id = {one.tensor.name: one for one in vocabulary_tensors(tensors, config, self.ids.n_old)}
-        self.n_checked = check_source(model, vocabulary, self.ids)
+        self.found = vocabulary_tensors(tensors, config, self.ids.n_old, also_follow=also_follow, leave=leave)
+        self.by_id = self.found.by_id
+        check_formats(self.checkpoint.files, self.found.packed)
+        tokens, self.n_checked = old_tokens(model, vocabulary, self.ids)
         self._check_padding()
-        self.old_size, self.new_size = old_vocab_size(config), padded(self.ids.n_new, multiple_of)
-        self.plan = RowPlan([*self.ids.rows(), *[()] * (self.new_size - self.ids.n_new)])
-        self.changes = IdChanges()
-        self.settings = {CONFIG: self._settings(CONFIG)}
-        if (model / GENERATION).is_file():
-            self.settings[GENERATION] = self._settings(GENERATION)
+        self.plans = RowPlans(self.ids, self.found, config, multiple_of)
+        self.changes = IdChanges(tokens=tokens)
+        self.settings = {name: self._settings(name) for name in _settings_of(model)}
+        generation = read_settings(model / GENERATION) if GENERATION in self.settings else {}
+        check_places(config, generation, self.ids, self.found.size)
         self.layouts = [(file, self._layout(file)) for file in self.checkpoint.files]
 
     def _settings(self, name: str) -> dict[str, Any]:
-        content = with_new_ids(read_json(self.model / name), name, self.ids, self.changes)
-        return with_vocab_size(content, self.old_size, self.new_size)
+        old, sizes = read_settings(self.model / name), (self.found.size, self.found.n_rows)
+        content = with_new_ids(old, name, self.ids, self.changes, sizes)
+        return with_vocab_size(content, self.found.size, self.plans.new_size)
 
     def _check_padding(self) -> None:
         """Many rows more than ids, and no tokenizer beside them: the id map is likely another model's."""
-        n_rows = max(tensor.n_rows for tensor in self.by_id.values())
+        n_rows = self.found.n_rows
         if self.n_checked is None and n_rows - self.ids.n_old >= _MOST_PADDING:
             raise SourceError(
                 f"the embedding in {self.model} has {n_rows:,} rows and {self.ids.source} only {self.ids.n_old:,} ids: "
@@ -133,7 +148,7 @@ class _Job:
             by_id, shape, n_bytes = self.by_id.get(tensor.name), tensor.shape, tensor.n_bytes
             if by_id:
                 # A probe without files: it refuses what cannot be written before anything is.
-                writer = RowWriter(by_id, self.plan, -1, 0, lambda n: None)
+                writer = RowWriter(by_id, self.plans.plan(by_id), -1, 0, lambda n: None)
                 shape, n_bytes = writer.new_shape, writer.n_bytes
             layout.append(Tensor(tensor.name, tensor.dtype, shape, end, end + n_bytes))
             end += n_bytes
@@ -160,7 +175,7 @@ class _Job:
             if path.is_file() and _stays(path.name):
                 shutil.copyfile(path, staging / path.name)
         for file, layout in self.layouts:
-            _write_file(file, layout, self.by_id, self.plan, staging / file.path.name, on_written)
+            _write_file(file, layout, self.by_id, self.plans, staging / file.path.name, on_written)
         if self.checkpoint.index_metadata is not None:
             write_json(staging / INDEX, self._index())
 
@@ -181,16 +196,18 @@ class _Job:
             "model": self.model.resolve().name,
             "source": ids.source,
             "tokens_compared_with_the_model": self.n_checked,
-            "vocab_size": {"old": self.old_size, "new": self.new_size},
+            "vocab_size": {"old": self.found.size, "new": self.plans.new_size},
             "rows": {
                 "kept": len(ids.kept),
                 "spelt": len(ids.added),
                 "new_special": ids.n_new - len(ids.kept) - len(ids.added),
-                "padding": self.new_size - ids.n_new,
+                "padding": max(0, self.plans.new_size - ids.n_new),
             },
             "multiple_of": self.multiple_of,
             "tensors": [self._touched(t) for _, layout in self.layouts for t in layout if t.name in self.by_id],
+            "left_alone": sorted(self.found.left_alone),
             "ids": self.changes.changed,
+            "not_followed": self.changes.not_followed,
             "notes": self.changes.notes,
             "left_out": sorted(p.name for p in self.model.iterdir() if not _is_used(p.name, self.checkpoint)),
             "n_bytes": {"old": self.checkpoint.n_bytes, "new": self.n_bytes},
@@ -207,6 +224,12 @@ class _Job:
         }
 
 
+def _settings_of(model: Path) -> list[str]:
+    """Files of settings that may hold ids."""
+    there = sorted(path.name for path in model.iterdir() if path.is_file() and _PROCESSORS.fullmatch(path.name))
+    return [CONFIG, *(name for name in (GENERATION,) if (model / name).is_file()), *there]
+
+
 def _stays(name: str) -> bool:
     return name.endswith(_KEPT_ENDINGS) or name in _KEPT_NAMES or name.startswith(_KEPT_BEGINNINGS)
 
@@ -215,14 +238,19 @@ def _is_used(name: str, checkpoint: Checkpoint) -> bool:
     """Whether a file of the model is in the result, as it is or anew."""
     anew = {CONFIG, GENERATION, INDEX, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
     anew |= {"chat_template.jinja", "chat_template.json", "additional_chat_templates"}
-    return name in anew or _stays(name) or name in {file.path.name for file in checkpoint.files}
+    return (
+        name in anew
+        or _stays(name)
+        or bool(_PROCESSORS.fullmatch(name))
+        or name in {file.path.name for file in checkpoint.files}
+    )
 
 
 def _write_file(
     file: SafetensorsFile,
     layout: list[Tensor],
     by_id: dict[str, VocabularyTensor],
-    plan: RowPlan,
+    plans: RowPlans,
     path: Path,
     on_written: OnWritten,
 ) -> None:
@@ -242,6 +270,6 @@ def _write_file(
             if rows is None:
                 end = was.end
             else:
-                RowWriter(rows, plan, source, file.data_start, on_written).write_to(sink)
+                RowWriter(rows, plans.plan(rows), source, file.data_start, on_written).write_to(sink)
                 begin = end = was.end
         copy_bytes(source, sink, file.data_start + begin, end - begin, on_written)
