@@ -19,6 +19,8 @@ Ranks = Literal["source", "reorder"]
 DocumentUnit = Literal["block", "file", "blank-line"]
 # What becomes of documents that are not UTF-8.
 EncodingErrors = Literal["replace", "skip", "refuse"]
+# What a row or file that cannot be read does to the reading of a corpus.
+OnError = Literal["stop", "skip"]
 
 VocabularyFormat = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
 DraftFormat = Literal["eagle3", "sglang"]

@@ -197,7 +197,7 @@ REFUSED = {
     "glob without files": (["--corpus", "*.nothing"], "no such file"),
     "empty corpus": (["--corpus", "bad/empty.txt"], "is empty"),
     "empty folder": (["--corpus", "bad/nothing"], "holds no files"),
-    "binary corpus": (["--corpus", "bad/binary.bin"], "holds NUL bytes"),
+    "binary corpus": (["--corpus", "bad/binary.bin"], "is not text"),
     "broken JSON": (["--corpus", "bad/broken.jsonl"], "line 2 is not JSON"),
     "broken gzip": (["--corpus", "bad/broken.gz"], "cannot be read"),
     "other column": (["--corpus", "bad/other.parquet"], "has no column 'text' (it has: body)"),

@@ -74,7 +74,7 @@ def test_runs_and_threads_do_not_show(corpus, undisturbed, many_runs, tmp_path, 
     )
     assert done.path.read_bytes() == undisturbed
     assert done.n_runs > 30
-    assert done.n_files_skipped == 1
+    assert done.skipped.files == (f"{corpus / 'picture.png'} is an image, sound or video, not text",)
     assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
     counting = [now for stage, now in heard if stage == "count"]
     assert counting[-1].n_stored_bytes == sum(p.stat().st_size for p in corpus.glob("*.jsonl"))
@@ -293,7 +293,7 @@ def test_nothing_to_count(tmp_path):
     assert "is empty: there is no text to count" in refusal(CorpusError, tmp_path / "c", job)
     assert not (tmp_path / "c").exists()
     (tmp_path / "binary.txt").write_bytes(b"a\0b")
-    assert "holds NUL bytes" in refusal(CorpusError, tmp_path / "c", CountJob([str(tmp_path / "binary.txt")], PATTERN))
+    assert "is not text: " in refusal(CorpusError, tmp_path / "c", CountJob([str(tmp_path / "binary.txt")], PATTERN))
     assert not (tmp_path / "c").exists()
 
 

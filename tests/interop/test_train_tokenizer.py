@@ -170,7 +170,7 @@ def test_what_is_wrong_with_the_text_is_said(style, tmp_path):
     with pytest.raises(CorpusError, match=r"bad\.jsonl"):
         train_tokenizer(style, 300, [str(tmp_path / "bad.jsonl")])
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(CorpusError, match="there is no text to train on"):
+    with pytest.raises(CorpusError, match="there is no text to count"):
         train_tokenizer(style, 300, [str(tmp_path / "empty.txt")])
     with pytest.raises(CorpusError, match="named twice"):
         train_tokenizer(style, 300, ["a", "a"])

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from vocab.analysis.evaluation import Compression, total
 from vocab.corpus.batch import Batch
-from vocab.corpus.counting import are_held_out, empty_corpus
+from vocab.corpus.counting import are_held_out
 from vocab.corpus.document_corpus import DocumentCorpus, DocumentPart, OnBlock
 from vocab.corpus.mixture import whole_weights
+from vocab.errors import CorpusError
 from vocab.measured import MeasuredTokenizer
 
 # Tokens of one part, for each tokenizer: of documents that are not held out, and of those that are.
@@ -46,7 +47,7 @@ def _measure_part(
             sums[:, k] += _counted(tokenizer, batch, held_out, n_threads)
     order = (0, 1) if n_bytes[0] else (1, 0)
     if not n_bytes[order[0]]:
-        raise empty_corpus(part.name)
+        raise CorpusError(part.options.skipped.nothing_to_count(part.name, part.options.column))
     train, held = ([Compression(int(n_bytes[side]), *row) for row in sums[side].tolist()] for side in order)
     return train, held
 

@@ -23,6 +23,7 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsOption,
     MinCountOption,
+    OnErrorOption,
     ThreadsOption,
     corpus_of,
     read_options,
@@ -55,6 +56,7 @@ def bound(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Show how few tokens any vocabulary of TARGET ids needs at least, and the fewest found for one.
@@ -79,7 +81,7 @@ def bound(
         limits=Limits(gap / 100, seconds),
         n_threads=threads,
     )
-    options = read_options(column, documents, encoding_errors)
+    options = read_options(column, documents, encoding_errors, on_error)
     counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
         proof = run_bound_request(replace(request, corpus=counted), stages(bar))

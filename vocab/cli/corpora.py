@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vocab.choices import DocumentUnit, EncodingErrors
+from vocab.choices import DocumentUnit, EncodingErrors, OnError
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ CorpusOption = Annotated[
     typer.Option(
         "--corpus",
         metavar="PATH[:WEIGHT]",
-        help="Text to choose tokens by: a file, folder or glob of text, JSON lines or Parquet (plain, .gz, .zst), "
-        '"-" for standard input, or hf://DATASET[:SPLIT]. May be given several times; weights are shares of the '
-        "bytes, like --corpus books/:2 --corpus code/:1. Default: a built-in profile.",
+        help="Text to choose tokens by: a file, folder or glob of text, JSON, CSV, Parquet or Arrow (plain, .gz, .zst, "
+        '.bz2, .xz), "-" for standard input, or hf://DATASET[:SPLIT]. May be given several times; weights are shares '
+        "of the bytes, like --corpus books/:2 --corpus code/:1. Default: a built-in profile.",
     ),
 ]
 CountsOption = Annotated[
@@ -41,7 +42,14 @@ CountsOption = Annotated[
         help="Count table made by `vocab count`, or its folder, in place of text. May be given several times.",
     ),
 ]
-ColumnOption = Annotated[str, typer.Option("--column", help="Column that holds the text in JSON lines and Parquet.")]
+ColumnOption = Annotated[
+    str,
+    typer.Option(
+        "--column",
+        help="Column that holds the text in JSON, CSV, Parquet and Arrow; a dot leads into nested ones, like "
+        "messages.content.",
+    ),
+]
 DocumentsOption = Annotated[
     DocumentUnit,
     typer.Option(
@@ -57,6 +65,12 @@ EncodingErrorsOption = Annotated[
         help="Documents that are not UTF-8: replace the invalid bytes, skip the document, or refuse the corpus.",
     ),
 ]
+OnErrorOption = Annotated[
+    OnError,
+    typer.Option(
+        "--on-error", help="Rows and files that cannot be read: stop, or skip them and count what was skipped."
+    ),
+]
 MinCountOption = Annotated[
     int, typer.Option("--min-count", min=1, help="Leave out pre-tokens that occur fewer times than this.")
 ]
@@ -66,11 +80,13 @@ ThreadsOption = Annotated[
 ]
 
 
-def read_options(column: str, documents: DocumentUnit, encoding_errors: EncodingErrors) -> ReadOptions:
+def read_options(
+    column: str, documents: DocumentUnit, encoding_errors: EncodingErrors, on_error: OnError
+) -> ReadOptions:
     """The options of reading a corpus."""
     from vocab.corpus.read_options import ReadOptions
 
-    return ReadOptions(column, documents, encoding_errors)
+    return ReadOptions(column, documents, encoding_errors, on_error)
 
 
 def corpus_of(
@@ -87,13 +103,14 @@ def corpus_of(
         corpora: each as PATH[:WEIGHT].
         tables: count tables or their folders, each as PATH[:WEIGHT].
         pattern: split pattern of the vocabulary.
-        options: how corpora are read.
+        options: how corpora are read. What is left out is added to their `skipped`, once for several counts.
         n_threads: threads to count with.
         min_count: the least count of a pre-token of a table.
     """
     from vocab.corpus.count_table import read_part
     from vocab.corpus.counting import count
     from vocab.corpus.mixture import mixed
+    from vocab.corpus.skipped import Skipped
 
     if not corpora and not tables:
         return None
@@ -103,12 +120,22 @@ def corpus_of(
     if named:
         note_slow_split(pattern)
         names = [name for name, _ in named]
+        own = replace(options, skipped=Skipped())
         with progress() as bar:
             counted = count(
-                names, pattern, options=options, n_threads=n_threads, on_progress=count_bar(bar, stored_bytes(names))
+                names, pattern, options=own, n_threads=n_threads, on_progress=count_bar(bar, stored_bytes(names))
             )
+        if not options.skipped.sentences():  # else an earlier count of the same corpora has said so
+            note_skipped(own)
+            options.skipped.extend(own.skipped)
         parts = [*counted.parts, *parts]
     return mixed(parts, [weight for _, weight in [*named, *stored]])
+
+
+def note_skipped(options: ReadOptions) -> None:
+    """Tell the user what reading left out."""
+    for sentence in options.skipped.sentences():
+        console(stderr=True).print(sentence, soft_wrap=True, markup=False)
 
 
 def documents_of(corpora: Sequence[str], options: ReadOptions) -> DocumentCorpus:
@@ -146,14 +173,21 @@ def note_slow_split(pattern: SplitPattern) -> None:
 
 def path_and_weight(text: str) -> tuple[str, float | None]:
     """Split "books/:2" into ("books/", 2.0); a path that exists is taken whole, without a weight."""
-    match = re.fullmatch(r"(.+):(\d+(?:\.\d+)?)", text)
+    match = re.fullmatch(r"(.*):(\d+(?:\.\d+)?)", text)
     if match is None or Path(text).exists():
         return text, None
     return match[1], float(match[2])
 
 
 def table_path(path: str | Path) -> Path:
-    """The file of a count table, given that file or the folder that `vocab count` wrote."""
+    """The file of a count table, given that file or the folder that `vocab count` wrote.
+
+    Raises CorpusError for an empty name.
+    """
+    from vocab.errors import CorpusError
+
+    if not str(path).strip():
+        raise CorpusError("the name of a count table is empty: give a file or folder, or . for the current folder")
     return Path(path) / "counts.parquet" if Path(path).is_dir() else Path(path)
 
 

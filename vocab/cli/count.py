@@ -14,6 +14,7 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsOption,
     MinCountOption,
+    OnErrorOption,
     ThreadsOption,
     count_bar,
     note_slow_split,
@@ -40,8 +41,8 @@ def count(
         typer.Option(
             "--corpus",
             metavar="PATH",
-            help="What to count: a file, folder or glob of text, JSON lines or Parquet (plain, .gz, .zst), "
-            '"-" for standard input, or hf://DATASET[:SPLIT]. Several are added up.',
+            help="What to count: a file, folder or glob of text, JSON, CSV, Parquet or Arrow (plain, .gz, .zst, .bz2, "
+            '.xz), "-" for standard input, or hf://DATASET[:SPLIT]. Several are added up.',
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for counts.parquet and report.json.")],
@@ -57,6 +58,7 @@ def count(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start over, replacing an earlier count in the folder.")
@@ -69,7 +71,7 @@ def count(
     from vocab.threads import n_cores
 
     pattern = _pattern_of(source)
-    options = read_options(column, documents, encoding_errors)
+    options = read_options(column, documents, encoding_errors, on_error)
     job = CountJob(corpus, pattern, options, Shard.parse(shard), min_count)
     note_slow_split(pattern)
     try:
@@ -122,8 +124,9 @@ def _show(done: CountResult, out: Path) -> None:
         f"{done.seconds:,.1f} s, {done.bytes_per_second / 1e6:,.0f} MB/s of text, sorted runs: {done.n_runs}, "
         f"peak memory {done.peak_resident_bytes / 1e6:,.0f} MB."
     )
-    if done.n_files_skipped:
-        screen.print(f"{done.n_files_skipped} files are not text and were left out.")
+    tally = done.metadata.tally
+    for sentence in done.skipped.sentences(tally.n_rows_without_text, tally.n_rows_skipped):
+        screen.print(sentence, soft_wrap=True, markup=False)
     screen.print(
         f"Wrote {out}: counts.parquet, report.json. Next: vocab prune --counts {out} --target 32000", soft_wrap=True
     )
@@ -138,6 +141,8 @@ def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
         "held out": tally.n_documents_held_out,
         "repaired: not UTF-8": tally.n_documents_repaired,
         "left out: not UTF-8": tally.n_documents_skipped,
+        "rows left out: no text": tally.n_rows_without_text,
+        "rows left out: bad": tally.n_rows_skipped,
         "distinct pre-tokens": n_pretokens,
     }
     if metadata.min_count > 1:
@@ -153,7 +158,7 @@ def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
 
 @counts_app.command()
 def merge(
-    tables: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Count tables, or folders that hold one.")],
+    tables: Annotated[list[str], typer.Argument(metavar="FILE...", help="Count tables, or folders that hold one.")],
     out: Annotated[Path, typer.Option("--out", help="File to write.")],
     min_count: MinCountOption = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
@@ -175,7 +180,7 @@ def merge(
 
 @counts_app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="Count table, or a folder that holds one.")],
+    path: Annotated[str, typer.Argument(metavar="FILE", help="Count table, or a folder that holds one.")],
     top: Annotated[int, typer.Option("--top", min=0, help="How many of the most frequent pre-tokens to list.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
 ) -> None:

@@ -15,6 +15,7 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsOption,
     MinCountOption,
+    OnErrorOption,
     ThreadsOption,
     corpus_of,
     read_options,
@@ -54,6 +55,7 @@ def draft(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Write which ids of a target model its draft model may propose, for speculative decoding."""
@@ -65,7 +67,7 @@ def draft(
     def counted(target: Vocabulary) -> PretokenCounts:
         from vocab.corpus.profile import builtin_profile
 
-        options = read_options(column, documents, encoding_errors)
+        options = read_options(column, documents, encoding_errors, on_error)
         named = corpus_of(corpus, counts, target.pattern, options, threads or n_cores(), min_count)
         return (named or builtin_profile(target.pattern)).train
 

@@ -13,10 +13,12 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsOption,
     MinCountOption,
+    OnErrorOption,
     ThreadsOption,
     corpus_of,
     documents_bar,
     documents_of,
+    note_skipped,
     read_options,
 )
 from vocab.cli.screen import console, ratio_cells, table
@@ -38,6 +40,7 @@ def evaluate(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
@@ -48,7 +51,7 @@ def evaluate(
 
     loaded = [load(name) for name in tokenizers]
     _check_read_once(corpus or [], {tokenizer.pattern.sha256 if tokenizer.pattern else None for tokenizer in loaded})
-    options = read_options(column, documents, encoding_errors)
+    options = read_options(column, documents, encoding_errors, on_error)
 
     def count(pattern: SplitPattern) -> CorpusCounts:
         named = corpus_of(corpus, counts, pattern, options, threads or n_cores(), min_count)
@@ -58,6 +61,9 @@ def evaluate(
     whole = documents_of(corpus, options) if corpus and not counts else None
     with documents_bar(corpus or []) as on_block:
         measured = compare(loaded, count, threads or n_cores(), corpus=whole, on_block=on_block)
+    if whole and not options.skipped.sentences():  # else counting has said so already
+        for part in whole.parts:
+            note_skipped(part.options)
     names = [*(corpus or []), *(counts or [])]
     _show(measured, ", ".join(names) or "Built-in profile")
     for one in measured:

@@ -16,6 +16,7 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsOption,
     MinCountOption,
+    OnErrorOption,
     ThreadsOption,
     corpus_of,
     read_options,
@@ -74,6 +75,7 @@ def frontier(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Trace bytes a token against vocabulary size, by several methods, with the bound on what is possible.
@@ -92,7 +94,7 @@ def frontier(
     whole = load_lossless(source)
     methods = cast("list[FrontierMethod]", method or list(FRONTIER_METHODS))
     check_frontier(whole, first, whole.n_ids if last is None else last, methods)
-    options = read_options(column, documents, encoding_errors)
+    options = read_options(column, documents, encoding_errors, on_error)
     counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
         traced = trace_frontier(

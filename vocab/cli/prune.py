@@ -26,6 +26,7 @@ from vocab.cli.corpora import (
     DocumentsOption,
     EncodingErrorsOption,
     MinCountOption,
+    OnErrorOption,
     ThreadsOption,
     corpus_of,
     read_options,
@@ -139,6 +140,7 @@ def prune(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
@@ -165,7 +167,7 @@ def prune(
         limits=Limits(gap / 100, seconds),
         n_threads=threads,
     )
-    options = read_options(column, documents, encoding_errors)
+    options = read_options(column, documents, encoding_errors, on_error)
     counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
     with progress() as bar:
         result = run_request(replace(request, corpus=counted), stages(bar))

@@ -11,7 +11,9 @@ from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
     EncodingErrorsOption,
+    OnErrorOption,
     ThreadsOption,
+    note_skipped,
     note_slow_split,
     read_options,
     stored_bytes,
@@ -36,6 +38,7 @@ def shards(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier shards in the folder.")] = False,
 ) -> None:
@@ -46,7 +49,7 @@ def shards(
     loaded = load_lossless(vocabulary)
     check_target(out, force=force)
     metadata = encode_corpus(
-        loaded, corpus, out, read_options(column, documents, encoding_errors), threads, force=force
+        loaded, corpus, out, read_options(column, documents, encoding_errors, on_error), threads, force=force
     )
     shown = table(
         f"Shards of {metadata.vocabulary} ({metadata.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"]
@@ -73,7 +76,7 @@ def encode_corpus(
     note_slow_split(vocabulary.pattern)
     with progress() as bar:
         task = bar.add_task("encode", total=stored_bytes(corpus), rate="")
-        return make_shards(
+        metadata = make_shards(
             vocabulary,
             corpus,
             out,
@@ -82,3 +85,5 @@ def encode_corpus(
             force=force,
             on_progress=lambda n_bytes: bar.advance(task, n_bytes),
         )
+    note_skipped(options)
+    return metadata

@@ -14,6 +14,7 @@ from vocab.cli.corpora import (
     CountsOption,
     DocumentsOption,
     EncodingErrorsOption,
+    OnErrorOption,
     ThreadsOption,
     corpus_of,
     read_options,
@@ -58,6 +59,7 @@ def sizes(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """List sizes around one that suit hardware, with what they cost in tokens and in memory.
@@ -76,7 +78,7 @@ def sizes(
     vocabulary = load_lossless(source or "cl100k_base") if source or corpus or counts else None
     if vocabulary:
         _check_sizes(vocabulary, near)
-        options = read_options(column, documents, encoding_errors)
+        options = read_options(column, documents, encoding_errors, on_error)
         counted = corpus_of(corpus, counts, vocabulary.pattern, options, threads or n_cores())
         measured = _measured(vocabulary, listed, counted, inference, threads or n_cores())
     rows = [_row(size, near, measured, width, dtype_bytes) for size in listed]

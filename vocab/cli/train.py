@@ -13,6 +13,7 @@ from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
     EncodingErrorsOption,
+    OnErrorOption,
     ThreadsOption,
     read_options,
 )
@@ -96,6 +97,7 @@ def train(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
 ) -> None:
@@ -112,7 +114,9 @@ def train(
     _check_run_folder(out, force)
     config = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
     if shards is None:
-        shards = _encoded(loaded, corpus or [], out, read_options(column, documents, encoding_errors), threads)
+        shards = _encoded(
+            loaded, corpus or [], out, read_options(column, documents, encoding_errors, on_error), threads
+        )
     sizes = {"n_tokens": n_tokens, "epochs": epochs, "seq_len": seq_len, "batch": batch, "micro_batch": micro_batch}
     rates = {"learning_rate": learning_rate, "schedule": schedule, "batch_warmup": batch_warmup, "seed": seed}
     model_code = {"attention": attention, "head": head, "compile": compiled, "masked": mask_documents}

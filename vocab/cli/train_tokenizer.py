@@ -12,6 +12,8 @@ from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
     EncodingErrorsOption,
+    OnErrorOption,
+    note_skipped,
     read_options,
 )
 from vocab.cli.screen import console, progress
@@ -36,9 +38,9 @@ def train_tokenizer(
         typer.Option(
             "--corpus",
             metavar="PATH",
-            help="Text to train on: a file, folder or glob of text, JSON lines or Parquet (plain, .gz, .zst), "
-            '"-" for standard input, or hf://DATASET[:SPLIT]. May be given several times. The documents that `vocab '
-            "count` holds out are left out here too.",
+            help="Text to train on: a file, folder or glob of text, JSON, CSV, Parquet or Arrow (plain, .gz, "
+            '.zst, .bz2, .xz), "-" for standard input, or hf://DATASET[:SPLIT]. May be given several times. The '
+            "documents that `vocab count` holds out are left out here too.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./STYLE-style-SIZE]")] = None,
@@ -55,6 +57,7 @@ def train_tokenizer(
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
 ) -> None:
     """Train a tokenizer from scratch, to compare a pruned one with or to use."""
     from vocab import interop
@@ -66,8 +69,9 @@ def train_tokenizer(
     check_request(style, size, special)
     with progress() as bar:
         bar.add_task("train", total=None, rate="")
-        options = read_options(column, documents, encoding_errors)
+        options = read_options(column, documents, encoding_errors, on_error)
         result = interop.train_tokenizer(style, size, corpus, options=options, special=special)
+    note_skipped(options)
     paths = result.save(directory, force=force)
     _show(result, directory, [path.name for path in paths])
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vocab.corpus.counting import CorpusPart, Tally
     from vocab.corpus.document_corpus import DocumentCorpus
     from vocab.corpus.merging import merge_count_tables
+    from vocab.corpus.skipped import FirstRowWithoutText, Skipped, SkippedFile, SkippedSummary
 
 __all__ = [
     "CorpusPart",
@@ -25,9 +26,13 @@ __all__ = [
     "CountResult",
     "CountTable",
     "DocumentCorpus",
+    "FirstRowWithoutText",
     "Interrupted",
     "LeftOut",
     "Shard",
+    "Skipped",
+    "SkippedFile",
+    "SkippedSummary",
     "Tally",
     "count_to",
     "merge_count_tables",
@@ -41,9 +46,13 @@ _HOMES = {
     "CountResult": "vocab.corpus.count_job",
     "CountTable": "vocab.corpus.count_table",
     "DocumentCorpus": "vocab.corpus.document_corpus",
+    "FirstRowWithoutText": "vocab.corpus.skipped",
     "Interrupted": "vocab.corpus.count_to_folder",
     "LeftOut": "vocab.corpus.count_metadata",
     "Shard": "vocab.corpus.count_job",
+    "Skipped": "vocab.corpus.skipped",
+    "SkippedFile": "vocab.corpus.skipped",
+    "SkippedSummary": "vocab.corpus.skipped",
     "Tally": "vocab.corpus.counting",
     "count_to": "vocab.corpus.count_to_folder",
     "merge_count_tables": "vocab.corpus.merging",

@@ -28,6 +28,8 @@ class Batch:
     n_bytes_read: int
     n_repaired: int = 0  # documents in which invalid UTF-8 became U+FFFD
     n_skipped: int = 0  # documents left out because they were not valid UTF-8
+    n_without_text: int = 0  # rows left out because their text is null or missing
+    n_rows_skipped: int = 0  # bad rows left out
 
     @property
     def n_documents(self) -> int:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.json as pj
 
 from vocab.choices import EncodingErrors
-from vocab.corpus.batch import Batch, decoded
-from vocab.errors import CorpusError
+from vocab.corpus.arrow_columns import TextColumn
+from vocab.corpus.batch import Batch
+from vocab.corpus.column_paths import RowText, bad_json, text_of_row
+from vocab.corpus.files import read_errors_named
+from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.row_collector import RowCollector
+from vocab.corpus.skipped import FirstRowWithoutText
 
 # The work of one thread at a time.
 BLOCK_BYTES = 1 << 20
+# Digits of any length are taken; only that it is a number matters.
+JSON_DECODER = json.JSONDecoder(parse_int=float)
 
 
 @dataclass(frozen=True, order=True)
@@ -24,6 +31,11 @@ class Position:
 
     source: int = 0
     n_units: int = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """By which positions are put in order."""
+        return self.source, self.n_units
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,26 @@ class Block(ABC):
 
     @abstractmethod
     def batch(self, errors: EncodingErrors) -> Batch:
-        """Its documents; raises CorpusError that names the file and the line."""
+        """Its documents; raises CorpusError that names the file and the line.
+
+        Rows that are left out are added to `ReadOptions.skipped`, so call it once.
+        """
+
+    def _where(self, row: int) -> str:
+        """The name of a row, for errors."""
+        raise NotImplementedError
+
+    def _texts_batch(self, texts: pa.Array, errors: EncodingErrors, options: ReadOptions, held: str) -> Batch:
+        """The batch of one text a row, without those that are null; `held` are the columns that there are."""
+        n_without_text = texts.null_count
+        if not n_without_text:
+            return Batch.of_arrow(texts, errors, self._where)
+        has_text = texts.is_valid().to_pylist()
+        first = FirstRowWithoutText(self.end.key, self._where(has_text.index(False)), held)
+        options.skipped.add_rows(self.end.key, n_without_text, first)
+        rows = [row for row, has in enumerate(has_text) if has]
+        batch = Batch.of_arrow(texts.drop_null(), errors, lambda d: self._where(rows[d]))
+        return replace(batch, n_without_text=n_without_text)
 
 
 @dataclass(frozen=True)
@@ -57,17 +88,37 @@ class TextBlock(Block):
 
 @dataclass(frozen=True)
 class ColumnBlock(Block):
-    """A slice of the text column of a Parquet file."""
+    """A slice of the text column of a Parquet or Arrow file."""
 
     path: str
     first_row: int
     array: pa.Array
+    column: TextColumn
+    options: ReadOptions
 
     def batch(self, errors: EncodingErrors) -> Batch:
-        if self.array.null_count:
-            row = self.first_row + self.array.is_null().to_pylist().index(True)
-            raise CorpusError(f"{self.path} row {row:,} has no text: leave such rows out")
-        return Batch.of_arrow(self.array, errors, lambda d: f"{self.path} row {self.first_row + d:,}")
+        with read_errors_named(self.path):
+            texts = self.column.texts(self.array)
+        return self._texts_batch(texts, errors, self.options, self.column.held)
+
+    def _where(self, row: int) -> str:
+        return f"{self.path} row {self.first_row + row:,}"
+
+
+@dataclass(frozen=True)
+class RowsBlock(Block):
+    """Rows whose text is known already."""
+
+    texts: Sequence[RowText]
+    where: Callable[[int], str]  # names row k of the block
+    options: ReadOptions
+    may_have_no_column: bool = True
+
+    def batch(self, errors: EncodingErrors) -> Batch:
+        rows = RowCollector(self.options, self.end.key, self.where)
+        for k, text in enumerate(self.texts):
+            rows.add(k, text)
+        return rows.batch(errors, may_have_no_column=self.may_have_no_column)
 
 
 @dataclass(frozen=True)
@@ -77,40 +128,31 @@ class LinesBlock(Block):
     path: str
     first_line: int
     lines: bytes
-    column: str
+    options: ReadOptions
 
     def batch(self, errors: EncodingErrors) -> Batch:
-        array = _column_of_lines(self.lines, self.column)
+        column = self.options.column
+        array = None if "." in column else _column_of_lines(self.lines, column)
         if array is None:
             return self._line_by_line(errors)
-        return Batch.of_arrow(array, errors, lambda d: self._where(d))
+        return self._texts_batch(array, errors, self.options, column)
 
-    def _where(self, k: int) -> str:
-        return f"{self.path} line {self.first_line + k:,}"
+    def _where(self, row: int) -> str:
+        return f"{self.path} line {self.first_line + row:,}"
 
     def _line_by_line(self, errors: EncodingErrors) -> Batch:
-        """The same, slowly: for blank lines, lone surrogates, invalid UTF-8, and to say which line is wrong."""
-        kept: list[bytes] = []
-        n_bytes = n_repaired = n_skipped = 0
+        """The same, slowly: for blank lines, missing and nested text, invalid UTF-8, and to say which line is wrong."""
+        rows = RowCollector(self.options, self.end.key, self._where)
         for k, raw in enumerate(self.lines.split(b"\n")):
-            if not raw.strip():
-                continue
-            where = self._where(k)
-            line = decoded(raw, errors, lambda where=where: where)  # type: ignore[misc]
-            text = None if line is None else _text_of_line(line, self.column, where)
-            document = None if text is None else decoded(text, errors, lambda where=where: where)  # type: ignore[misc]
-            n_bytes += len(raw if text is None else text)
-            if document is None:
-                n_skipped += 1
-                continue
-            n_repaired += line is not raw or document is not text
-            kept.append(document)
-        batch = Batch.of_bytes(kept, errors, lambda d: self.path)
-        return Batch(batch.text, batch.starts, n_bytes, n_repaired, n_skipped)
+            if line := raw.strip():
+                rows.add(k, _text_of_line(line.decode(errors="surrogateescape"), self.options.column))
+        # A first block that is full and has no such column anywhere: the rest need not be read to say so.
+        is_small = self.first_line > 1 or len(self.lines) < BLOCK_BYTES // 2
+        return rows.batch(errors, may_have_no_column=is_small)
 
 
 def _column_of_lines(lines: bytes, column: str) -> pa.Array | None:
-    """The column's strings, one of each line, by Arrow's parser; None when that is not what it finds."""
+    """The column's strings, one of each line, by Arrow's parser; None when lines are wrong or none has a string."""
     try:
         table = pj.read_json(
             pa.BufferReader(lines),
@@ -123,21 +165,14 @@ def _column_of_lines(lines: bytes, column: str) -> pa.Array | None:
         return None
     array = table.column(0).combine_chunks()
     n_lines = lines.count(b"\n") + (not lines.endswith(b"\n"))
-    return array if array.null_count == 0 and len(array) == n_lines else None
+    return array if len(array) == n_lines and (array.null_count < n_lines or not n_lines) else None
 
 
-def _text_of_line(line: bytes, column: str, where: str) -> bytes:
+def _text_of_line(line: str, column: str) -> RowText:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{where} is not JSON ({error}): one object a line is expected") from None
-    return text_of_row(row, column, where)
-
-
-def text_of_row(row: Any, column: str, where: str) -> bytes:
-    """The text in a column of a row, in UTF-8 but for lone surrogates; raises CorpusError when it holds none."""
-    value = row.get(column) if isinstance(row, dict) else None
-    if not isinstance(value, str):
-        held = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-        raise CorpusError(f"{where} has no text in column {column!r} (it has: {held}); name one with `column`")
-    return value.encode(errors="surrogatepass")
+        row = JSON_DECODER.decode(line.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        return bad_json(error.msg, error.pos)
+    except RecursionError:
+        return bad_json("it is nested too deep", 0)
+    return text_of_row(row, column)

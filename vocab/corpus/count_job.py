@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from vocab.corpus.blocks import BLOCK_BYTES
 from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.skipped import SkippedSummary
 from vocab.corpus.sources import TextSource
 from vocab.environment import processor, versions
 from vocab.errors import TargetError
@@ -70,6 +71,7 @@ class CountJob:
             "column": self.options.column,
             "documents": self.options.documents,
             "encoding errors": self.options.encoding_errors,
+            "on error": self.options.on_error,
             "size of blocks": BLOCK_BYTES,  # positions count them
             "shard": f"{self.shard.number}/{self.shard.n}",
         }
@@ -85,7 +87,7 @@ class CountResult:
         n_pretokens: distinct pre-tokens in the table.
         n_runs: sorted runs that were added up.
         n_run_bytes: their bytes on disk.
-        n_files_skipped: files of folders that are not text.
+        skipped: the files and rows that were left out.
         seconds: wall-clock time, of interrupted runs too.
         memory_bytes: the memory that was allowed.
         peak_resident_bytes: the most memory of this process, 0 where the system does not tell.
@@ -97,7 +99,7 @@ class CountResult:
     n_pretokens: int
     n_runs: int
     n_run_bytes: int
-    n_files_skipped: int
+    skipped: SkippedSummary
     seconds: float
     memory_bytes: int
     peak_resident_bytes: int
@@ -117,8 +119,9 @@ def report_of(job: CountJob, result: CountResult) -> dict[str, Any]:
         "column": job.options.column,
         "documents": job.options.documents,
         "encoding_errors": job.options.encoding_errors,
+        "on_error": job.options.on_error,
         "shard": asdict(job.shard),
-        "n_files_skipped": result.n_files_skipped,
+        **result.skipped.for_report(),
         "n_runs": result.n_runs,
         "n_run_bytes": result.n_run_bytes,
         "was_resumed": result.was_resumed,

@@ -9,6 +9,7 @@ from typing import Any
 
 from vocab.corpus.blocks import Position
 from vocab.corpus.counting import Tally
+from vocab.corpus.skipped import SkippedSummary
 from vocab.errors import CorpusError
 from vocab.writing import write_json
 
@@ -23,7 +24,7 @@ class JobState:
         runs: names of the sorted runs.
         tally: sums over the documents counted.
         n_stored_bytes: bytes of files on disk that were read.
-        n_files_skipped: files of folders that are not text.
+        skipped: the files and rows that reading left out.
         seconds: wall-clock time so far.
     """
 
@@ -32,7 +33,7 @@ class JobState:
     runs: list[str] = field(default_factory=list)
     tally: Tally = field(default=Tally())
     n_stored_bytes: int = 0
-    n_files_skipped: int = 0
+    skipped: SkippedSummary = field(default=SkippedSummary())
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
@@ -45,8 +46,9 @@ class JobState:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             position, tally = Position(**stored.pop("position")), Tally(**stored.pop("tally"))
-            return cls(position=position, tally=tally, **stored)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            skipped = SkippedSummary.from_json(stored.pop("skipped"))
+            return cls(position=position, tally=tally, skipped=skipped, **stored)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorpusError(f"{path} cannot be read ({error}): start over with `force`") from None
 
     def check_same(self, identity: dict[str, Any], directory: Path) -> None:

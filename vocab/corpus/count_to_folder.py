@@ -26,8 +26,9 @@ from vocab.corpus.merging import write_sum
 from vocab.corpus.process_memory import give_back_unused, peak_resident_bytes, resident_bytes
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
+from vocab.corpus.skipped import FirstRowWithoutText, Skipped, SkippedSummary
 from vocab.corpus.sorted_runs import write_runs
-from vocab.corpus.sources import list_sources
+from vocab.corpus.sources import list_corpora
 from vocab.errors import CorpusError, TargetError
 from vocab.writing import write_json
 
@@ -97,8 +98,12 @@ class _Run:
         self.folder = folder
         self.job = job
         self.settings = settings
-        listed = [(name, source) for name in job.inputs for source in list_sources(name)]
+        at_listing = ReadOptions()
+        corpora = list_corpora(job.inputs, dict.fromkeys(job.inputs, at_listing))
+        listed = [(name, source) for name, sources in corpora.items() for source in sources]
         self.names, self.sources = zip(*job.shard.of(listed), strict=True)
+        self.skipped_at_listing = at_listing.skipped.summary()
+        self.first_without_text: FirstRowWithoutText | None = None
         self.started = time.monotonic()
         self.state = folder.open(job.identity(self.sources), force=settings.force)
         self.seconds_before = self.state.seconds
@@ -112,11 +117,19 @@ class _Run:
             if not self.state.runs:  # there is nothing to continue
                 self.folder.remove_scratch()
         if not self.state.runs:
-            raise CorpusError(f"corpus {' + '.join(self.job.inputs)} is empty: there is no text to count")
+            raise CorpusError(self._nothing_to_count())
         result = self._result(*self._add_up(), was_resumed)
         write_json(self.folder.report, report_of(self.job, result))
         self.folder.remove_scratch()
         return result
+
+    def _nothing_to_count(self) -> str:
+        name, column = " + ".join(self.job.inputs), self.job.options.column
+        n_without_text = self.state.tally.n_rows_without_text
+        return self._skipped().nothing_to_count(name, column, n_without_text, self.first_without_text)
+
+    def _skipped(self) -> SkippedSummary:
+        return self.skipped_at_listing + self.state.skipped
 
     def _result(self, metadata: CountMetadata, n_pretokens: int, was_resumed: bool) -> CountResult:
         return CountResult(
@@ -125,7 +138,7 @@ class _Run:
             n_pretokens=n_pretokens,
             n_runs=len(self.state.runs),
             n_run_bytes=sum((self.folder.scratch / name).stat().st_size for name in self.state.runs),
-            n_files_skipped=self.state.n_files_skipped,
+            skipped=self._skipped(),
             seconds=self._seconds(),
             memory_bytes=self.settings.memory_bytes,
             peak_resident_bytes=peak_resident_bytes(),
@@ -159,7 +172,7 @@ class _Run:
 
     def _count(self) -> None:
         budget, n_threads = self._table_bytes(), self.settings.n_threads
-        before, options = self.state, replace(self.job.options, skipped=[])
+        before, options = self.state, replace(self.job.options, skipped=Skipped())
         last_run = time.monotonic()
         with deferred_interrupt() as interrupt, ThreadedCounter(self.job.pattern, options, n_threads) as counter:
             end = before.position
@@ -169,13 +182,16 @@ class _Run:
                 self.settings.on_progress("count", _sum(before, counter.progress))
                 is_due = time.monotonic() - last_run > _SECONDS_BETWEEN_RUNS
                 if interrupt.is_set() or is_due or counter.n_bytes_held > budget:
-                    self._write_runs(counter, before, end, options)
+                    counter.wait()
+                    # Files from the source of `end` on are met again by a run that continues.
+                    self._write_runs(counter, before, end, options.skipped.summary(end.source))
                     last_run = time.monotonic()
                 if interrupt.is_set():
                     raise Interrupted
             counter.wait()
             self.settings.on_progress("count", _sum(before, counter.progress))
-            self._write_runs(counter, before, end, options)
+            self._write_runs(counter, before, Position(len(self.sources)), options.skipped.summary())
+            self.first_without_text = options.skipped.first_without_text
 
     def _table_bytes(self) -> int:
         """Bytes that the threads' tables may take; raises TargetError when the memory is too small."""
@@ -188,9 +204,8 @@ class _Run:
             )
         return int(free * _SHARE_FOR_TABLES)
 
-    def _write_runs(self, counter: ThreadedCounter, before: JobState, end: Position, options: ReadOptions) -> None:
+    def _write_runs(self, counter: ThreadedCounter, before: JobState, end: Position, skipped: SkippedSummary) -> None:
         """Put everything counted since the last time on disk, then record it in progress.json."""
-        counter.wait()
         paths = write_runs(counter, self.folder.scratch, len(self.state.runs), self.settings.n_threads)
         self.state = replace(
             self.state,
@@ -198,7 +213,7 @@ class _Run:
             runs=[*self.state.runs, *(path.name for path in paths)],
             tally=before.tally + counter.tally,
             n_stored_bytes=before.n_stored_bytes + counter.progress.n_stored_bytes,
-            n_files_skipped=before.n_files_skipped + len(options.skipped),
+            skipped=before.skipped + skipped,
             seconds=self._seconds(),
         )
         self.folder.save(self.state)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from vocab.corpus.batch import Batch
 from vocab.corpus.blocks import BLOCK_BYTES, Block, Position, TextBlock
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
-from vocab.corpus.sources import list_sources
+from vocab.corpus.skipped import Skipped, SkippedSummary
+from vocab.corpus.sources import check_distinct, list_corpora
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts, from_tables, merge
 from vocab.pretokens.table import PretokenTable
@@ -27,11 +28,6 @@ from vocab.splitting import SplitPattern
 
 HELD_OUT_ONE_IN = 10
 HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
-
-
-def empty_corpus(name: str) -> CorpusError:
-    """The error for a corpus without text."""
-    return CorpusError(f"corpus {name} is empty: there is no text to count")
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,8 @@ class Tally:
         n_documents_repaired: documents in which invalid UTF-8 became U+FFFD.
         n_documents_skipped: documents left out for invalid UTF-8.
         n_bytes_read: bytes of text, before anything was replaced or skipped.
+        n_rows_without_text: rows whose text is null or missing.
+        n_rows_skipped: rows that cannot be read or hold something else than text.
     """
 
     n_documents: int = 0
@@ -51,6 +49,8 @@ class Tally:
     n_documents_repaired: int = 0
     n_documents_skipped: int = 0
     n_bytes_read: int = 0
+    n_rows_without_text: int = 0
+    n_rows_skipped: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)})
@@ -65,7 +65,7 @@ class CorpusPart:
         train: counts of training documents, which selection sees.
         held_out: counts of held-out documents, which selection never sees.
         tally: sums over its documents.
-        n_files_skipped: files of folders that are not text.
+        skipped: the files and rows that were left out.
         weight: multiplies the counts when parts are put together. Figures of a part never use it.
         held_out_rule: which documents are held out.
     """
@@ -74,23 +74,29 @@ class CorpusPart:
     train: PretokenCounts
     held_out: PretokenCounts
     tally: Tally = field(default=Tally())
-    n_files_skipped: int = 0
+    skipped: SkippedSummary = field(default=SkippedSummary())
     weight: int = 1
     held_out_rule: str = HELD_OUT_RULE
 
     @classmethod
     def of(
-        cls, name: str, train: PretokenCounts, held_out: PretokenCounts, tally: Tally, n_files_skipped: int = 0
+        cls,
+        name: str,
+        train: PretokenCounts,
+        held_out: PretokenCounts,
+        tally: Tally,
+        options: ReadOptions | None = None,
     ) -> CorpusPart:
         """A part of weight 1. Where chance held out every document, they are trained on and none is held out.
 
-        Raises CorpusError for an empty corpus.
+        Raises CorpusError for an empty corpus. `options` are those that it was read with.
         """
         if train.n_pretokens == 0:
             train, held_out = held_out, train
+        options = options or ReadOptions()
         if train.n_pretokens == 0:
-            raise empty_corpus(name)
-        return cls(name, train, held_out, tally, n_files_skipped)
+            raise CorpusError(options.skipped.nothing_to_count(name, options.column))
+        return cls(name, train, held_out, tally, options.skipped.summary())
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def count(
     Args:
         inputs: a file, folder, glob pattern, "-" (standard input) or "hf://dataset[:split]", or several of these.
         pattern: the split pattern.
-        options: how they are read.
+        options: how they are read. What is left out is added to their `skipped`.
         n_threads: threads to count with. The counts do not depend on it.
         on_progress: called with a `CountProgress` after each block.
 
@@ -161,30 +167,24 @@ def count(
         The counts, one part for each input.
 
     Raises:
-        CorpusError: a corpus cannot be read, is empty, or is named twice.
+        CorpusError: a corpus cannot be read, is empty, or is named twice, or none is named.
     """
-    names = distinct_names(inputs)
-    return CorpusCounts(
-        tuple(_count_input(name, pattern, options or ReadOptions(), n_threads, on_progress) for name in names)
-    )
+    names, options = distinct_names(inputs), options or ReadOptions()
+    own = {name: replace(options, skipped=Skipped()) for name in names}
+    sources = list_corpora(names, own)
+    parts = []
+    for name, listed in sources.items():
+        blocks = read_blocks(listed, own[name])
+        parts.append(_count_blocks(blocks, name, pattern, own[name], n_threads, on_progress))
+        options.skipped.extend(own[name].skipped)
+    return CorpusCounts(tuple(parts))
 
 
 def distinct_names(inputs: str | Path | Iterable[str | Path]) -> list[str]:
     """Names of corpora; raises CorpusError when one is named twice."""
     names = [str(inputs)] if isinstance(inputs, (str, Path)) else [str(name) for name in inputs]
-    if len(set(names)) < len(names):
-        raise CorpusError("a corpus is named twice; its documents would count twice")
+    check_distinct(names)
     return names
-
-
-def _count_input(
-    name: str, pattern: SplitPattern, options: ReadOptions, n_threads: int, on_progress: OnCountProgress | None
-) -> CorpusPart:
-    n_skipped = len(options.skipped)
-    blocks = read_blocks(list_sources(name), options)
-    return _count_blocks(
-        blocks, name, pattern, options, n_threads, on_progress, lambda: len(options.skipped) - n_skipped
-    )
 
 
 def count_documents(
@@ -227,7 +227,6 @@ def _count_blocks(
     options: ReadOptions,
     n_threads: int,
     on_progress: OnCountProgress | None,
-    n_files_skipped: Callable[[], int] = lambda: 0,
 ) -> CorpusPart:
     with ThreadedCounter(pattern, options, n_threads) as counter:
         for block in blocks:
@@ -238,7 +237,7 @@ def _count_blocks(
         if on_progress:
             on_progress(counter.progress)
         train, held_out = (from_tables(tables, pattern.sha256) for tables in counter.tables())
-        return CorpusPart.of(name, train, held_out, counter.tally, n_files_skipped())
+        return CorpusPart.of(name, train, held_out, counter.tally, options)
 
 
 class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
@@ -331,7 +330,13 @@ class _ThreadTables:
         self.train.add_documents(text, starts, ends, firsts, ~held_out)
         self.held_out.add_documents(text, starts, ends, firsts, held_out)
         self.tally += Tally(
-            batch.n_documents, int(held_out.sum()), batch.n_repaired, batch.n_skipped, batch.n_bytes_read
+            n_documents=batch.n_documents,
+            n_documents_held_out=int(held_out.sum()),
+            n_documents_repaired=batch.n_repaired,
+            n_documents_skipped=batch.n_skipped,
+            n_bytes_read=batch.n_bytes_read,
+            n_rows_without_text=batch.n_without_text,
+            n_rows_skipped=batch.n_rows_skipped,
         )
 
 

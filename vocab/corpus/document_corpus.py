@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vocab.corpus.batch import Batch
@@ -11,6 +12,7 @@ from vocab.corpus.blocks import Block
 from vocab.corpus.counting import as_blocks, distinct_names
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
+from vocab.corpus.skipped import Skipped
 from vocab.corpus.sources import list_sources
 
 # Called after each block with the bytes of files on disk, and those of text, that were read since the last call.
@@ -23,19 +25,20 @@ class DocumentPart:
 
     Attributes:
         name: of the part.
-        blocks: reads its blocks, from the beginning each time.
-        options: how they are read.
+        blocks: reads its blocks, from the beginning each time, by the options that it is given.
+        options: how they are read. What the latest reading left out stands in their `skipped`.
         share: its share of the bytes; None to add the part up with the others as it is.
     """
 
     name: str
-    blocks: Callable[[], Iterable[Block]]
+    blocks: Callable[[ReadOptions], Iterable[Block]]
     options: ReadOptions
     share: float | None = None
 
     def batches(self, on_block: OnBlock | None = None) -> Iterator[Batch]:
         """The documents, about 1 MB at a time; raises CorpusError as `vocab.count` does."""
-        for block in self.blocks():
+        self.options.skipped.clear()
+        for block in self.blocks(self.options):
             batch = block.batch(self.options.encoding_errors)
             yield batch
             if on_block:
@@ -67,7 +70,7 @@ class DocumentCorpus:
         names, how = distinct_names(inputs), options or ReadOptions()
         given = [None] * len(names) if shares is None else shares
         self.parts = tuple(
-            DocumentPart(name, lambda name=name: read_blocks(list_sources(name), how), how, share)  # type: ignore[misc]
+            DocumentPart(name, partial(_blocks, name), replace(how, skipped=Skipped()), share)
             for name, share in zip(names, given, strict=True)
         )
 
@@ -75,5 +78,9 @@ class DocumentCorpus:
     def of_texts(cls, texts: Iterable[str], name: str = "texts") -> DocumentCorpus:
         """Documents given as strings, which are held in memory."""
         documents, corpus = list(texts), cls([])
-        corpus.parts = (DocumentPart(name, lambda: as_blocks(documents, name), ReadOptions()),)
+        corpus.parts = (DocumentPart(name, lambda _: as_blocks(documents, name), ReadOptions()),)
         return corpus
+
+
+def _blocks(name: str, options: ReadOptions) -> Iterator[Block]:
+    return read_blocks(list_sources(name, options), options)

@@ -61,7 +61,7 @@ def corpus_summary(corpus: CorpusCounts) -> dict[str, object]:
                 "weight": part.weight,
                 "share": share,
                 **asdict(part.tally),
-                "n_files_skipped": part.n_files_skipped,
+                **part.skipped.for_report(),
                 "n_bytes_train": part.train.n_bytes,
                 "n_bytes_held_out": part.held_out.n_bytes,
                 "n_pretokens_train": part.train.n_pretokens,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from vocab.choices import DocumentUnit, EncodingErrors
+from vocab.choices import DocumentUnit, EncodingErrors, OnError
+from vocab.corpus.skipped import Skipped
 
 
 @dataclass(frozen=True)
@@ -13,14 +13,17 @@ class ReadOptions:
     """How a corpus is read.
 
     Attributes:
-        column: the column that holds the text in JSON lines and Parquet.
+        column: the column that holds the text in JSON, CSV, Parquet and Arrow. A dot leads into nested values, as in
+            "messages.content"; a column of that very name goes first.
         documents: what one document of a plain text file is: a block of about 64 KiB of whole lines, the file, or the
             text between blank lines.
         encoding_errors: what becomes of invalid UTF-8: replace it, skip the document, or refuse the corpus.
-        skipped: files of folders that are not text. Reading adds to it.
+        on_error: whether a row or file that cannot be read stops the reading, or is skipped and counted.
+        skipped: what was left out. Reading adds to it.
     """
 
     column: str = "text"
     documents: DocumentUnit = "block"
     encoding_errors: EncodingErrors = "replace"
-    skipped: list[Path] = field(default_factory=list, compare=False)
+    on_error: OnError = "stop"
+    skipped: Skipped = field(default_factory=Skipped, compare=False)

@@ -15,7 +15,6 @@ _MAX_TEXT_BLOCK_BYTES = 1 << 20
 # The longest line or file that is held in memory as one document.
 MAX_DOCUMENT_BYTES = 1 << 30
 _BLANK_LINES = re.compile(rb"\n(?:[ \t\r]*\n)+")
-_NOT_TEXT = "holds NUL bytes, so it is not text: give text, JSON lines, Parquet, or these packed as .gz or .zst"
 
 
 def text_documents(read: Callable[[int], bytes], name: str, unit: DocumentUnit) -> Iterator[bytes]:
@@ -27,9 +26,9 @@ def text_documents(read: Callable[[int], bytes], name: str, unit: DocumentUnit) 
         unit: what one document is.
 
     Raises:
-        CorpusError: the text holds NUL bytes, or a document is longer than 1 GiB.
+        CorpusError: a document is longer than 1 GiB.
     """
-    parts = _parts_without_nul(read, name)
+    parts = iter(lambda: read(TEXT_BLOCK_BYTES), b"")
     if unit == "file":
         return _whole_file(parts, name)
     if unit == "blank-line":
@@ -41,13 +40,6 @@ def check_length(n_bytes: int, what: str) -> None:
     """Raise CorpusError when `what` is too long to be one document."""
     if n_bytes > MAX_DOCUMENT_BYTES:
         raise CorpusError(f"{what} has more than {MAX_DOCUMENT_BYTES:,} bytes: cut it into several documents")
-
-
-def _parts_without_nul(read: Callable[[int], bytes], name: str) -> Iterator[bytes]:
-    while part := read(TEXT_BLOCK_BYTES):
-        if b"\0" in part:
-            raise CorpusError(f"{name} {_NOT_TEXT}")
-        yield part
 
 
 def _text_blocks(parts: Iterator[bytes]) -> Iterator[bytes]:

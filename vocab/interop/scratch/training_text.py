@@ -9,7 +9,7 @@ from typing import Any
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
-from vocab.corpus.sources import list_sources
+from vocab.corpus.sources import list_corpora
 from vocab.errors import CorpusError
 
 
@@ -20,11 +20,9 @@ class TrainingText:
     """
 
     def __init__(self, inputs: Sequence[str], options: ReadOptions | None = None) -> None:
-        if len(set(inputs)) < len(inputs):
-            raise CorpusError("a corpus is named twice; its documents would count twice")
         self._inputs = list(inputs)
         self._options = options or ReadOptions()
-        self._sources = {name: list_sources(name) for name in inputs}
+        self._sources = list_corpora(inputs, dict.fromkeys(inputs, self._options))
         self.n_documents = 0
         self.n_documents_held_out = 0
         self.n_bytes = 0
@@ -34,7 +32,7 @@ class TrainingText:
         for name in self._inputs:
             yield from self._documents(name)
         if not self.n_bytes:
-            raise CorpusError(f"corpus {', '.join(self._inputs)} is empty: there is no text to train on")
+            raise CorpusError(self._options.skipped.nothing_to_count(", ".join(self._inputs), self._options.column))
 
     def _documents(self, name: str) -> Iterator[str]:
         held_out: list[bytes] = []
@@ -66,5 +64,7 @@ class TrainingText:
             "n_documents_held_out": self.n_documents_held_out,
             "n_bytes": self.n_bytes,
             "held_out_rule": HELD_OUT_RULE,
-            "n_files_skipped": len(self._options.skipped),
+            "n_rows_without_text": self._options.skipped.n_rows_without_text,
+            "n_rows_skipped": self._options.skipped.n_rows_skipped,
+            **self._options.skipped.summary().for_report(),
         }

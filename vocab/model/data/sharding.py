@@ -16,7 +16,7 @@ from vocab.corpus.blocks import Block
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
-from vocab.corpus.sources import list_sources
+from vocab.corpus.sources import list_corpora
 from vocab.errors import CorpusError
 from vocab.model.data.shards import ShardMetadata, ShardWriter, end_of_text, fingerprint, write_metadata
 from vocab.vocabulary import Vocabulary
@@ -91,7 +91,7 @@ def make_shards(
         vocabulary: encodes the text.
         corpus: files, folders, globs or data sets, as `vocab.count` takes them.
         out: folder for the shards.
-        options: how to read the corpus.
+        options: how to read the corpus. What is left out is added to their `skipped`.
         n_threads: blocks to encode at a time; the result does not depend on it.
         shard_tokens: tokens of a file, about.
         force: whether to replace earlier shards in `out`.
@@ -129,6 +129,9 @@ def make_shards(
             held_out=tuple(writers["held_out"].files),
             n_documents_skipped=n_skipped,
             n_documents_repaired=n_repaired,
+            n_rows_without_text=options.skipped.n_rows_without_text,
+            n_rows_skipped=options.skipped.n_rows_skipped,
+            n_files_skipped=len(options.skipped.files),
         )
         if not metadata.train:
             raise CorpusError(f"corpus {', '.join(corpus)} has no document to train on: give more text")
@@ -138,7 +141,8 @@ def make_shards(
 
 def _encoded(vocabulary: Vocabulary, corpus: Sequence[str], options: ReadOptions, n_threads: int) -> Iterator[_Encoded]:
     """Encode blocks on threads and yield them in the order of the corpus; only a few wait at a time."""
-    sources = [source for name in corpus for source in list_sources(name)]
+    corpora = list_corpora(corpus, dict.fromkeys(corpus, options))
+    sources = [source for listed in corpora.values() for source in listed]
     end = end_of_text(vocabulary)
     waiting: deque[Future[_Encoded]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:

@@ -95,6 +95,9 @@ class ShardMetadata:
         held_out: files of the documents held out.
         n_documents_skipped: documents left out because they are not UTF-8.
         n_documents_repaired: documents in which bytes that are not UTF-8 were replaced.
+        n_rows_without_text: rows left out because their text is null or missing.
+        n_rows_skipped: bad rows left out.
+        n_files_skipped: files left out.
     """
 
     vocabulary: str
@@ -107,6 +110,9 @@ class ShardMetadata:
     held_out: tuple[ShardFile, ...]
     n_documents_skipped: int = 0
     n_documents_repaired: int = 0
+    n_rows_without_text: int = 0
+    n_rows_skipped: int = 0
+    n_files_skipped: int = 0
 
     def n_tokens(self, side: Side) -> int:
         """Tokens of one side, end-of-text included."""

@@ -1,0 +1,94 @@
+"""The text of a row that is a Python value, by the name of a column or a path into nested values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NoText:
+    """A row whose text is null or missing: whether it has the column, and what it has."""
+
+    has_column: bool
+    held: str
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be read or holds something else than text: what is said after its place, and what to do."""
+
+    problem: str
+    hint: str = "mend it, or set `on_error` to skip"
+
+
+RowText = str | NoText | BadRow
+
+
+def text_of_row(row: Any, column: str) -> RowText:
+    """The text of a row.
+
+    Args:
+        row: a dict; a string is the text itself.
+        column: a key of the row, or keys with dots between them that lead into nested dicts and through lists. Where
+            a list makes them several texts, they are joined by line ends.
+    """
+    if isinstance(row, str):
+        return row
+    if row is None:
+        return NoText(has_column=False, held="null")
+    if not isinstance(row, dict):
+        return BadRow(f"holds {_kind(row)} where an object with columns is expected")
+    if isinstance(text := row.get(column), str):
+        return text
+    values = list(_values(row, column.split(".")))
+    texts = [value for value in values if value is not None]
+    if wrong := next((value for value in texts if not isinstance(value, str)), None):
+        return _not_a_text(column, wrong)
+    if not texts:
+        return NoText(bool(values), ", ".join(map(str, row)) or "nothing")
+    return "\n".join(texts)
+
+
+def bad_json(message: str, n_characters: int) -> BadRow:
+    """A row that is not JSON, given the parser's message and how far it came."""
+    return BadRow(f"is not JSON ({message} after {n_characters:,} characters)")
+
+
+def utf8_of(text: str) -> bytes:
+    """A text as bytes. Only where it holds lone surrogates are these not valid UTF-8.
+
+    Invalid bytes that were read as surrogates (surrogateescape) become those bytes again.
+    """
+    for errors in ("strict", "surrogateescape"):
+        try:
+            return text.encode(errors=errors)
+        except UnicodeEncodeError:
+            continue
+    return text.encode(errors="surrogatepass")
+
+
+def _values(value: Any, keys: Sequence[str]) -> Iterator[Any]:
+    """The values that the keys lead to: none where a key is missing, null where the way ends in null."""
+    if not keys or value is None:
+        yield value
+    elif isinstance(value, list):
+        for element in value:
+            yield from _values(element, keys)
+    elif isinstance(value, dict):
+        for n in range(len(keys), 0, -1):
+            if (key := ".".join(keys[:n])) in value:
+                yield from _values(value[key], keys[n:])
+                return
+
+
+def _not_a_text(column: str, value: Any) -> BadRow:
+    hint = "name another with `column`, or set `on_error` to skip"
+    return BadRow(f"has {_kind(value)} and no text in column {column!r}", hint)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a number"
