@@ -142,6 +142,13 @@ def test_times_of_whisper_keep_their_places():
         check_places({}, {"no_timestamps_token_id": 105}, IDS, 106 + 1501)
 
 
+def test_positions_that_are_counted_from_the_padding_need_its_id_to_stay():
+    check_places({"model_type": "roberta"}, {}, IDS, 106)
+    check_places({"model_type": "llama", "pad_token_id": 100}, {}, IDS, 106)
+    with pytest.raises(SourceError, match="pad_token_id is 100 and would become 98, from which a roberta model counts"):
+        check_places({"model_type": "roberta", "pad_token_id": 100}, {}, IDS, 106)
+
+
 def test_ids_that_a_tower_embeds_are_refused():
     with pytest.raises(SourceError, match=r"vision_config\.vocab_offset gives the ids from 90 to a tower"):
         check_places({"vision_config": {"vocab_offset": 90}}, {}, IDS, 106)

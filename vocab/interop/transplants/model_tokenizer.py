@@ -80,7 +80,8 @@ def old_tokens(model: Path, vocabulary: Path, ids: IdMap) -> tuple[OldTokens, in
         raise SourceError(f"{vocabulary} has no {TOKENIZER}, so no Hugging Face model can follow it")
     if sorted(new) != list(range(ids.n_new)):
         raise SourceError(f"{vocabulary} has a {TOKENIZER} of {len(new):,} ids and an id map of {ids.n_new:,}")
-    added = _added_ids(model) | {before for before, after in ids.kept.items() if after in _added_ids(vocabulary)}
+    added_after = _added_ids(vocabulary)
+    added = _added_ids(model) | {before for before, after in ids.kept.items() if after in added_after}
     old = tokens_by_id(model)
     if old is None:
         return OldTokens({before: new[after] for before, after in ids.kept.items()}, frozenset(added)), None
