@@ -43,9 +43,12 @@ class HuggingFaceRuntime:
 
     def _started(self) -> Tokenizer:
         try:
-            return Tokenizer.from_str(self._text)
+            tokenizer = Tokenizer.from_str(self._text)
         except BaseException as error:  # noqa: BLE001 - a panic of tokenizers is no Exception; others are raised again
             raise _refusal(error, f"{self._source} is not a tokenizer.json that tokenizers can run") from None
+        if getattr(tokenizer.model, "dropout", None):
+            tokenizer.model.dropout = None  # it goes by chance, so that no figure would come out twice
+        return tokenizer
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -123,8 +126,7 @@ def run_by_tokenizers(
         SourceError: tokenizers cannot run it.
     """
     check_affixes(settings, source)
-    has_dropout = bool(settings["model"].get("dropout"))
-    runtime = HuggingFaceRuntime(_without_dropout(settings) if has_dropout else settings, source)
+    runtime = HuggingFaceRuntime(settings, source)
     list(runtime.encode_all(TRIALS))
     unknown = _unknown(settings["model"])
     special, pieces = _tokens(runtime, unknown, _spelling(settings))
@@ -139,7 +141,9 @@ def run_by_tokenizers(
         pieces=pieces,
         runtime=runtime,
         obstacle=obstacle,
-        notes=("Its dropout, which cuts words by chance, is switched off.",) if has_dropout else (),
+        notes=("Its dropout, which cuts words by chance, is switched off.",)
+        if settings["model"].get("dropout")
+        else (),
         provenance=provenance,
     )
 
@@ -156,15 +160,6 @@ def check_affixes(settings: Mapping[str, Any], source: str) -> None:
         right = parts[-1] if isinstance(parts, list) and parts else ""
         if not (isinstance(right, str) and right.startswith(prefix)):
             raise SourceError(f"{source} merges {right!r}, which lacks the prefix {prefix!r} of pieces within words")
-
-
-def _without_dropout(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dropout chooses by chance, so that no figure would come out twice."""
-    return (
-        {**settings, "model": {**settings["model"], "dropout": None}}
-        if settings["model"].get("dropout")
-        else {**settings}
-    )
 
 
 def _kind(model: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from operator import index
 from typing import Any, Protocol
 
 from vocab.errors import SourceError
@@ -18,7 +19,7 @@ from vocab.vocabulary import Provenance
 
 _BATCH = 1 << 10  # texts that a runtime gets at once
 # Attributes and methods by which objects tell the number of their ids.
-_SIZES = ("n_vocab", "vocab_size", "get_vocab_size", "piece_size", "get_piece_size", "__len__")
+_SIZES = ("n_ids", "n_vocab", "vocab_size", "get_vocab_size", "piece_size", "get_piece_size", "__len__")
 
 
 class Encodes(Protocol):
@@ -95,8 +96,8 @@ def _size(tokenizer: object, n_ids: int | None) -> int | None:
     """The number of ids as told by the user or by the object."""
     for told in (n_ids, *(getattr(tokenizer, key, None) for key in _SIZES)):
         size = told() if callable(told) else told
-        if isinstance(size, int) and not isinstance(size, bool):
-            return size
+        if hasattr(size, "__index__"):
+            return index(size)
     return None
 
 
@@ -165,11 +166,12 @@ class _OwnCode(_Calls):
         return [self._ids(self._object.encode(text)) for text in texts]
 
     def _ids(self, encoded: Any) -> list[int]:
-        ids = getattr(encoded, "ids", encoded)
-        ids = ids.tolist() if hasattr(ids, "tolist") else ids
-        if isinstance(ids, (list, tuple)) and all(isinstance(k, int) for k in ids):
-            return list(ids)
-        raise SourceError(f"`encode` of {self._source} gives {type(encoded).__name__}, not a list of ids")
+        try:
+            return [index(k) for k in getattr(encoded, "ids", encoded)]
+        except TypeError:
+            raise SourceError(
+                f"`encode` of {self._source} gives {type(encoded).__name__}, not a list of whole numbers"
+            ) from None
 
     def decode(self, ids: list[int]) -> str:
         if not hasattr(self._object, "decode"):
@@ -207,6 +209,11 @@ class _SentencePiece(_Calls):
         return encoded
 
 
+def _spelt(piece: str) -> bytes:
+    """Bytes of a token that is written with ▁ for a space; Canine's are all code points, surrogates too."""
+    return piece.replace(MARK, " ").encode(errors="surrogatepass")
+
+
 def _of_sentencepiece(
     tokenizer: Any, name: str, obstacle: str | None = None, provenance: Provenance | None = None
 ) -> RuntimeTokenizer:
@@ -215,7 +222,7 @@ def _of_sentencepiece(
     used, pieces = set(special.values()), {}
     for k, text in enumerate(texts):
         if k not in used:
-            pieces[k] = bytes([int(text[1:-1], 16)]) if tokenizer.is_byte(k) else text.replace(MARK, " ").encode()
+            pieces[k] = bytes([int(text[1:-1], 16)]) if tokenizer.is_byte(k) else _spelt(text)
     return _tokenizer(
         name,
         _SentencePiece(tokenizer, "sentencepiece"),
@@ -257,6 +264,6 @@ def _of_transformers(tokenizer: Any, name: str) -> RuntimeTokenizer:
     ids = tokenizer.get_vocab()
     special = {text: ids[text] for text in tokenizer.all_special_tokens if text in ids}
     used = set(special.values())
-    pieces = {k: text.replace(MARK, " ").encode() for text, k in ids.items() if k not in used}
+    pieces = {k: _spelt(text) for text, k in ids.items() if k not in used}
     unknown = tokenizer.unk_token if tokenizer.unk_token in special else None
     return _tokenizer(name, _Transformers(tokenizer, "transformers"), special, unknown, dict(sorted(pieces.items())))
