@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsIndex
 
 from vocab.errors import SourceError
 from vocab.formats.hugging_face_runtime import TRIALS, run_by_tokenizers
@@ -96,7 +96,7 @@ def _size(tokenizer: object, n_ids: int | None) -> int | None:
     """The number of ids as told by the user or by the object."""
     for told in (n_ids, *(getattr(tokenizer, key, None) for key in _SIZES)):
         size = told() if callable(told) else told
-        if hasattr(size, "__index__"):
+        if isinstance(size, SupportsIndex):
             return index(size)
     return None
 
