@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import end_to_end, in_groups
+from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.splitting import SplitPattern
-from vocab.splitting.preparation import MARK, byte_piece
-from vocab.utf8 import utf8
+from vocab.splitting.added_texts import AddedText
+from vocab.splitting.preparation import byte_piece
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from vocab.choices import InferenceMethod
     from vocab.encoding.encoder import Encoder
+    from vocab.encoding.id_encoder import IdEncoder
     from vocab.encoding.unigram import Scores
 
 
@@ -50,8 +50,8 @@ class Provenance:
 class Vocabulary:
     """Ordinary tokens of ranks 0 … n_tokens - 1, special tokens, a split pattern and an inference method.
 
-    A token's id is its rank + `first_id`. Frozen; equal when tokens, ids, pattern and method are. The arrays are
-    read-only.
+    A token's id is its rank + `first_id`, unless `ids` says otherwise. Frozen; equal when tokens, ids, pattern and
+    method are. The arrays are read-only.
 
     Attributes:
         blob: all token bytes end to end in rank order, uint8.
@@ -61,12 +61,15 @@ class Vocabulary:
         pattern: the split pattern, which cuts text into pre-tokens before anything else.
         inference: the inference method: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
             scored-merges or unigram.
-        first_id: id of the ordinary token of rank 0; above 0 where special tokens come first, as in tekken.json.
+        first_id: the least id of an ordinary token, and without `ids` that of rank 0; above 0 where special tokens come
+            first, as in tekken.json.
         scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space. Under unigram from
             a tokenizer.json, float64 as there; sums are then rounded as tokenizers does it, else as sentencepiece does.
         byte_fallback: whether ranks 0 … 255 are bytes for characters without a token, and for nothing else.
         provenance: where it came from.
-        user_defined: those special tokens that are recognised in every text.
+        user_defined: those special tokens that are recognised in every text: added tokens that are text themselves.
+        added_texts: how added tokens are found, where it is not just by their text.
+        ids: id of each ordinary token by its rank, int64[n_tokens], where ids do not follow the order of merges.
         unknown: the special token that SentencePiece has for text that no token spells.
     """
 
@@ -81,13 +84,20 @@ class Vocabulary:
     byte_fallback: bool = False
     user_defined: frozenset[str] = frozenset()
     unknown: str | None = None
+    added_texts: tuple[AddedText, ...] = ()
+    ids: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.scores is not None:
             self.scores.setflags(write=False)
         self.blob.setflags(write=False)
         self.starts.setflags(write=False)
-        ordinary = range(self.first_id, self.first_id + self.n_tokens)
+        ordinary: range | set[int] = range(self.first_id, self.first_id + self.n_tokens)
+        if self.ids is not None:
+            self.ids.setflags(write=False)
+            ordinary = set(self.ids.tolist())
+            if len(ordinary) < self.n_tokens:
+                raise SourceError("two ordinary tokens share one id")
         taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]
         if taken:
             raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
@@ -132,6 +142,7 @@ class Vocabulary:
             provenance=provenance,
             first_id=len(below),
             scores=None if self.scores is None else self.scores[kept],
+            ids=None,
         )
 
     @property
@@ -152,14 +163,34 @@ class Vocabulary:
     @property
     def max_id(self) -> int:
         """The highest id in use; n_ids - 1 when ids have no holes."""
-        return max([self.first_id + self.n_tokens - 1, *self.special_tokens.values()])
+        highest = self.first_id + self.n_tokens - 1 if self.ids is None else int(self.ids.max(initial=-1))
+        return max([highest, *self.special_tokens.values()])
+
+    @cached_property
+    def rank_ids(self) -> npt.NDArray[np.int64]:
+        """Id of each ordinary token by its rank, int64[n_tokens], read-only."""
+        ids = np.arange(self.n_tokens) + self.first_id if self.ids is None else self.ids
+        ids.setflags(write=False)
+        return ids
+
+    def ranks_of(self, ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Rank of the ordinary token of each id, int64; -1 for special tokens and ids that are not in use."""
+        asked = np.asarray(ids, dtype=np.int64)
+        ranks = np.full(self.max_id + 2, -1, dtype=np.int64)
+        ranks[self.rank_ids] = np.arange(self.n_tokens)
+        return ranks[np.where((asked < 0) | (asked > self.max_id), self.max_id + 1, asked)]
 
     def __getitem__(self, token_id: int) -> bytes:
         """Bytes of an ordinary token."""
-        rank = token_id - self.first_id
+        rank = token_id - self.first_id if self.ids is None else self._ranks.get(token_id, -1)
         if not 0 <= rank < self.n_tokens:
             raise IndexError(f"no token has id {token_id}")
         return self.blob[self.starts[rank] : self.starts[rank + 1]].tobytes()
+
+    @cached_property
+    def _ranks(self) -> dict[int, int]:
+        """Rank of each ordinary token by its id."""
+        return {id_: rank for rank, id_ in enumerate(self.rank_ids.tolist())}
 
     def tokens(self) -> Iterator[bytes]:
         """Bytes of the ordinary tokens in rank order."""
@@ -177,7 +208,12 @@ class Vocabulary:
 
         A single byte that is both a fallback byte and a character has the character's id.
         """
-        return {token: k for k, token in enumerate(self.tokens(), self.first_id)}
+        return dict(zip(self.tokens(), self.rank_ids.tolist(), strict=True))
+
+    @property
+    def tokens_by_id(self) -> dict[int, bytes]:
+        """Bytes of each ordinary token by its id, in the order of ranks."""
+        return dict(zip(self.rank_ids.tolist(), self.tokens(), strict=True))
 
     @cached_property
     def merge_order(self) -> npt.NDArray[np.int32]:
@@ -199,7 +235,7 @@ class Vocabulary:
             return NotImplemented
         return (
             self.inference == other.inference
-            and self.first_id == other.first_id
+            and np.array_equal(self.rank_ids, other.rank_ids)
             and self.pattern.sha256 == other.pattern.sha256
             and dict(self.special_tokens) == dict(other.special_tokens)
             and (self.byte_fallback, self.user_defined) == (other.byte_fallback, other.user_defined)
@@ -216,7 +252,7 @@ class Vocabulary:
     @property
     def split_description(self) -> str:
         """How text is split, for people to read."""
-        return f"split pattern {self.pattern.regex}"
+        return self.pattern.description
 
     @property
     def split_sha256(self) -> str:
@@ -233,7 +269,7 @@ class Vocabulary:
 
         try:
             settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
-            return Encoder(self.blob, self.starts, *settings)
+            return Encoder(self.blob, self.starts, *settings, added=self._numbered if self.added_texts else ())
         except ValueError as error:
             raise SourceError(f"{self.name} cannot encode every text: {error}") from None
 
@@ -252,32 +288,34 @@ class Vocabulary:
         """Whether user-defined pieces are looked for among the tokens, as under sentencepiece's Unigram."""
         return self.inference == "unigram" and self.provenance.format == "sentencepiece"
 
+    @property
+    def _numbered(self) -> list[str]:
+        """Added tokens to which the encoder gives numbers above the ranks, in the order of these."""
+        if self.added_texts:
+            return sorted(self.special_tokens)
+        return sorted(self.user_defined) if self._finds_user_defined else []
+
+    @cached_property
+    def _id_encoder(self) -> IdEncoder:
+        from vocab.encoding.id_encoder import IdEncoder
+
+        return IdEncoder(
+            encoder=self.encoder,
+            pattern=self.pattern,
+            rank_ids=self.rank_ids,
+            special_tokens=self.special_tokens,
+            user_defined=self.user_defined,
+            added_texts=self.added_texts,
+            numbered=self._numbered,
+        )
+
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.
 
         Lone surrogates become U+FFFD, as in tiktoken. With SentencePiece each part between special tokens is a text
         with a prefix of its own.
         """
-        if not allow_special or not self.special_tokens:
-            return self._encode_text(text)
-        ids: list[int] = []
-        for k, part in enumerate(self._special_regex.split(text)):
-            ids += [self.special_tokens[part]] if k % 2 else self._encode_text(part)
-        return ids
-
-    def _encode_text(self, text: str) -> list[int]:
-        if not self.user_defined or self._finds_user_defined:
-            numbers = self.encoder.encode(utf8(text))
-            ids: list[int] = (self._ids[numbers] if self.user_defined else numbers + self.first_id).tolist()
-            return ids
-        prepared = self.pattern.prepared(utf8(text)).decode()
-        ids = []
-        for k, part in enumerate(self._user_defined_regex.split(prepared)):
-            if k % 2:
-                ids.append(self._user_defined_ids[part])
-            else:
-                ids += (self.encoder.encode_prepared(part.encode()) + self.first_id).tolist()
-        return ids
+        return self._id_encoder.encode(text, allow_special=allow_special)
 
     def encode_documents(
         self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
@@ -286,28 +324,23 @@ class Vocabulary:
 
         Special tokens are not recognised, nor are the user-defined pieces of SentencePiece's BPE.
         """
-        ranks, firsts = self.encoder.encode_documents(text, doc_starts)
-        ids = self._ids[ranks] if self._finds_user_defined else ranks + self.first_id
-        return ids.astype(np.int32, copy=False), firsts
+        return self._id_encoder.encode_documents(text, doc_starts)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens not recognised: as `encode`, but faster for short texts."""
-        if self.user_defined:
-            return [self._encode_text(text) for text in texts]
-        encoded: list[list[int]] = []
-        for raw in in_groups([utf8(text) for text in texts]):
-            ids, firsts = self.encode_documents(*end_to_end(raw))
-            listed = ids.tolist()
-            encoded += [listed[a:b] for a, b in itertools.pairwise(firsts.tolist())]
-        return encoded
+        return self._id_encoder.encode_batch(texts)
 
     def has_special(self, text: str) -> bool:
-        """Whether `text` holds the text of a special token."""
-        return bool(self.special_tokens) and self._special_regex.search(text) is not None
+        """Whether `text` holds a special token; one that is text itself counts only without `added_texts`."""
+        return self._id_encoder.has_special(text)
+
+    def restored(self, text: str) -> str:
+        """What the ids of `text` decode to: the text itself, or as a normalizer and added tokens leave it."""
+        return self._id_encoder.restored(text)
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text`, special tokens not recognised."""
-        return len(self._encode_text(text)) if self.user_defined else int(self.encoder.encode(utf8(text)).size)
+        return len(self.encode(text))
 
     def count_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
@@ -321,36 +354,13 @@ class Vocabulary:
 
         The space that SentencePiece puts before a text is removed.
         """
-        named = self._special_bytes
+        named = {id_: text.encode() for text, id_ in self.special_tokens.items()}
         raw = b"".join(named[k] if k in named else self[k] for k in ids)
         return raw[1:] if self.pattern.has_dummy_prefix and raw.startswith(b" ") else raw
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; bytes that are not UTF-8 become U+FFFD."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
-
-    @cached_property
-    def _special_bytes(self) -> dict[int, bytes]:
-        return {id_: text.encode() for text, id_ in self.special_tokens.items()}
-
-    @cached_property
-    def _special_regex(self) -> re.Pattern[str]:
-        return _any_of(self.special_tokens)
-
-    @cached_property
-    def _user_defined_regex(self) -> re.Pattern[str]:
-        return _any_of(self._user_defined_ids)
-
-    @cached_property
-    def _ids(self) -> npt.NDArray[np.int64]:
-        """Ids by rank, and those of user-defined pieces after them."""
-        others = [self.special_tokens[text] for text in sorted(self.user_defined)]
-        return np.concatenate([np.arange(self.n_tokens) + self.first_id, np.array(others, dtype=np.int64)])
-
-    @cached_property
-    def _user_defined_ids(self) -> dict[str, int]:
-        """By their texts, with a space for ▁."""
-        return {text.replace(MARK, " "): self.special_tokens[text] for text in self.user_defined}
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the files that runtimes load to a folder, all or nothing.
@@ -386,9 +396,3 @@ class Vocabulary:
         from vocab.formats.sentencepiece_model import to_sentencepiece
 
         return to_sentencepiece(self)
-
-
-def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    """Finds the longest of these texts; as a group, so that `split` keeps it."""
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")

@@ -19,8 +19,8 @@ from vocab.encoding.encoder import CHARACTER_METHODS, Encoder
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.errors import SourceError
-from vocab.formats.byte_alphabet import to_characters
 from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.splitting.byte_alphabet import to_characters
 from vocab.splitting.classes import N_CODE_POINTS
 from vocab.vocabulary import Vocabulary
 

@@ -22,10 +22,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 import vocab
 from vocab.errors import OutputError, SourceError
 from vocab.formats import load_lossless, named
-from vocab.formats.byte_alphabet import BYTE_TO_CHARACTER, to_bytes, to_characters
 from vocab.formats.known_ranks import CL100K_SHA256
 from vocab.prune.card import _LOADING
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
+from vocab.splitting.byte_alphabet import BYTE_TO_CHARACTER, to_bytes, to_characters
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import staged_folder
 
@@ -622,12 +622,22 @@ OTHER_KINDS = {
 }
 
 
+MESSAGES = {
+    "Unigram": "a model of the type Unigram",
+    "WordLevel": "a model of the type WordLevel",
+    "SentencePiece": "holds the character",
+    "continued words": "is not byte-level BPE: its pieces have the affix '##'",
+    "ends of words": "is not byte-level BPE: its pieces have the affix '</w>'",
+    "dropout": r"leaves out merges at random \(dropout 0.1\)",
+}
+
+
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_models_of_another_kind_are_refused(kind, tmp_path):
     def byte_level(settings):
         settings["pre_tokenizer"] = json.loads(byte_level_bpe().to_str())["pre_tokenizer"]
 
-    with pytest.raises(SourceError, match="is not byte-level BPE") as error:
+    with pytest.raises(SourceError, match=MESSAGES[kind]) as error:
         load_lossless(stored(OTHER_KINDS[kind](), tmp_path, byte_level))
     sentence(error)
 
@@ -645,6 +655,16 @@ def change_of(where: str, value):
 def swap_merges(settings):
     merges = settings["model"]["merges"]
     merges[0], merges[-1] = merges[-1], merges[0]
+
+
+def shuffled_ids(settings):
+    """Ids that follow no merges, as RoBERTa's follow frequency."""
+    vocabulary = settings["model"]["vocab"]
+    special = {token["content"] for token in settings["added_tokens"]}
+    pieces = [piece for piece in vocabulary if piece not in special]
+    ids = [vocabulary[piece] for piece in pieces]
+    random.Random(3).shuffle(ids)
+    vocabulary.update(zip(pieces, ids, strict=True))
 
 
 def special_between(settings):
@@ -676,32 +696,95 @@ def removing_split(settings):
     }
 
 
+def digits_first(settings):
+    """Several splits after each other, as SmolLM and Falcon have them."""
+    digits, punctuation = (
+        {"type": "Digits", "individual_digits": True},
+        {"type": "Punctuation", "behavior": "Contiguous"},
+    )
+    last = {"type": "Split", "pattern": {"Regex": "[aeiou][aeiou]"}, "behavior": "MergedWithNext", "invert": False}
+    settings["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [punctuation, digits, settings["pre_tokenizer"], last],
+    }
+
+
+def several_normalizers(settings):
+    steps = [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace("a", "b")]
+    tokenizer = byte_level_bpe()
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    settings["normalizer"] = json.loads(tokenizer.to_str())["normalizer"]
+
+
+def text_tokens(settings):
+    """Added tokens that are text: runs of spaces, and one of each flag."""
+    first, last = settings["added_tokens"][0], max(token["id"] for token in settings["added_tokens"])
+    flagged = [("    ", {}), ("  ", {}), ("<l>", {"lstrip": True}), ("<r>", {"rstrip": True})]
+    flagged += [("<n>", {"normalized": True}), (UNSEEN, {"single_word": True}), ("<think>", {})]
+    for k, (text, flags) in enumerate(flagged, last + 1):
+        settings["added_tokens"].append({**first, "special": False, "id": k, "content": text, **flags})
+
+
+# The tokenizers here are trained on this file too, so no text of it may be this one.
+UNSEEN = "".join(map(chr, (81, 122, 106, 113)))
+KEPT = {
+    "ids in another order than merges": shuffled_ids,
+    "hole in ids": hole,
+    "prefix space": prefix_space,
+    "several splits": digits_first,
+    "several normalizers": several_normalizers,
+    "NFC": change_of("normalizer", {"type": "NFC"}),
+    "NFKD": change_of("normalizer", {"type": "NFKD"}),
+    "a normalizer of nothing": change_of("normalizer", {"type": "Sequence", "normalizers": []}),
+    "added tokens that are text": text_tokens,
+    "a token that nothing makes": lambda settings: settings["model"]["vocab"].update({"neverMade0000": 20_000}),
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_byte_level_bpe_is_read_and_pruned_as_tokenizers_runs_it(what, tmp_path, real_text, nasty):
+    """Ids of the source, counts, and ids of the pruned files are those of tokenizers, added tokens found in text."""
+    from vocab.corpus.counting import CorpusCounts, count_documents
+    from vocab.prune import prune
+
+    path = stored(byte_level_bpe(3000), tmp_path / "own", KEPT[what])
+    source, peer = vocab.load(path), Tokenizer.from_file(str(path))
+    spaced = f"  the {UNSEEN}. <think> a  <l>  b <r>   c<n> a{UNSEEN}    {UNSEEN}\n      x"
+    texts = [real_text[:100_000], real_text[-3_000:], spaced, "é e\u0301 ﬁ Ａ ½ ①", "    ", *nasty]
+    theirs = [encoding.ids for encoding in peer.encode_batch(texts)]
+    assert [source.encode(text, allow_special=True) for text in texts] == theirs
+    texts = [text for text in texts if not source.has_special(text)]
+    theirs = [peer.encode(text).ids for text in texts]
+    assert [source.encode(text) for text in texts] == theirs
+    assert source.encode_batch(texts) == theirs
+
+    part = count_documents([real_text[:100_000] + spaced], "text", source.pattern)
+    result = prune(source, 1000, corpus=CorpusCounts((part,)))
+    assert result.report.rows[0].train.n_tokens == len(peer.encode(real_text[:100_000] + spaced).ids)
+    result.save(tmp_path / "out")
+    pruned = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
+    assert [encoding.ids for encoding in pruned.encode_batch(texts)] == result.vocabulary.encode_batch(texts)
+    assert vocab.load(tmp_path / "out") == result.vocabulary
+    for text, old in zip(texts, theirs, strict=True):
+        assert pruned.decode(pruned.encode(text).ids) == peer.decode(old)
+
+
 REFUSED = {
-    "merges out of the order of ids": (swap_merges, "out of the order of ids"),
-    "special token between others": (special_between, "special tokens between ordinary ones"),
-    "hole in ids": (hole, "holes in its ids"),
+    "merges before those of their parts": (swap_merges, "but not the merge of"),
+    "special token between others": (special_between, "is also made by merges"),
     "character outside the alphabet": (foreign_character, "holds the character '字'"),
-    "prefix space": (prefix_space, r"\['ByteLevel'\]"),
-    "split that drops text": (removing_split, r"\['Split', 'ByteLevel'\]"),
-    "no pre-tokenizer": (change_of("pre_tokenizer", None), "splits text with"),
-    "words": (change_of("pre_tokenizer", {"type": "Whitespace"}), r"\['Whitespace'\]"),
+    "split that drops text": (removing_split, "drops text where it splits"),
+    "no pre-tokenizer": (change_of("pre_tokenizer", None), "does not write text as bytes"),
+    "words": (change_of("pre_tokenizer", {"type": "Whitespace"}), "splits text with Whitespace"),
 }
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_byte_level_bpe_that_cannot_be_renumbered_is_refused(reason, tmp_path):
+def test_byte_level_bpe_that_cannot_be_pruned_is_refused(reason, tmp_path):
     change, message = REFUSED[reason]
     with pytest.raises(SourceError, match=message) as error:
         load_lossless(stored(byte_level_bpe(), tmp_path, change))
     sentence(error)
-
-
-@pytest.mark.parametrize("normalizer", [normalizers.NFC(), normalizers.Lowercase(), normalizers.Prepend("▁")])
-def test_a_normalizer_is_refused(normalizer, tmp_path):
-    tokenizer = byte_level_bpe()
-    tokenizer.normalizer = normalizer
-    with pytest.raises(SourceError, match="a normalizer"):
-        load_lossless(stored(tokenizer, tmp_path))
 
 
 @pytest.mark.parametrize("ignore_merges", [True, False])

@@ -12,12 +12,12 @@ from tokenizers import Tokenizer
 
 import vocab
 from vocab.errors import MissingExtraError, OutputError, SourceError
-from vocab.formats.byte_alphabet import to_bytes
 from vocab.interop.serving import gguf_file
 from vocab.interop.serving.gguf_file import write_gguf
 from vocab.interop.serving.llama_cpp import CHECK_TEXT, check_hash, n_without_merges
 from vocab.prune import prune
 from vocab.splitting import SplitPattern
+from vocab.splitting.byte_alphabet import to_bytes
 from vocab.splitting.patterns import GPT2_REGEX, O200K_REGEX, QWEN2_REGEX
 from vocab.vocabulary import Provenance, Vocabulary
 

@@ -72,6 +72,7 @@ class _PartRows:
     entries: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     n_bytes: int
+    n_added: int
 
 
 class Evaluator:
@@ -85,7 +86,10 @@ class Evaluator:
         table = PretokenTable()
         # The table is asked for the rows of each part only; what it counts is not used.
         rows = {
-            part.name: [(table.add(side.blob, side.starts[1:]), side) for side in (part.train, part.held_out)]
+            part.name: [
+                (table.add(side.blob, side.starts[1:]), side)
+                for side in (part.train.without_added(), part.held_out.without_added())
+            ]
             for part in corpus.parts
         }
         cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads, keep_whole=keep_whole)
@@ -159,8 +163,8 @@ def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCo
     # Sums of whole numbers below 2⁵³ are exact in float64.
     sums = np.bincount(cut.entries[indices], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
     present = np.flatnonzero(sums)
-    return _PartRows(present, sums[present].astype(np.int64), counts.n_bytes)
+    return _PartRows(present, sums[present].astype(np.int64), counts.n_bytes, counts.n_added)
 
 
 def _compression(rows: _PartRows, sizes: npt.NDArray[np.int32]) -> Compression:
-    return Compression(rows.n_bytes, int((rows.counts * sizes[rows.entries]).sum()))
+    return Compression(rows.n_bytes, int((rows.counts * sizes[rows.entries]).sum()) + rows.n_added)

@@ -24,9 +24,10 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
     character, the token with that character made whole.
     """
-    whole = [k for k in candidates.tolist() if is_utf8(vocabulary[k + vocabulary.first_id])]
-    alone = vocabulary.encode_batch([vocabulary[k + vocabulary.first_id].decode() for k in whole])
-    produced = {k for k, ids in zip(whole, alone, strict=True) if k + vocabulary.first_id in ids}
+    ids = vocabulary.rank_ids.tolist()
+    whole = [k for k in candidates.tolist() if is_utf8(vocabulary[ids[k]])]
+    alone = vocabulary.encode_batch([vocabulary[ids[k]].decode() for k in whole])
+    produced = {k for k, encoded in zip(whole, alone, strict=True) if ids[k] in encoded}
     left = [k for k in candidates.tolist() if k not in produced and not _has_witness(vocabulary, k)]
     return np.array(left, dtype=np.int64)
 
@@ -45,7 +46,7 @@ def spellable(source: Vocabulary, kept_mask: npt.NDArray[np.bool_]) -> npt.NDArr
 
 def _has_witness(vocabulary: Vocabulary, rank: int) -> bool:
     encode = vocabulary.encoder.encode
-    texts = islice(_texts_around(vocabulary[rank + vocabulary.first_id]), _MAX_TRIES)
+    texts = islice(_texts_around(vocabulary[int(vocabulary.rank_ids[rank])]), _MAX_TRIES)
     return any(rank in encode(text) for text in texts)
 
 

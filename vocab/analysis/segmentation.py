@@ -91,7 +91,7 @@ def _of_text(
 def _lengths_by_id(vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
     """Length in bytes of each id's token, int64[max_id + 1]."""
     lengths = np.zeros(vocabulary.max_id + 1, dtype=np.int64)
-    lengths[vocabulary.first_id : vocabulary.first_id + vocabulary.n_tokens] = vocabulary.lengths
+    lengths[vocabulary.rank_ids] = vocabulary.lengths
     for text, id_ in vocabulary.special_tokens.items():
         lengths[id_] = len(text.replace(MARK, " ").encode())
     return lengths

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from vocab.arrays import end_to_end
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
@@ -18,10 +16,10 @@ def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, 
     """
     whole = {k: token for k, token in tokens.items() if not vocabulary.byte_fallback or is_utf8(token)}
     blob, starts = end_to_end(list(whole.values()))
-    ids, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
-    ids += np.int32(vocabulary.first_id)
+    ranks, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
+    by_rank = vocabulary.rank_ids
     begins = starts[:-1].tolist()
-    spelt = {k: ids[a : a + n].tolist() for k, a, n in zip(whole, begins, sizes.tolist(), strict=True)}
-    by_bytes = {k: [vocabulary.first_id + byte for byte in token] for k, token in tokens.items() if k not in whole}
+    spelt = {k: by_rank[ranks[a : a + n]].tolist() for k, a, n in zip(whole, begins, sizes.tolist(), strict=True)}
+    by_bytes = {k: by_rank[list(token)].tolist() for k, token in tokens.items() if k not in whole}
     all_ids = spelt | by_bytes
     return {str(k): all_ids[k] for k in tokens}

@@ -24,6 +24,7 @@ def verify(
 ) -> None:
     """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
 
+    Default calls are compared too: special tokens recognised in text, tokens put around it, and left out again.
     Runtimes are tiktoken, tokenizers, transformers, sentencepiece and mistral-common, where they are installed. The
     folder's chat template is rendered by transformers (in a sandbox) on some conversations, and ids of those compared.
     The exit code is 1 when anything differs.
@@ -46,7 +47,18 @@ def verify(
 
 
 def _show(verification: Verification, title: str) -> None:
-    columns = ["runtime", "version", "ids", "texts", "MB", "other ids", "other text", "other special", ""]
+    columns = [
+        "runtime",
+        "version",
+        "ids",
+        "texts",
+        "MB",
+        "other ids",
+        "other text",
+        "other special",
+        "default calls",
+        "",
+    ]
     shown, screen = table(title, columns, n_text=2), console()
     checks = verification.checks + ([verification.chat] if verification.chat and verification.chat.version else [])
     for check in checks:
@@ -55,6 +67,10 @@ def _show(verification: Verification, title: str) -> None:
     for check in checks:
         if check.failure or check.first_different:
             screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}", markup=False)
+    for note in verification.notes:
+        screen.print(note)
+    if verification.n_with_special:
+        screen.print(f"Texts with special tokens, compared by default calls alone: {verification.n_with_special:,}.")
     if verification.chat is None:
         screen.print("There is no chat template.")
     elif not verification.chat.version:
@@ -65,6 +81,7 @@ def _show(verification: Verification, title: str) -> None:
 
 def _cells(check: RuntimeCheck) -> list[str]:
     differences = (check.n_different, check.n_not_restored, check.n_special_different)
+    by_default = f"{check.n_default_different:,} of {check.n_default_texts:,}" if check.n_default_texts else "–"
     return [
         check.runtime,
         check.version,
@@ -72,5 +89,6 @@ def _cells(check: RuntimeCheck) -> list[str]:
         f"{check.n_texts:,}",
         f"{check.n_bytes / 1e6:.1f}",
         *(f"{n:,}" for n in differences),
+        by_default,
         "agrees" if check.agrees else "differs",
     ]

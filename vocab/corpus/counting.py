@@ -115,6 +115,14 @@ class CorpusCounts:
     is_builtin: bool = False
     notes: tuple[str, ...] = field(default=())
 
+    def without_added(self) -> CorpusCounts:
+        """The same without the rows of added tokens, which each count table sums up."""
+        parts = (
+            replace(part, train=part.train.without_added(), held_out=part.held_out.without_added())
+            for part in self.parts
+        )
+        return replace(self, parts=tuple(parts))
+
     @cached_property
     def train(self) -> PretokenCounts:
         """Weighted training counts of all parts, which selection works on."""

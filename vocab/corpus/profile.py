@@ -135,6 +135,9 @@ def write_profile(corpus: CorpusCounts, path: Path) -> None:
 
 def _resplit(counts: PretokenCounts, pattern: SplitPattern) -> PretokenCounts:
     table = PretokenTable()
-    ends, firsts = pattern.ends_of_documents(counts.blob, counts.starts)
-    table.add(counts.blob, ends, np.repeat(counts.counts, np.diff(firsts)))
+    text, starts = counts.blob, counts.starts
+    if pattern.steps:
+        text, starts = pattern.steps.prepared_documents(text, starts, are_whole=False)
+    ends, firsts = pattern.ends_of_documents(text, starts)
+    table.add(text, ends, np.repeat(counts.counts, np.diff(firsts)))
     return PretokenCounts.from_table(table, pattern.sha256)

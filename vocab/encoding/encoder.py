@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from vocab.choices import InferenceMethod
 from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.encoding.unigram import Scores, TextEncoder
+from vocab.markers import marked, marked_rows
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
 from vocab.threads import run_shards, shard_bounds
@@ -27,8 +29,9 @@ _PART_BYTES = 8 << 20
 class Encoder:
     """Encodes with the tokens (blob uint8, starts int64[n + 1]) of a vocabulary; ids are token positions.
 
-    For `byte_fallback` and `order` see `TokenTrie.build`; unigram, and only that, has `scores`. Raises ValueError when
-    a token repeats or one of the 256 single bytes is missing.
+    For `byte_fallback` and `order` see `TokenTrie.build`; unigram, and only that, has `scores`. The added token
+    `added[k]`, which the split pattern marks in text, has the number n + k. Raises ValueError when a token repeats or
+    one of the 256 single bytes is missing.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Encoder:
         byte_fallback: bool = False,
         order: npt.NDArray[np.int32] | None = None,
         scores: Scores | None = None,
+        added: Sequence[str] = (),
     ) -> None:
         self.trie = TokenTrie.build(blob, starts, byte_fallback, order, scores.units if scores else None)
         self._whole_texts = TextEncoder(blob, starts, scores) if scores else None
@@ -49,6 +53,7 @@ class Encoder:
         self.pattern = pattern
         self.method = method
         self._kept = np.ones(starts.size - 1, dtype=np.bool_)
+        self._added = {marked(text): starts.size - 1 + k for k, text in enumerate(added)}
 
     def encode(self, text: bytes) -> npt.NDArray[np.int32]:
         """Token ids of UTF-8 `text`, without special tokens, int32."""
@@ -61,7 +66,10 @@ class Encoder:
         """
         if self._whole_texts:
             return self._whole_texts.encode(text)
-        ends = self.pattern.ends(text)
+        return self.encode_pieces(text, self.pattern.ends(text))
+
+    def encode_pieces(self, text: bytes, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """The same for a prepared text that is split already, its pre-tokens ending at `ends`."""
         raw = np.frombuffer(text, dtype=np.uint8)
         parts = []
         first = done = 0
@@ -120,6 +128,10 @@ class Encoder:
         sizes = np.empty(starts.size - 1, dtype=np.int32)
         shards = shard_bounds(starts, n_threads)
         run_shards(lambda a, b: encoder.encode(self._kept, a, b, ids, sizes), shards)
+        for row in marked_rows(blob, starts):
+            number = self._added.get(blob[starts[row] : starts[row + 1]].tobytes())
+            if number is not None:
+                ids[starts[row]], sizes[row] = number, 1
         return ids, sizes
 
 

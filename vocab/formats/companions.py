@@ -20,6 +20,22 @@ from vocab.writing import write_bytes
 KEY = "hugging_face"  # of a source's extras
 CONFIG, SPECIAL, TEMPLATE = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
 MORE_TEMPLATES = "additional_chat_templates"
+# Entries of tokenizer_config.json that are made anew, or that only name files and programs of the source.
+_MADE_ANEW = frozenset(
+    (
+        "added_tokens_decoder",
+        "additional_special_tokens",
+        "auto_map",
+        "backend",
+        "chat_template",
+        "is_local",
+        "model_max_length",
+        "name_or_path",
+        "special_tokens_map_file",
+        "tokenizer_class",
+        "tokenizer_file",
+    )
+)
 ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 # The largest there are (added tokens in full, by id) have some megabytes.
@@ -38,6 +54,7 @@ def read_companions(directory: Path) -> dict[str, Any]:
     """`chat_template` (text, or a list of named ones), `in_file`, `roles` and `model_max_length`, where there are any.
 
     `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
+    `settings` are the other entries of tokenizer_config.json, as they are.
     """
     config = _read_object(directory / CONFIG)
     companions: dict[str, Any] = {}
@@ -46,6 +63,8 @@ def read_companions(directory: Path) -> dict[str, Any]:
         companions["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
     if roles := roles_of(config, _read_object(directory / SPECIAL)):
         companions["roles"] = roles
+    if settings := {k: v for k, v in config.items() if k not in _MADE_ANEW and k not in ROLES}:
+        companions["settings"] = settings
     longest = config.get("model_max_length")
     if isinstance(longest, float) and 0 < longest < 1e300:
         longest = int(longest)
@@ -83,10 +102,10 @@ def write_template(vocabulary: Vocabulary, directory: Path) -> list[Path]:
 
 
 def settings_of(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Carried entries of tokenizer_config.json: model_max_length, and templates without a file of their own."""
+    """Carried entries of tokenizer_config.json, and chat templates without a file of their own."""
     carried = vocabulary.provenance.extras.get(KEY, {})
     keys = ["model_max_length"] + ([] if carried.get("in_file") else ["chat_template"])
-    return {key: carried[key] for key in keys if key in carried}
+    return {**carried.get("settings", {}), **{key: carried[key] for key in keys if key in carried}}
 
 
 def _template_files(directory: Path) -> str | list[dict[str, str]] | None:

@@ -12,11 +12,13 @@ from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
 from vocab.formats.by_content import load_file
 from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
+from vocab.formats.frame import carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tekken import can_hold, write_tekken
+from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
@@ -44,7 +46,8 @@ def safe_name(name: str) -> str:
 def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:
     """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair.
 
-    A tokenizer.model or tekken.json is written as well for what came from one. For ungreedy, write
+    The pair is left out where tiktoken would split text in another way. A tokenizer.model or tekken.json is written as
+    well for what came from one. For ungreedy, write
     NAME.tokenmonster.yaml only.
     """
     if vocabulary.inference == "ungreedy":
@@ -52,7 +55,7 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
         write_tokenmonster_yaml(vocabulary, path)
         return [path]
     paths = write_hugging_face(vocabulary, directory)
-    if vocabulary.inference == "merges":
+    if obstacle_to_tiktoken(vocabulary) is None:
         paths += write_tiktoken(vocabulary, directory, name)
     if vocabulary.inference in CHARACTER_METHODS:
         paths.append(directory / SENTENCEPIECE)
@@ -98,8 +101,10 @@ def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
     """Settings for AutoTokenizer: the class name that both transformers 4 and 5 know, and no clean-up of spaces."""
+    flags = {one["content"]: one for one in (carried_frame(vocabulary) or {"added_tokens": []})["added_tokens"]}
     added = {
-        str(id_): {
+        str(id_): flags.get(text)
+        or {
             "content": text,
             "lstrip": False,
             "normalized": text in vocabulary.user_defined,

@@ -15,9 +15,9 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer
 
 from vocab.errors import SourceError
-from vocab.formats.byte_alphabet import to_bytes
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.splitting import SplitPattern
+from vocab.splitting.byte_alphabet import to_bytes
 from vocab.splitting.preparation import MARK, byte_piece
 from vocab.vocabulary import Provenance
 

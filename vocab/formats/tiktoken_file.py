@@ -124,9 +124,22 @@ def to_tiktoken(vocabulary: Vocabulary) -> tiktoken.Encoding:
     return tiktoken.Encoding(**settings, mergeable_ranks=vocabulary.token_ids)
 
 
-def _require_merges(vocabulary: Vocabulary) -> None:
+def obstacle(vocabulary: Vocabulary) -> str | None:
+    """Why tiktoken cannot encode with a vocabulary exactly, as the end of a sentence; None where it can."""
     if vocabulary.inference != "merges":
-        raise SourceError(
-            f"tiktoken only runs merges, and this vocabulary was made for {vocabulary.inference}: save it and use the "
-            "files of the folder"
-        )
+        return f"it only runs merges, and this vocabulary is for {vocabulary.inference}"
+    steps = vocabulary.pattern.steps
+    if steps and steps.added:
+        return f"it has no added tokens that are text, as {steps.added[0].text!r} is here"
+    if steps and steps.changes_text:
+        return "it splits text as it is, without a normalizer or a space before it"
+    if steps or vocabulary.pattern.regex.startswith("(?V1)"):
+        return "its split is one regular expression, and this one it does not have"
+    if vocabulary.ids is not None:
+        return "there ids are in the order of merges"
+    return None
+
+
+def _require_merges(vocabulary: Vocabulary) -> None:
+    if reason := obstacle(vocabulary):
+        raise SourceError(f"tiktoken cannot hold {vocabulary.name}: {reason}; save it and use the files of the folder")

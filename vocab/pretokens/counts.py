@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import end_to_end
 from vocab.errors import CorpusError
+from vocab.markers import marked_rows
 from vocab.pretokens.sorted_rows import Rows, sum_rows
 from vocab.pretokens.table import PretokenTable
 
@@ -26,6 +27,8 @@ class PretokenCounts:
         counts: occurrences, uint64[n_pretokens].
         pattern_sha256: digest of the split pattern (`SplitPattern.sha256`).
         document_counts: documents that hold each, uint64[n_pretokens]; None where that was not counted.
+        n_added: added tokens in the text beside them, each of which is one token whatever the vocabulary.
+        n_added_bytes: bytes of these added tokens.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -33,6 +36,8 @@ class PretokenCounts:
     counts: npt.NDArray[np.uint64]
     pattern_sha256: str
     document_counts: npt.NDArray[np.uint64] | None = None
+    n_added: int = 0
+    n_added_bytes: int = 0
 
     @classmethod
     def from_mapping(cls, counts: Mapping[bytes, int], pattern_sha256: str) -> PretokenCounts:
@@ -59,8 +64,29 @@ class PretokenCounts:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of corpus text behind the counts."""
-        return int((self.counts * np.diff(self.starts).astype(np.uint64)).sum())
+        """Bytes of corpus text behind the counts, without the markers of added tokens."""
+        n_bytes = int((self.counts * np.diff(self.starts).astype(np.uint64)).sum()) + self.n_added_bytes
+        return n_bytes - 2 * int(self.counts[marked_rows(self.blob, self.starts)].sum())
+
+    def without_added(self) -> PretokenCounts:
+        """The same without the rows of added tokens, which are summed up in `n_added`.
+
+        Their marker is above all bytes of text, so they are the last rows.
+        """
+        marked = marked_rows(self.blob, self.starts)
+        if not marked.size:
+            return self
+        n = int(marked[0])
+        counts, sizes = self.counts[n:], np.diff(self.starts[n:]).astype(np.uint64)
+        return replace(
+            self,
+            blob=self.blob[: self.starts[n]],
+            starts=self.starts[: n + 1],
+            counts=self.counts[:n],
+            document_counts=None if self.document_counts is None else self.document_counts[:n],
+            n_added=self.n_added + int(counts.sum()),
+            n_added_bytes=self.n_added_bytes + int((counts * sizes).sum()) - 2 * int(counts.sum()),
+        )
 
     def pretokens(self) -> list[bytes]:
         """The distinct pre-tokens as bytes, in order."""
@@ -85,7 +111,13 @@ def merge(tables: Sequence[PretokenCounts], weights: Iterable[int] | None = None
     counts, documents = np.ascontiguousarray(whole.values.T)
     have_documents = all(part.document_counts is not None for part in tables)
     return PretokenCounts(
-        whole.blob, whole.starts, counts, tables[0].pattern_sha256, documents if have_documents else None
+        whole.blob,
+        whole.starts,
+        counts,
+        tables[0].pattern_sha256,
+        documents if have_documents else None,
+        sum(part.n_added * factor for part, factor in zip(tables, factors, strict=True)),
+        sum(part.n_added_bytes * factor for part, factor in zip(tables, factors, strict=True)),
     )
 
 

@@ -54,7 +54,7 @@ def finish(job: Job, chosen: Ints) -> PruneResult:
     certificate = make_certificate(job, result.kept, result.vocabulary) if job.request.needs_certificate else None
     report = _report(job, result, rows, above_least_tokens, certificate)
     old_ranks = job.pool.old_ranks[result.kept]
-    kept_ids = np.where(old_ranks < 0, -1, old_ranks + job.source.first_id)
+    kept_ids = np.where(old_ranks < 0, -1, job.source.rank_ids[old_ranks])
     return PruneResult(result.vocabulary, job.request.source, kept_ids, report, certificate)
 
 
@@ -125,7 +125,8 @@ def _vocabulary(job: Job, kept: Ints) -> Vocabulary:
     """Kept candidates and the special tokens as a vocabulary, named after the source and the target."""
     name = f"{job.source.name}-{job.request.target}"
     provenance = replace(job.source.provenance, name=name, sha256=None)
-    return job.pool.vocabulary.subset(kept, job.request.special_tokens, job.inference, provenance)
+    subset = job.pool.vocabulary.subset(kept, job.request.special_tokens, job.inference, provenance)
+    return replace(subset, user_defined=job.source.user_defined, added_texts=job.source.added_texts)
 
 
 def make_certificate(job: Job, kept: Ints, vocabulary: Vocabulary | None = None) -> Certificate:

@@ -167,6 +167,7 @@ def _corpus_with_prior(request: PruneRequest) -> CorpusCounts:
     """The corpus, or the built-in profile, with the prior that was asked for or else the default one."""
     corpus = request.corpus or builtin_profile(request.source.pattern)
     check_corpus(request.source, corpus)
+    corpus = corpus.without_added()
     if request.prior is not None:
         return replace(corpus, prior=request.prior)
     if request.candidates.includes_corpus and not corpus.is_builtin:

@@ -114,9 +114,9 @@ class PruneRequest:
         source = self.source
         protected: Mask = source.lengths == 1
         for token in self.keep:
-            protected[source.token_ids[token] - source.first_id] = True
+            protected[source.ranks_of(source.token_ids[token])] = True
             if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
-                protected[[source.token_ids[c.encode()] - source.first_id for c in token.decode()]] = True
+                protected[source.ranks_of([source.token_ids[c.encode()] for c in token.decode()])] = True
         return protected
 
     @property

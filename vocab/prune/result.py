@@ -48,7 +48,7 @@ class PruneResult:
     @property
     def dropped_ids(self) -> npt.NDArray[np.int64]:
         """Old ids of the ordinary tokens that were dropped, int64, rising."""
-        return np.setdiff1d(np.arange(self.source.n_tokens) + self.source.first_id, self.kept_ids)
+        return np.setdiff1d(self.source.rank_ids, self.kept_ids)
 
     @property
     def new_ids(self) -> npt.NDArray[np.int64]:
@@ -62,13 +62,13 @@ class PruneResult:
         which the source lacks. Each spelling is that of the vocabulary's own encoder.
         """
         dropped, added = self.dropped_ids.tolist(), self.new_ids.tolist()
-        old_tokens = list(self.source.tokens())
+        old_tokens = self.source.tokens_by_id
         return {
             "source": self.source.name,
             "n_old": self.source.max_id + 1,
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
-            "dropped": spellings(self.vocabulary, {old: old_tokens[old - self.source.first_id] for old in dropped}),
+            "dropped": spellings(self.vocabulary, {old: old_tokens[old] for old in dropped}),
             "added": spellings(self.source, {new: self.vocabulary[new] for new in added}),
         }
 

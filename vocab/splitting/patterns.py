@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import regex
 
 from vocab.arrays import frozen
 from vocab.errors import SourceError
+from vocab.markers import MARKER_BYTE
 from vocab.splitting import preparation
+from vocab.splitting.regex_ends import compiled, regex_ends
+from vocab.splitting.steps import COMMENT, SplitSteps
 
 _BYTES_A_PRETOKEN = 3  # fewer than in most text: room for ends is made by it, and made larger when it is not enough
 
@@ -96,12 +96,23 @@ class SplitPattern:
     regex: str
 
     @classmethod
+    def of_steps(cls, steps: SplitSteps) -> SplitPattern:
+        """The split of several steps; of one regular expression and nothing else it is that split itself."""
+        one = steps.one_regex
+        return cls(steps.to_text() if one is None else one)
+
+    @cached_property
+    def steps(self) -> SplitSteps | None:
+        """The steps of a split that is more than one regular expression; None for any other."""
+        return SplitSteps.parse(self.regex) if self.regex.startswith(COMMENT) else None
+
+    @classmethod
     def of_sentencepiece(cls, pieces: Iterable[str], *, dummy_prefix: bool) -> SplitPattern:
         """The finest split that no piece crosses; in `pieces` a space stands for ▁."""
         known = list(pieces)
         comment = _SENTENCEPIECE_PREFIX if dummy_prefix else _SENTENCEPIECE
         for words in SPACED_WORDS:
-            if all(_compiled(words).fullmatch(piece) and len(_compiled(words).findall(piece)) == 1 for piece in known):
+            if all(compiled(words).fullmatch(piece) and len(compiled(words).findall(piece)) == 1 for piece in known):
                 break
         return cls(comment + words)
 
@@ -116,13 +127,17 @@ class SplitPattern:
         return self.regex.startswith(_SENTENCEPIECE_PREFIX)
 
     def prepared(self, text: bytes) -> bytes:
-        """One text as `ends` must have it: itself, but for SentencePiece."""
+        """One text as `ends` must have it: itself, but for SentencePiece and for steps that change text."""
+        if self.steps:
+            return self.steps.prepared(text) if self.steps.changes_text else text
         return preparation.prepared(text, dummy_prefix=self.has_dummy_prefix) if self.is_sentencepiece else text
 
     def prepared_documents(
         self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """Documents as `ends_of_documents` must have them: as they are, but for SentencePiece."""
+        """Documents as `ends_of_documents` must have them: as `prepared` makes each."""
+        if self.steps:
+            return self.steps.prepared_documents(text, doc_starts)
         if not self.is_sentencepiece:
             return text, doc_starts
         return preparation.prepared_documents(text, doc_starts, dummy_prefix=self.has_dummy_prefix)
@@ -130,13 +145,21 @@ class SplitPattern:
     @property
     def sha256(self) -> str:
         """Digest of the split, equal for two spellings of the same split: counts of one pattern fit no other."""
-        return hashlib.sha256(self.portable.encode()).hexdigest()
+        text = self.steps.portable_text() if self.steps else self.portable
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def description(self) -> str:
+        """How text is split, for people to read."""
+        return self.steps.description if self.steps else f"split pattern {self.regex}"
 
     @property
     def portable(self) -> str:
         """The same split for tokenizer.json; raises SourceError when an unknown pattern cannot be said there."""
         if self.regex in _KERNELS:
             return _KERNELS[self.regex].portable
+        if self.steps:
+            raise SourceError("the split has several steps, or changes text, which no one regular expression says")
         if "}+" in self.regex and not self.is_sentencepiece:
             raise SourceError(
                 "the split pattern has a possessive {m,n}+, which Hugging Face tokenizers reads as something else; "
@@ -157,7 +180,8 @@ class SplitPattern:
         if self.regex in _KERNELS:
             raw = np.frombuffer(text, dtype=np.uint8)
             return _kernel_ends(raw, np.array([0, raw.size], dtype=np.int64), _KERNELS[self.regex])[0]
-        return _regex_ends(text, self.regex)
+        raw = np.frombuffer(text, dtype=np.uint8)
+        return self.ends_of_documents(raw, np.array([0, raw.size], dtype=np.int64))[0]
 
     def ends_of_documents(
         self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
@@ -175,17 +199,15 @@ class SplitPattern:
         """
         if self.regex in _KERNELS:
             return _kernel_ends(text, doc_starts, _KERNELS[self.regex])
-        edges = pairwise(doc_starts.tolist())
-        parts = [_regex_ends(text[start:stop].tobytes(), self.regex) + start for start, stop in edges]
-        firsts = np.zeros(doc_starts.size, dtype=np.int64)
-        np.cumsum([part.size for part in parts], out=firsts[1:])
-        return np.concatenate([np.empty(0, dtype=np.int64), *parts]), firsts
+        ends = self.steps.ends(text, doc_starts) if self.steps else regex_ends(text, doc_starts, self.regex)
+        return ends, np.searchsorted(ends, doc_starts, side="right")
 
     def split(self, text: str) -> list[str]:
         """The pre-tokens of `text` as strings."""
         raw = self.prepared(text.encode())
         ends = self.ends(raw).tolist()
-        return [raw[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
+        pieces = (raw[a:b] for a, b in zip([0, *ends], ends, strict=False))
+        return [piece.strip(MARKER_BYTE).decode(errors="replace") for piece in pieces]
 
 
 def _kernel_ends(
@@ -206,19 +228,3 @@ def _kernel_ends(
         longer = np.empty(2 * ends.size, dtype=np.int64)
         longer[:n] = ends[:n]
         ends = longer
-
-
-def _regex_ends(text: bytes, pattern: str) -> npt.NDArray[np.int64]:
-    characters = text.decode()
-    edges = {edge for match in _compiled(pattern).finditer(characters) for edge in match.span()} - {0}
-    edges |= {len(characters)} if characters else set()
-    width = np.array([len(c.encode()) for c in characters], dtype=np.int64)
-    return np.cumsum(width)[np.array(sorted(edges), dtype=np.int64) - 1] if edges else width
-
-
-@cache
-def _compiled(pattern: str) -> Any:
-    try:
-        return regex.compile(pattern)
-    except regex.error as error:
-        raise SourceError(f"the split pattern is not a regular expression ({error}): {pattern}") from None

@@ -22,6 +22,7 @@ from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tekken import can_hold, write_tekken
+from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
@@ -34,6 +35,7 @@ from vocab.interop.conversion.reshape import (
     unused_ids,
     with_bytes_first,
     with_holes_named,
+    without_frame,
 )
 from vocab.interop.conversion.verify import Verification, verify
 from vocab.utf8 import is_utf8
@@ -82,9 +84,9 @@ class Conversion:
 
 def obstacle(vocabulary: Vocabulary, target: VocabularyFormat) -> str | None:
     """Why a format cannot hold a vocabulary exactly, as the end of a sentence; None where it can."""
-    method, merges_only = vocabulary.inference, target in ("tiktoken", "tekken")
-    if merges_only and method != "merges":
-        return f"it only runs merges, and this vocabulary is for {method}"
+    method = vocabulary.inference
+    if target in ("tiktoken", "tekken") and (reason := obstacle_to_tiktoken(vocabulary)):
+        return reason
     if target == "tokenmonster":
         return _obstacle_to_tokenmonster(vocabulary)
     if target == "sentencepiece" and method not in CHARACTER_METHODS:
@@ -102,19 +104,26 @@ def obstacle(vocabulary: Vocabulary, target: VocabularyFormat) -> str | None:
 def _obstacle_to_tokenmonster(vocabulary: Vocabulary) -> str | None:
     if vocabulary.inference != "ungreedy":
         return f"TokenMonster only runs ungreedy, and this vocabulary is for {vocabulary.inference}"
-    return "there ordinary tokens have the first ids" if vocabulary.first_id or unused_ids(vocabulary) else None
+    if vocabulary.pattern.steps:
+        return "its split is one regular expression, before which nothing is done to text"
+    return (
+        "there ordinary tokens have the first ids"
+        if vocabulary.first_id or vocabulary.ids is not None or unused_ids(vocabulary)
+        else None
+    )
 
 
 def fitted(vocabulary: Vocabulary, target: VocabularyFormat) -> Vocabulary:
     """The vocabulary as the format can hold it; the same where that is exact."""
     if obstacle(vocabulary, target) is None:
         return with_holes_named(vocabulary) if target == "tokenizer.json" else vocabulary
+    vocabulary = vocabulary if target == "tokenizer.json" else without_frame(vocabulary)
     if target == "sentencepiece":
         return as_scored_pieces(vocabulary)
     if target == "tokenizer.json":
         return with_holes_named(as_byte_level(vocabulary, "least-tokens"))
     if target == "tiktoken":
-        return as_byte_level(vocabulary, "merges")
+        return numbered(as_byte_level(vocabulary, "merges"), special_first=False)
     if target == "tokenmonster":
         return numbered(as_byte_level(vocabulary, "ungreedy"), special_first=False)
     return numbered(with_bytes_first(as_byte_level(vocabulary, "merges")), special_first=True)
@@ -200,10 +209,7 @@ def _verified(
 
 def _check_same(source: Vocabulary, read: Vocabulary, texts: Sequence[str]) -> None:
     """The same tokens by the same ids, and the same ids for the same texts; raises SourceError naming what differs."""
-    same = (read.first_id, read.n_tokens) == (source.first_id, source.n_tokens) and list(read.tokens()) == list(
-        source.tokens()
-    )
-    if not same:
+    if read.tokens_by_id != source.tokens_by_id:
         raise SourceError(f"{read.name} would not have the tokens that were meant: please report this")
     moved = [text for text, id_ in source.special_tokens.items() if read.special_tokens.get(text) != id_]
     encoded = zip(texts, source.encode_batch(texts), read.encode_batch(texts), strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 from vocab.arrays import end_to_end
 from vocab.choices import InferenceMethod
 from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.formats.frame import KEY as FRAME
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
@@ -24,7 +25,7 @@ _UNKNOWN = "<unk>"
 
 def unused_ids(vocabulary: Vocabulary) -> list[int]:
     """Ids below the highest that no token has, rising."""
-    ordinary = range(vocabulary.first_id, vocabulary.first_id + vocabulary.n_tokens)
+    ordinary = vocabulary.rank_ids.tolist()
     return sorted(set(range(vocabulary.max_id + 1)) - set(ordinary) - set(vocabulary.special_tokens.values()))
 
 
@@ -41,7 +42,21 @@ def numbered(vocabulary: Vocabulary, *, special_first: bool) -> Vocabulary:
         first_id = len(special)
     start = 0 if special_first else vocabulary.n_tokens
     ids = {text: k for k, text in enumerate(special, start)}
-    return replace(vocabulary, special_tokens=ids, first_id=first_id)
+    return replace(vocabulary, special_tokens=ids, first_id=first_id, ids=None)
+
+
+def without_frame(vocabulary: Vocabulary) -> Vocabulary:
+    """The same tokens with one regular expression as their split, and nothing done to text before it.
+
+    Added tokens that are text become special ones. The regular expression is that of all steps, first ones first.
+    """
+    steps, pattern = vocabulary.pattern.steps, vocabulary.pattern
+    if steps:
+        pattern = SplitPattern("|".join(step.regex.removeprefix("(?V1)") for step in steps.steps) or r"[\s\S]+")
+    extras = {key: value for key, value in vocabulary.provenance.extras.items() if key != FRAME}
+    provenance = replace(vocabulary.provenance, extras=extras)
+    user_defined = vocabulary.user_defined if vocabulary.inference in CHARACTER_METHODS else frozenset()
+    return replace(vocabulary, pattern=pattern, provenance=provenance, user_defined=user_defined, added_texts=())
 
 
 def with_bytes_first(vocabulary: Vocabulary) -> Vocabulary:
@@ -66,7 +81,7 @@ def as_byte_level(vocabulary: Vocabulary, method: InferenceMethod) -> Vocabulary
     begun = [character[:k] for character in characters for k in range(2, len(character) + 1)]
     pattern = SplitPattern(vocabulary.pattern.regex.partition(")")[2])
     plain = replace(vocabulary, scores=None, byte_fallback=False, user_defined=frozenset(), unknown=None)
-    plain = replace(plain, inference=method, pattern=pattern, special_tokens={}, first_id=0)
+    plain = replace(plain, inference=method, pattern=pattern, special_tokens={}, first_id=0, ids=None)
     reshaped = _with_tokens(plain, [*_SINGLE_BYTES, *begun, *longer])
     return numbered(_with_special(reshaped, vocabulary.special_tokens), special_first=False)
 
@@ -82,7 +97,7 @@ def as_scored_pieces(vocabulary: Vocabulary) -> Vocabulary:
     pieces = [*texts, *missing]
     special = _in_id_order(vocabulary.special_tokens)
     special = special if _UNKNOWN in special else [_UNKNOWN, *special]
-    plain = replace(vocabulary, special_tokens={}, first_id=0, inference="scored-merges", unknown=_UNKNOWN)
+    plain = replace(vocabulary, special_tokens={}, first_id=0, ids=None, inference="scored-merges", unknown=_UNKNOWN)
     plain = replace(plain, pattern=SplitPattern.of_sentencepiece(pieces, dummy_prefix=False), byte_fallback=True)
     reshaped = _with_tokens(plain, [*_SINGLE_BYTES, *(text.encode() for text in pieces)], unique=False)
     scores = np.concatenate([np.zeros(256), -np.arange(len(pieces))]).astype(np.float32)

@@ -19,6 +19,8 @@ class RuntimeCheck:
         n_different: texts with other ids.
         n_not_restored: texts that ids do not decode to.
         n_special_different: special tokens with another id.
+        n_default_texts: texts that were given to the runtime's default calls.
+        n_default_different: those of them with other ids, or another text back.
         failure: why the runtime could not be compared; "" where it could.
         first_different: the first text with other ids.
     """
@@ -31,13 +33,15 @@ class RuntimeCheck:
     n_different: int = 0
     n_not_restored: int = 0
     n_special_different: int = 0
+    n_default_texts: int = 0
+    n_default_different: int = 0
     failure: str = ""
     first_different: str = field(default="", repr=False)
 
     @property
     def agrees(self) -> bool:
         """Whether there is no difference and nothing failed."""
-        differences = (self.n_different, self.n_not_restored, self.n_special_different)
+        differences = (self.n_different, self.n_not_restored, self.n_special_different, self.n_default_different)
         return not any(differences) and not self.failure
 
 

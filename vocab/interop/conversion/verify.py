@@ -1,7 +1,7 @@
 """`verify`: the same ids and the same text back in every runtime that loads a folder.
 
 What `vocab.load` reads from the folder is compared with each runtime that is installed and finds its file there. Texts
-that hold a special token are left out, because runtimes differ on purpose in whether they recognise it.
+that hold a special token go to default calls alone, because runtimes differ on purpose in whether they recognise it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import numpy as np
 
 from vocab.analysis.reachable import unreachable
 from vocab.formats import load_lossless
+from vocab.formats.frame import around
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
 from vocab.interop.conversion.chat import verify_chat
+from vocab.interop.conversion.default_calls import DefaultCalls, compare_default_calls, default_texts
 from vocab.interop.conversion.runtime_check import RuntimeCheck, has_package, reason_of
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
+from vocab.writing import read_json
 
 Encode = Callable[[list[str]], list[list[int]]]
 Decode = Callable[[list[int]], str]
@@ -38,6 +41,7 @@ class _Runtime:
     decode: Decode
     special_id: Callable[[str], int | None]
     n_ids: int
+    default_calls: DefaultCalls | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,16 @@ class Verification:
         vocabulary: the vocabulary as `vocab.load` reads it from the folder.
         checks: one for each runtime, ours first.
         n_unreachable: tokens of 2 bytes or more for which no text was found.
+        n_with_special: texts given that hold a special token, which only default calls were compared on.
+        notes: sentences on what the files do to texts by default, such as cutting them off.
         chat: the check of the chat template; None where there is none, or with `with_chat=False`.
     """
 
     vocabulary: Vocabulary
     checks: list[RuntimeCheck]
     n_unreachable: int
+    n_with_special: int = 0
+    notes: tuple[str, ...] = ()
     chat: RuntimeCheck | None = None
 
     @property
@@ -73,7 +81,7 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
 
     Args:
         directory: a folder that `vocab.load` takes.
-        texts: texts to encode and decode; those that hold a special token are left out.
+        texts: texts to encode and decode; those that hold a special token are compared by default calls alone.
         with_chat: whether transformers renders the folder's chat template, in its sandbox, on some conversations.
 
     Raises:
@@ -82,17 +90,30 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
     directory = Path(directory)
     vocabulary = load_lossless(directory)
     plain = [text for text in texts if not vocabulary.has_special(text)]
+    with_special = [text for text in texts if vocabulary.has_special(text)]
     ours = vocabulary.encode_batch(plain)
     checks = [_our_check(vocabulary, plain, ours)]
+    by_default = default_texts(vocabulary, with_special)
     for name, package, runtime in _runtimes(directory):
-        checks.append(_checked(name, package, runtime, vocabulary, plain, ours))
+        checks.append(_checked(name, package, runtime, vocabulary, plain, ours, by_default))
     produced = np.zeros(vocabulary.n_tokens, dtype=np.bool_)
     for ids in ours:
-        ranks = np.array(ids, dtype=np.int64) - vocabulary.first_id
-        produced[ranks[(ranks >= 0) & (ranks < vocabulary.n_tokens)]] = True
+        ranks = vocabulary.ranks_of(ids)
+        produced[ranks[ranks >= 0]] = True
     never_produced = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
     chat = verify_chat(directory, vocabulary) if with_chat else None
-    return Verification(vocabulary, checks, int(never_produced.size), chat)
+    return Verification(vocabulary, checks, int(never_produced.size), len(with_special), _notes(directory), chat)
+
+
+def _notes(directory: Path) -> tuple[str, ...]:
+    """What a tokenizer.json does to texts by default beside giving ids."""
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        return ()
+    settings = read_json(path)
+    cut, padded = settings.get("truncation"), settings.get("padding")
+    notes = [f"tokenizer.json cuts texts off after {cut.get('max_length')} tokens (truncation)."] if cut else []
+    return (*notes, *(["tokenizer.json pads texts to one length (padding)."] if padded else []))
 
 
 def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[int]]) -> RuntimeCheck:
@@ -107,6 +128,7 @@ def _checked(
     vocabulary: Vocabulary,
     texts: Sequence[str],
     ours: Sequence[list[int]],
+    by_default: Sequence[str],
 ) -> RuntimeCheck:
     check = RuntimeCheck(name, version(package))
     try:
@@ -116,6 +138,8 @@ def _checked(
         _compare(check, texts, theirs, ours, runtime.decode, vocabulary)
         for text, id_ in vocabulary.special_tokens.items():
             check.n_special_different += runtime.special_id(text) != id_
+        if runtime.default_calls:
+            compare_default_calls(check, runtime.default_calls, vocabulary, by_default)
     except Exception as error:  # noqa: BLE001 - a runtime may raise anything
         check.failure = reason_of(error)
     if check.n_ids != vocabulary.n_ids and not check.failure:
@@ -138,7 +162,7 @@ def _compare(
             check.n_different += 1
             check.first_different = check.first_different or text
         is_kept = not (vocabulary.pattern.is_sentencepiece and MARK in text)  # there ▁ is a space
-        check.n_not_restored += is_kept and decode(theirs) != text
+        check.n_not_restored += is_kept and decode(theirs) != vocabulary.restored(text)
     return check
 
 
@@ -174,21 +198,42 @@ def _tokenizers(directory: Path) -> _Runtime:
     from tokenizers import Tokenizer
 
     peer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    peer.no_truncation()
+    peer.no_padding()
+    calls = DefaultCalls(
+        lambda texts: [list(encoding.ids) for encoding in peer.encode_batch_fast(texts)],
+        lambda ids: str(peer.decode(ids)),
+        *_around(peer),
+    )
     return _Runtime(
         lambda texts: [list(encoding.ids) for encoding in peer.encode_batch_fast(texts, add_special_tokens=False)],
         lambda ids: str(peer.decode(ids, skip_special_tokens=False)),
         peer.token_to_id,
         peer.get_vocab_size(),
+        calls,
     )
+
+
+def _around(peer: Any) -> tuple[list[int], list[int]]:
+    """Ids that a `tokenizers.Tokenizer` puts before and after a text by default."""
+    settings = json.loads(peer.post_processor.__getstate__()) if peer.post_processor else None
+    return around(settings)
 
 
 def _transformers(directory: Path) -> _Runtime:
     peer: Any = import_module("transformers").AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+    calls = DefaultCalls(
+        lambda texts: [list(ids) for ids in peer(texts)["input_ids"]],
+        lambda ids: str(peer.decode(ids, skip_special_tokens=True)),
+        *_around(peer.backend_tokenizer),
+        cleans_up=bool(peer.clean_up_tokenization_spaces),
+    )
     return _Runtime(
         lambda texts: [list(ids) for ids in peer(texts, add_special_tokens=False)["input_ids"]],
         lambda ids: str(peer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)),
         peer.get_vocab().get,
         len(peer),
+        calls,
     )
 
 

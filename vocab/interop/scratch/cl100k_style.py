@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from vocab.errors import TargetError
-from vocab.formats.byte_alphabet import to_bytes
 from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.splitting.byte_alphabet import to_bytes
 from vocab.vocabulary import Vocabulary
 
 SPECIAL_TOKENS = ("<|endoftext|>",)  # unless others are asked for

@@ -82,7 +82,7 @@ def digest(ids_and_tokens: Iterable[tuple[int, bytes]]) -> str:
 def bytes_by_id(vocabulary: Vocabulary) -> Mapping[int, bytes]:
     """Bytes of every token by id; of a special token those of its text."""
     special = {id_: text.encode() for text, id_ in vocabulary.special_tokens.items()}
-    return dict(enumerate(vocabulary.tokens(), vocabulary.first_id)) | special
+    return vocabulary.tokens_by_id | special
 
 
 def draft_of_result(directory: str | Path) -> DraftVocabulary:
@@ -130,7 +130,7 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
             f"a draft vocabulary of {source.name} has from {len(special) + 1:,} to {source.n_ids:,} ids, "
             f"special tokens included, not {size:,}"
         )
-    most = np.argsort(-_uses(source, counts), kind="stable")[:n_ordinary] + source.first_id
+    most = source.rank_ids[np.argsort(-_uses(source, counts), kind="stable")[:n_ordinary]]
     target_ids = np.sort(np.concatenate([most, np.array(special, dtype=np.int64)]))
     tokens = bytes_by_id(source)
     return DraftVocabulary(

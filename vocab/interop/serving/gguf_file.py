@@ -15,7 +15,6 @@ import tokenizers
 
 from vocab.errors import MissingExtraError, SourceError
 from vocab.formats import load_lossless
-from vocab.formats.byte_alphabet import to_characters
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
 from vocab.interop.serving.llama_cpp import (
@@ -27,6 +26,7 @@ from vocab.interop.serving.llama_cpp import (
     pre_tokenizer,
 )
 from vocab.interop.transplants.vocab_sizes import old_vocab_size
+from vocab.splitting.byte_alphabet import to_characters
 from vocab.vocabulary import Vocabulary
 from vocab.writing import check_file, read_json, staged_file
 
@@ -158,8 +158,9 @@ def _rows(vocabulary: Vocabulary, kind: Any, n_rows: int, directory: Path) -> tu
         raise SourceError(f"{directory} has holes in its ids")
     texts = [f"[PAD{k}]" for k in range(n_rows)]
     kinds, scores = [int(kind.UNUSED)] * n_rows, [0.0] * n_rows
+    ids = vocabulary.rank_ids.tolist()
     for k, piece in enumerate(_pieces(vocabulary)):
-        row = k + vocabulary.first_id
+        row = ids[k]
         texts[row] = piece
         kinds[row] = int(kind.BYTE if vocabulary.byte_fallback and k < 256 else kind.NORMAL)
         scores[row] = float(vocabulary.scores[k]) if vocabulary.scores is not None else 0.0

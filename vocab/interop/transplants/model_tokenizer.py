@@ -41,8 +41,8 @@ def tokens_by_id(folder: Path) -> dict[int, str] | None:
     if path.is_file():
         return _tokens_of(read_json(path), path)
     from vocab.formats import load_lossless
-    from vocab.formats.byte_alphabet import to_characters
     from vocab.formats.sentencepiece_json import pieces_of
+    from vocab.splitting.byte_alphabet import to_characters
 
     try:
         vocabulary = load_lossless(folder)
@@ -50,7 +50,9 @@ def tokens_by_id(folder: Path) -> dict[int, str] | None:
         return None
     is_of_pieces = vocabulary.byte_fallback
     pieces = pieces_of(vocabulary) if is_of_pieces else [to_characters(token) for token in vocabulary.tokens()]
-    return dict(enumerate(pieces, vocabulary.first_id)) | {k: text for text, k in vocabulary.special_tokens.items()}
+    return dict(zip(vocabulary.rank_ids.tolist(), pieces, strict=True)) | {
+        k: text for text, k in vocabulary.special_tokens.items()
+    }
 
 
 def _tokens_of(content: Mapping[str, Any], path: Path) -> dict[int, str]:

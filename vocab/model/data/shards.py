@@ -38,6 +38,8 @@ def fingerprint(vocabulary: Vocabulary) -> str:
     special = sorted(vocabulary.special_tokens.items())
     rules = [vocabulary.pattern.sha256, vocabulary.inference, vocabulary.first_id, vocabulary.byte_fallback]
     digest = hashlib.sha256(json.dumps([special, *rules]).encode())
+    if vocabulary.ids is not None:
+        digest.update(vocabulary.ids.tobytes())
     digest.update(vocabulary.merge_order.tobytes())
     digest.update(vocabulary.starts.tobytes())
     digest.update(vocabulary.blob.tobytes())
@@ -50,7 +52,7 @@ def token_bytes(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
     The space that SentencePiece puts before a document counts too: one byte too many for each document.
     """
     sizes = np.zeros(vocabulary.max_id + 1, dtype=np.int32)
-    sizes[vocabulary.first_id : vocabulary.first_id + vocabulary.n_tokens] = vocabulary.lengths
+    sizes[vocabulary.rank_ids] = vocabulary.lengths
     return sizes
 
 

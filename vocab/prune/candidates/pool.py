@@ -17,9 +17,9 @@ from vocab.corpus.counting import CorpusCounts
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import CorpusError, TargetError
 from vocab.formats import TokenList, load_tokens
-from vocab.formats.byte_alphabet import CHARACTER_TO_BYTE, to_bytes
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.candidates.mining import mine
+from vocab.splitting.byte_alphabet import CHARACTER_TO_BYTE, to_bytes
 from vocab.vocabulary import Provenance, Vocabulary
 
 # In place of a tokenizer: substrings of the corpus itself.

@@ -65,6 +65,7 @@ def measure_sizes(
     report = on_progress or silent
     falling = sorted({size for size in sizes if size <= source.n_ids}, reverse=True)
     _check(source, corpus, falling)
+    corpus = corpus.without_added()
     report("price tokens", 0, 1)
     trie, protected = source.encoder.trie, source.lengths == 1
     evaluator = Evaluator(trie, corpus, n_threads, keep_whole=inference in LOOKS_AHEAD)

@@ -248,7 +248,7 @@ class _Tracer:
         on_progress: OnProgress | None,
     ) -> None:
         self.source = source
-        self.corpus = corpus
+        self.corpus = corpus.without_added()
         self.inference = inference
         self.sizes = sizes
         self.n_threads = n_threads or n_cores()
@@ -258,7 +258,7 @@ class _Tracer:
         looks_ahead = not LOOKS_AHEAD.isdisjoint((inference, source.inference))
         with self.stopwatch.stage("prepare the corpus"):
             self.evaluator = Evaluator(self.trie, corpus, self.n_threads, keep_whole=looks_ahead)
-            self._weighted_counts = with_prior(corpus.train, source, corpus.prior)
+            self._weighted_counts = with_prior(self.corpus.train, source, corpus.prior)
 
     @property
     def _numbers(self) -> list[int]:

@@ -1,0 +1,83 @@
+"""Ends of pre-tokens by the `regex` package, for patterns without a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from vocab.errors import SourceError
+from vocab.splitting.byte_alphabet import BYTE_TO_CHARACTER
+
+Behavior = Literal["isolated", "merged_with_previous", "merged_with_next"]
+
+# Pieces up to this many characters are cut once for each distinct one.
+_LONGEST_KEPT = 64
+
+
+def regex_ends(
+    text: npt.NDArray[np.uint8],
+    doc_starts: npt.NDArray[np.int64],
+    pattern: str,
+    behavior: Behavior = "isolated",
+    *,
+    on_bytes: bool = False,
+) -> npt.NDArray[np.int64]:
+    """Ends in bytes of the pieces of documents, int64, rising; the layout is that of `SplitPattern.ends_of_documents`.
+
+    Text that the pattern does not match stays as pieces of its own, so that nothing is lost.
+
+    Args:
+        text: UTF-8, uint8.
+        doc_starts: int64[n_documents + 1]; documents begin at the beginning of a character, unless `on_bytes`.
+        pattern: the regular expression.
+        behavior: what becomes of matches: a piece each, or one with the text before or after them.
+        on_bytes: whether the pattern sees each byte as a character of GPT-2's alphabet.
+    """
+    first, stop = int(doc_starts[0]), int(doc_starts[-1])
+    raw = text[first:stop]
+    if on_bytes:
+        characters = raw.tobytes().decode("latin-1").translate(BYTE_TO_CHARACTER)
+        begins = np.arange(raw.size + 1)
+    else:
+        characters = raw.tobytes().decode()
+        begins = np.append(np.flatnonzero((raw & 0xC0) != 0x80), raw.size)
+    places = np.searchsorted(begins, doc_starts - first)
+    ends = np.fromiter(_ends(characters, places.tolist(), compiled(pattern), behavior), dtype=np.int64)
+    return begins[ends] + first
+
+
+def _ends(characters: str, places: list[int], pattern: Any, behavior: Behavior) -> Iterator[int]:
+    """Ends in characters; short pieces that were cut before are not cut again."""
+    known: dict[str, list[int]] = {}
+    for start, stop in pairwise(places):
+        piece = characters[start:stop]
+        if len(piece) > _LONGEST_KEPT:
+            yield from (start + end for end in _piece_ends(piece, pattern, behavior))
+            continue
+        ends = known.get(piece)
+        if ends is None:
+            ends = known[piece] = _piece_ends(piece, pattern, behavior)
+        yield from [start + end for end in ends]
+
+
+def _piece_ends(piece: str, pattern: Any, behavior: Behavior) -> list[int]:
+    spans = [match.span() for match in pattern.finditer(piece)]
+    begins = {} if behavior == "merged_with_previous" else {begin for begin, _ in spans}
+    edges = {} if behavior == "merged_with_next" else {end for _, end in spans}
+    edges = {*begins, *edges, *([len(piece)] if piece else [])} - {0}
+    return sorted(edges)
+
+
+@cache
+def compiled(pattern: str) -> Any:
+    """The pattern compiled by `regex`; raises SourceError for what is no regular expression there."""
+    try:
+        return regex.compile(pattern)
+    except regex.error as error:
+        raise SourceError(f"the split pattern is not a regular expression ({error}): {pattern}") from None

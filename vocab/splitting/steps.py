@@ -1,0 +1,236 @@
+"""Splits of several steps, with what is done to text before them, as a tokenizer.json states them.
+
+Added tokens that are text are taken out first. The normalizer changes what is between them; then each step cuts every
+piece that the one before it left. All of it is written as one line of JSON behind a comment of regular expressions, so
+that counts can say by what they were made.
+
+Source: huggingface/tokenizers `pre_tokenizer.rs`, `pattern.rs`, `normalizer.rs` (`split`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from vocab.arrays import end_to_end
+from vocab.errors import SourceError
+from vocab.markers import MARKER, marked
+from vocab.splitting.added_texts import AddedText, AddedTextFinder, any_of
+from vocab.splitting.normalization import Normalization, normalization
+from vocab.splitting.regex_ends import Behavior, regex_ends
+
+COMMENT = "(?#steps)"
+
+
+@dataclass(frozen=True)
+class SplitStep:
+    """One step: a regular expression, and what becomes of its matches.
+
+    Attributes:
+        regex: the regular expression.
+        behavior: "isolated" makes each match a piece; the others join it to the text before or after it.
+        on_bytes: whether the step sees text in GPT-2's alphabet, one character a byte.
+    """
+
+    regex: str
+    behavior: Behavior = "isolated"
+    on_bytes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.behavior not in get_args(Behavior):
+            raise SourceError(f"a split cannot be {self.behavior!r}")
+
+
+@dataclass(frozen=True)
+class SplitSteps:
+    """All that is done to a text before tokens are looked for in its pieces.
+
+    Attributes:
+        steps: the splits, in order.
+        normalizer: the normalizer as JSON; "" for none.
+        added: added tokens that are recognised in every text.
+        has_prefix_space: whether a space is put before text that begins without one, after an added token too.
+    """
+
+    steps: tuple[SplitStep, ...]
+    normalizer: str = ""
+    added: tuple[AddedText, ...] = field(default=())
+    has_prefix_space: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> SplitSteps:
+        """Read what `to_text` writes; raises SourceError for anything else."""
+        return _parsed(text)
+
+    def to_text(self) -> str:
+        """One line that says everything; equal steps give equal text."""
+        content: dict[str, Any] = {"steps": [[step.regex, step.behavior, step.on_bytes] for step in self.steps]}
+        content |= {"normalizer": json.loads(self.normalizer)} if self.normalizer else {}
+        content |= {"added": [list(added) for added in sorted(self.added)]} if self.added else {}
+        content |= {"prefix_space": True} if self.has_prefix_space else {}
+        return COMMENT + json.dumps(content, ensure_ascii=False, sort_keys=True)
+
+    def portable_text(self) -> str:
+        """The same, equal for two spellings of the same splits."""
+        from vocab.splitting.patterns import SplitPattern
+
+        known = [replace(step, regex=_portable(SplitPattern(step.regex))) for step in self.steps]
+        return replace(self, steps=tuple(known)).to_text()
+
+    @property
+    def description(self) -> str:
+        """What is done to text, in order, for people to read."""
+        added = f"{len(self.added)} added tokens taken out, " if self.added else ""
+        normalizer = f"normalizer {self.normalizer}, " if self.normalizer else ""
+        prefix = "a space put before, " if self.has_prefix_space else ""
+        splits = ", then ".join(step.regex for step in self.steps)
+        return f"{added}{normalizer}{prefix}split pattern {splits or 'none'}"
+
+    @property
+    def changes_text(self) -> bool:
+        """Whether a text may be another one when it is prepared."""
+        return bool(self.normalizer or self.added or self.has_prefix_space)
+
+    @property
+    def one_regex(self) -> str | None:
+        """The regular expression of a split that is nothing else; None for any other."""
+        if self.changes_text or len(self.steps) != 1 or self.steps[0] != SplitStep(self.steps[0].regex):
+            return None
+        return self.steps[0].regex
+
+    @cached_property
+    def _normalization(self) -> Normalization | None:
+        return normalization(self.normalizer) if self.normalizer else None
+
+    @cached_property
+    def _finders(self) -> tuple[AddedTextFinder, AddedTextFinder]:
+        """Of tokens that are looked for before the normalizer, and of those that are looked for after it."""
+        raw = {added.text: added for added in self.added if not added.is_normalized}
+        after = {self.normalized(added.text): added for added in self.added if added.is_normalized}
+        return AddedTextFinder.of(raw), AddedTextFinder.of(after)
+
+    def normalized(self, text: str) -> str:
+        """The text as the normalizer leaves it, without regard to added tokens."""
+        return self._normalization.normalized(text) if self._normalization else text
+
+    def prepared(self, text: bytes, *, is_whole: bool = True) -> bytes:
+        """One text as its pieces are looked for: normalized, with added tokens between markers.
+
+        With `is_whole=False` it is a stretch from within a text, before which no space is put.
+        """
+        before, after = self._finders
+        characters, parts = text.decode(), []
+        for raw in before.stretches(characters):
+            if raw.added:
+                parts.append(marked(raw.added.text))
+                continue
+            normal = self.normalized(characters[raw.begin : raw.end])
+            for found in after.stretches(normal):
+                piece = normal[found.begin : found.end]
+                prefix = " " if self.has_prefix_space and is_whole and not piece.startswith(" ") else ""
+                parts.append(marked(found.added.text) if found.added else (prefix + piece).encode())
+        return b"".join(parts)
+
+    def prepared_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], *, are_whole: bool = True
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """The same for documents end to end: text[doc_starts[d] : doc_starts[d + 1]] is document d."""
+        if not self.changes_text:
+            return text, doc_starts
+        raw = text.tobytes()
+        changed = self._may_change(text, raw, doc_starts, are_whole=are_whole)
+        if not changed.any():
+            return text, doc_starts
+        edges = doc_starts.tolist()
+        documents = [
+            self.prepared(raw[a:b], is_whole=are_whole) if is_changed else raw[a:b]
+            for a, b, is_changed in zip(edges, edges[1:], changed.tolist(), strict=False)
+        ]
+        return end_to_end(documents)
+
+    def _may_change(
+        self, text: npt.NDArray[np.uint8], raw: bytes, doc_starts: npt.NDArray[np.int64], *, are_whole: bool
+    ) -> npt.NDArray[np.bool_]:
+        """Which documents must be prepared one by one, bool[n_documents]."""
+        changed = np.zeros(doc_starts.size - 1, dtype=np.bool_)
+        if self.has_prefix_space and are_whole:
+            changed |= np.diff(doc_starts) > 0
+        if self._normalization:
+            changed |= self._normalization.may_change(text, doc_starts)
+        if self.added:
+            places = np.array([m.start() for m in self._any_added.finditer(raw)], dtype=np.int64)
+            within = places[(places >= doc_starts[0]) & (places < doc_starts[-1])]
+            changed[np.searchsorted(doc_starts, within, side="right") - 1] = True
+        return changed
+
+    @cached_property
+    def _any_added(self) -> re.Pattern[bytes]:
+        """Finds added tokens in bytes, whatever stands beside them."""
+        return re.compile(any_of([added.text for added in self.added]).encode())
+
+    def ends(self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Ends of the pieces of prepared documents, int64, rising. A marked token is one piece, markers included."""
+        borders, inside = doc_starts, None
+        if self.added:
+            text, borders, inside = _without_marked(text, doc_starts)
+        borders = np.unique(borders)
+        for step in self.steps:
+            borders = np.concatenate([borders[:1], step_ends(step, text, borders)])
+        ends = borders[1:]
+        return ends if inside is None else ends[~inside[ends]]
+
+
+@cache
+def _parsed(text: str) -> SplitSteps:
+    try:
+        content = json.loads(text.removeprefix(COMMENT))
+        return SplitSteps(
+            steps=tuple(
+                SplitStep(str(regex), behavior, bool(on_bytes)) for regex, behavior, on_bytes in content["steps"]
+            ),
+            normalizer=json.dumps(content["normalizer"], sort_keys=True) if content.get("normalizer") else "",
+            added=tuple(AddedText(str(added[0]), *map(bool, added[1:])) for added in content.get("added", ())),
+            has_prefix_space=bool(content.get("prefix_space", False)),
+        )
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise SourceError(f"the split is not one that vocab wrote ({error}): {text[:200]}") from None
+
+
+def _without_marked(
+    text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
+    """Spaces in the place of marked tokens, borders with theirs among them, and which places are inside of one.
+
+    The last is bool[len(text) + 1], or None where no token is marked.
+    """
+    marks = np.flatnonzero(text == MARKER)
+    if not marks.size:
+        return text, doc_starts, None
+    opens, closes = marks[0::2], marks[1::2] + 1
+    change = np.zeros(text.size + 1, dtype=np.int8)
+    change[opens] += 1
+    change[closes] -= 1
+    covered = np.cumsum(change, dtype=np.int8) > 0
+    blank = np.where(covered[:-1], np.uint8(0x20), text)
+    inside = covered
+    inside[opens] = False
+    return blank, np.concatenate([doc_starts, opens, closes]), inside
+
+
+def step_ends(step: SplitStep, text: npt.NDArray[np.uint8], borders: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Ends of the pieces that a step leaves of the stretches between borders, int64, rising."""
+    from vocab.splitting.patterns import SplitPattern
+
+    if step.behavior == "isolated" and not step.on_bytes:
+        return SplitPattern(step.regex).ends_of_documents(text, borders)[0]
+    return regex_ends(text, borders, step.regex, step.behavior, on_bytes=step.on_bytes)
+
+
+def _portable(pattern: Any) -> str:
+    return str(pattern.portable if pattern.has_kernel else pattern.regex)
