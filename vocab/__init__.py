@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     )
     from vocab.formats.loading import load
     from vocab.pretokens.counts import PretokenCounts
-    from vocab.splitting import SplitPattern
+    from vocab.splitting import AddedText, SplitPattern
     from vocab.vocabulary import Provenance, Vocabulary
 
 __all__ = [
+    "AddedText",
     "CertificateError",
     "CorpusCounts",
     "CorpusError",
@@ -64,6 +65,7 @@ _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error")), "vo
     "PretokenCounts": "vocab.pretokens.counts",
     "Provenance": "vocab.vocabulary",
     "load": "vocab.formats.loading",
+    "AddedText": "vocab.splitting",
     "SplitPattern": "vocab.splitting",
     "Vocabulary": "vocab.vocabulary",
 }

@@ -1,5 +1,6 @@
 """Split patterns: text to pre-tokens."""
 
+from vocab.splitting.added_texts import AddedText
 from vocab.splitting.patterns import (
     CL100K_REGEX,
     GPT2_REGEX,
@@ -9,4 +10,4 @@ from vocab.splitting.patterns import (
     SplitPattern,
 )
 
-__all__ = ["CL100K_REGEX", "GPT2_REGEX", "LLAMA3_REGEX", "O200K_REGEX", "TEKKEN_REGEX", "SplitPattern"]
+__all__ = ["CL100K_REGEX", "GPT2_REGEX", "LLAMA3_REGEX", "O200K_REGEX", "TEKKEN_REGEX", "AddedText", "SplitPattern"]

@@ -1,4 +1,4 @@
-"""Split patterns: the regular expressions that cut text into pre-tokens, and which of them have a kernel."""
+"""Split patterns: what cuts text into pre-tokens, and what is done to text before."""
 
 from __future__ import annotations
 
@@ -10,83 +10,35 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import frozen
 from vocab.errors import SourceError
 from vocab.markers import MARKER_BYTE
 from vocab.splitting import preparation
-from vocab.splitting.regex_ends import compiled, regex_ends
+from vocab.splitting.known_patterns import (
+    CL100K_REGEX,
+    GPT2_REGEX,
+    KERNELS,
+    LLAMA3_REGEX,
+    O200K_REGEX,
+    QWEN2_REGEX,
+    SENTENCEPIECE,
+    SENTENCEPIECE_PREFIX,
+    SPACED_WORDS,
+    TEKKEN_REGEX,
+    ends_by_regex,
+)
+from vocab.splitting.regex_ends import compiled
 from vocab.splitting.steps import COMMENT, SplitSteps
 
-_BYTES_A_PRETOKEN = 3  # fewer than in most text: room for ends is made by it, and made larger when it is not enough
-
-# tiktoken 0.14, tiktoken_ext/openai_public.py.
-CL100K_REGEX = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
-    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
-)
-GPT2_REGEX = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-O200K_REGEX = "|".join(
-    [
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    ]
-)
-# mistral-common 1.9.1, data/tekken_240911.json: o200k without contractions, and each digit by itself.
-TEKKEN_REGEX = "|".join(
-    [
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
-        r"\p{N}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    ]
-)
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
-_REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-LLAMA3_REGEX = rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}"
-QWEN2_REGEX = rf"{_WORDS}|\p{{N}}|{_REST}"
-GPT2_OLD_REGEX = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-
-# SentencePiece cuts no text, but no piece goes on with a space after anything else, nor, in most files, over a line
-# feed or a tab. What is done to text first is named in a comment, which regular expressions pass over. Without one the
-# first of them also cuts text for WordPiece.
-_SENTENCEPIECE = "(?#sentencepiece)"
-_SENTENCEPIECE_PREFIX = "(?#sentencepiece, dummy prefix)"
-SPACED_WORDS = (r"[\n\t]| +[^ \n\t]*|[^ \n\t]+", r" +[^ ]*|[^ ]+", r"[\s\S]+")  # finest first
-
-# `{1,3}+` is possessive to tiktoken but a repeat of a repeat to Oniguruma, and `$` ends a line there: the form for
-# tokenizer.json says both without either.
-_CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(?![\s\S])|\s*[\r\n]+|\s+(?!\S)|\s+"
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    name: str  # of the function in splitting/kernels.py
-    max_digits: int
-    option: bool  # gpt2 and cl100k: white space at the end of a text is one pre-token; o200k: words have contractions
-    portable: str  # the same split for engines without possessive quantifiers
-
-
-_KERNELS = {
-    CL100K_REGEX: _Kernel("split_cl100k", 3, True, _CL100K_PORTABLE),
-    _CL100K_PORTABLE: _Kernel("split_cl100k", 3, True, _CL100K_PORTABLE),
-    LLAMA3_REGEX: _Kernel("split_cl100k", 3, False, LLAMA3_REGEX),
-    QWEN2_REGEX: _Kernel("split_cl100k", 1, False, QWEN2_REGEX),
-    GPT2_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
-    GPT2_OLD_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
-    O200K_REGEX: _Kernel("split_o200k", 3, True, O200K_REGEX),
-    TEKKEN_REGEX: _Kernel("split_o200k", 1, False, TEKKEN_REGEX),
-}
-for _comment in ("", _SENTENCEPIECE, _SENTENCEPIECE_PREFIX):
-    for _words, _by_line in zip(SPACED_WORDS, (True, False), strict=False):
-        _KERNELS[_comment + _words] = _Kernel("split_spaced_words", 0, _by_line, _comment + _words)
+__all__ = [
+    "CL100K_REGEX",
+    "GPT2_REGEX",
+    "LLAMA3_REGEX",
+    "O200K_REGEX",
+    "QWEN2_REGEX",
+    "SPACED_WORDS",
+    "TEKKEN_REGEX",
+    "SplitPattern",
+]
 
 
 @dataclass(frozen=True)
@@ -110,7 +62,7 @@ class SplitPattern:
     def of_sentencepiece(cls, pieces: Iterable[str], *, dummy_prefix: bool) -> SplitPattern:
         """The finest split that no piece crosses; in `pieces` a space stands for ▁."""
         known = list(pieces)
-        comment = _SENTENCEPIECE_PREFIX if dummy_prefix else _SENTENCEPIECE
+        comment = SENTENCEPIECE_PREFIX if dummy_prefix else SENTENCEPIECE
         for words in SPACED_WORDS:
             if all(compiled(words).fullmatch(piece) and len(compiled(words).findall(piece)) == 1 for piece in known):
                 break
@@ -119,12 +71,12 @@ class SplitPattern:
     @property
     def is_sentencepiece(self) -> bool:
         """Whether text is prepared as SentencePiece does it before it is cut."""
-        return self.regex.startswith((_SENTENCEPIECE, _SENTENCEPIECE_PREFIX))
+        return self.regex.startswith((SENTENCEPIECE, SENTENCEPIECE_PREFIX))
 
     @property
     def has_dummy_prefix(self) -> bool:
         """Whether a space is put before each text."""
-        return self.regex.startswith(_SENTENCEPIECE_PREFIX)
+        return self.regex.startswith(SENTENCEPIECE_PREFIX)
 
     def prepared(self, text: bytes) -> bytes:
         """One text as `ends` must have it: itself, but for SentencePiece and for steps that change text."""
@@ -156,8 +108,8 @@ class SplitPattern:
     @property
     def portable(self) -> str:
         """The same split for tokenizer.json; raises SourceError when an unknown pattern cannot be said there."""
-        if self.regex in _KERNELS:
-            return _KERNELS[self.regex].portable
+        if self.regex in KERNELS:
+            return KERNELS[self.regex].portable
         if self.steps:
             raise SourceError("the split has several steps, or changes text, which no one regular expression says")
         if "}+" in self.regex and not self.is_sentencepiece:
@@ -170,16 +122,13 @@ class SplitPattern:
     @property
     def has_kernel(self) -> bool:
         """Whether a compiled splitter knows this pattern; others run, slower, on the `regex` package."""
-        return self.regex in _KERNELS
+        return self.regex in KERNELS
 
     def ends(self, text: bytes) -> npt.NDArray[np.int64]:
         """Ends in bytes of the pre-tokens of UTF-8 `text`, int64, rising, the last being len(text).
 
         Text that the pattern does not match stays as pre-tokens of its own, so that nothing is lost.
         """
-        if self.regex in _KERNELS:
-            raw = np.frombuffer(text, dtype=np.uint8)
-            return _kernel_ends(raw, np.array([0, raw.size], dtype=np.int64), _KERNELS[self.regex])[0]
         raw = np.frombuffer(text, dtype=np.uint8)
         return self.ends_of_documents(raw, np.array([0, raw.size], dtype=np.int64))[0]
 
@@ -197,9 +146,9 @@ class SplitPattern:
             ends[firsts[d] : firsts[d + 1]], with `firsts` int64[n_documents + 1]. No pre-token crosses the border of
             two documents, and an empty document has none.
         """
-        if self.regex in _KERNELS:
-            return _kernel_ends(text, doc_starts, _KERNELS[self.regex])
-        ends = self.steps.ends(text, doc_starts) if self.steps else regex_ends(text, doc_starts, self.regex)
+        if not self.steps:
+            return ends_by_regex(text, doc_starts, self.regex)
+        ends = self.steps.ends(text, doc_starts)
         return ends, np.searchsorted(ends, doc_starts, side="right")
 
     def split(self, text: str) -> list[str]:
@@ -208,23 +157,3 @@ class SplitPattern:
         ends = self.ends(raw).tolist()
         pieces = (raw[a:b] for a, b in zip([0, *ends], ends, strict=False))
         return [piece.strip(MARKER_BYTE).decode(errors="replace") for piece in pieces]
-
-
-def _kernel_ends(
-    text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], kernel: _Kernel
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    from vocab.splitting import split_kernels as kernels
-    from vocab.splitting.classes import class_table
-
-    split = getattr(kernels, kernel.name)
-    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.option)
-    firsts = np.zeros(doc_starts.size, dtype=np.int64)
-    ends = np.empty(int(doc_starts[-1] - doc_starts[0]) // _BYTES_A_PRETOKEN + 64, dtype=np.int64)
-    document, n = 0, 0
-    while True:
-        document, n = split(*inputs, ends, firsts, document, n)
-        if document == doc_starts.size - 1:
-            return ends[:n], firsts
-        longer = np.empty(2 * ends.size, dtype=np.int64)
-        longer[:n] = ends[:n]
-        ends = longer

@@ -22,6 +22,7 @@ from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.markers import MARKER, marked
 from vocab.splitting.added_texts import AddedText, AddedTextFinder, any_of
+from vocab.splitting.known_patterns import KERNELS, ends_by_regex
 from vocab.splitting.normalization import Normalization, normalization
 from vocab.splitting.regex_ends import Behavior, regex_ends
 
@@ -78,9 +79,7 @@ class SplitSteps:
 
     def portable_text(self) -> str:
         """The same, equal for two spellings of the same splits."""
-        from vocab.splitting.patterns import SplitPattern
-
-        known = [replace(step, regex=_portable(SplitPattern(step.regex))) for step in self.steps]
+        known = [replace(step, regex=_portable(step.regex)) for step in self.steps]
         return replace(self, steps=tuple(known)).to_text()
 
     @property
@@ -225,12 +224,10 @@ def _without_marked(
 
 def step_ends(step: SplitStep, text: npt.NDArray[np.uint8], borders: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Ends of the pieces that a step leaves of the stretches between borders, int64, rising."""
-    from vocab.splitting.patterns import SplitPattern
-
     if step.behavior == "isolated" and not step.on_bytes:
-        return SplitPattern(step.regex).ends_of_documents(text, borders)[0]
+        return ends_by_regex(text, borders, step.regex)[0]
     return regex_ends(text, borders, step.regex, step.behavior, on_bytes=step.on_bytes)
 
 
-def _portable(pattern: Any) -> str:
-    return str(pattern.portable if pattern.has_kernel else pattern.regex)
+def _portable(regex: str) -> str:
+    return KERNELS[regex].portable if regex in KERNELS else regex

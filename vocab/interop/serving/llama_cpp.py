@@ -13,7 +13,7 @@ import numpy as np
 
 from vocab.encoding.encoder import merge_parents
 from vocab.errors import SourceError
-from vocab.splitting.patterns import (
+from vocab.splitting.known_patterns import (
     CL100K_REGEX,
     GPT2_OLD_REGEX,
     GPT2_REGEX,
@@ -21,8 +21,8 @@ from vocab.splitting.patterns import (
     O200K_REGEX,
     QWEN2_REGEX,
     TEKKEN_REGEX,
-    SplitPattern,
 )
+from vocab.splitting.patterns import SplitPattern
 from vocab.vocabulary import Vocabulary
 
 # tokenizer.ggml.pre of each split pattern. cl100k_base cuts as Llama 3 does; its own name there (dbrx) has no look-up
