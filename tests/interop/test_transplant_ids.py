@@ -1,6 +1,10 @@
 """Token ids in settings: under every name and in every section, and numbers that may be ids but did not follow."""
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vocab.errors import SourceError
 from vocab.formats.id_map import IdMap
@@ -15,9 +19,9 @@ KEPT = {old: new for new, old in enumerate(k for k in range(106) if k not in (7,
 IDS = IdMap("small", 106, 104, KEPT, {7: (0,), 8: (1, 2)}, {})
 
 
-def changed(content, *, added=range(100, 106), sizes=(106,)):
+def changed(content, *, added=range(100, 106), sizes=(106,), ids=IDS):
     changes = IdChanges(tokens=OldTokens(TEXTS, frozenset(added)))
-    return with_new_ids(content, "config.json", IDS, changes, sizes), changes
+    return with_new_ids(content, "config.json", ids, changes, sizes), changes
 
 
 @pytest.mark.parametrize(
@@ -99,10 +103,68 @@ def test_a_number_that_was_the_id_of_an_added_token_stays_and_is_listed(kind):
     assert [(one["setting"].removeprefix("config.json: "), one["value"]) for one in changes.not_followed] == expected
 
 
-def test_numbers_whose_ids_stay_and_sizes_are_not_listed():
+KEYS = st.sampled_from(
+    [
+        "eos_token_id",
+        "image_token_index",
+        "lang_to_id",
+        "x",
+        "vision_config",
+        "text_config",
+        "aux",
+        "image_size",
+        "bos_id",
+        "special_tokens",
+        "id2label",
+        "quantization_config",
+        "task_specific_params",
+        "<|en|>",
+        "codec_token_id",
+        "image_token",
+        "any_id_list",
+        "pad_token_id",
+        "vocab_size",
+        "vocabulary_map",
+    ]
+)
+NUMBERS = st.sampled_from([None, True, -1, 0, 3, 100, 101, 103, 105, 106, 100.0, "101", "<image>"])
+JSON = st.recursive(NUMBERS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
+FAR = IdMap("small", 106, 506, {k: k if k < 100 else k + 400 for k in range(106)}, {}, {})
+
+
+def leaves(value, path=""):
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, f"{path}/{key}")
+    elif type(value) is int:
+        yield path, value
+
+
+@given(st.dictionaries(KEYS, JSON, max_size=5))
+def test_every_old_id_of_an_added_token_has_followed_or_is_listed(content):
+    before = json.dumps(content)
+    try:
+        new, changes = changed(content, ids=FAR)
+    except SourceError:
+        return
+    assert json.dumps(content) == before
+    stayed = [(path, number) for path, number in leaves(new) if 100 <= number < 106]
+    assert [one["value"] for one in changes.not_followed] == [number for _, number in stayed]
+
+
+def test_numbers_whose_ids_stay_and_sizes_that_follow_are_not_listed():
     content = {"num_hidden_layers": 3, "x": 5, "vocab_size": 103, "text_config": {"padded_vocab_size": 103}}
-    new, changes = changed(content, added=[3, 5, 103])
-    assert (new, changes.not_followed) == (content, [])
+    new, changes = changed(content, added=[3, 5, 103], sizes=(103, 111))
+    assert (new, changes.not_followed, changes.notes) == (content, [], [])
+
+
+def test_a_size_that_does_not_follow_is_noted():
+    _, changes = changed({"vocab_size": 103, "text_config": {"vocab_size": 106}, "vision_config": {"vocab_size": 102}})
+    assert changes.notes == ["config.json: vocab_size is 103, not the rows of the embedding, and was left as it is"]
+    assert [one["setting"] for one in changes.not_followed] == [
+        "config.json: vocab_size",
+        "config.json: vision_config.vocab_size",
+    ]
 
 
 @pytest.mark.parametrize(

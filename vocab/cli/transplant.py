@@ -9,6 +9,8 @@ import typer
 
 from vocab.cli.screen import console, progress, table
 
+_MOST_SHOWN = 200  # names in one list, and characters of ids in one setting
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -84,11 +86,16 @@ def _show(record: dict[str, Any], out: Path) -> None:
         screen.print("The model's folder has no tokenizer that can be read: that the id map is of it was not checked.")
     for change in record["ids"]:
         if change["old"] != change["new"]:
-            screen.print(f"{change['setting']}: {change['old']} → {change['new']}", markup=False)
+            screen.print(f"{change['setting']}: {_short(change['old'])} → {_short(change['new'])}", markup=False)
     for note in record["notes"]:
         screen.print(f"{note}.", markup=False)
     _show_not_followed(record)
     screen.print(f"Wrote {out} in {record['seconds']:.1f} s.")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{len(value):,} ids" if len(text) > _MOST_SHOWN and isinstance(value, list | dict) else text
 
 
 def _show_not_followed(record: dict[str, Any]) -> None:
@@ -101,4 +108,5 @@ def _show_not_followed(record: dict[str, Any]) -> None:
         ("Left out", record["left_out"]),
     ):
         if names:
-            screen.print(f"{said}: {', '.join(names)}.", markup=False)
+            more = f" and {len(names) - _MOST_SHOWN:,} more, listed in transplant.json" if names[_MOST_SHOWN:] else ""
+            screen.print(f"{said}: {', '.join(names[:_MOST_SHOWN])}{more}.", markup=False)

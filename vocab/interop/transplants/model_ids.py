@@ -13,7 +13,7 @@ from typing import Any
 from vocab.errors import SourceError
 from vocab.formats.id_map import IdMap
 from vocab.interop.transplants.tensor_names import is_in_tower
-from vocab.interop.transplants.vocab_sizes import SIZE_KEYS, TEXT_SECTIONS
+from vocab.interop.transplants.vocab_sizes import PER_LAYER, SIZE_KEYS, TEXT_SECTIONS
 
 # Settings by what their numbers are. Source: transformers 5, `PretrainedConfig` and `GenerationConfig`.
 _IDS = re.compile(r"(?:^|_)tokens?_(?:ids?|index|indexes|indices|idx|ids?_list)$")
@@ -103,9 +103,18 @@ class _Settings:
             return self.section(value, path, is_own=is_own and self._is_of_text(key, value))
         if isinstance(value, list):
             return [self._value("", inner, f"{path}[{k}]", is_own) for k, inner in enumerate(value)]
-        if key not in SIZE_KEYS:
+        if not (is_own and key in SIZE_KEYS and self._is_size(key, value, path)):
             self._list(value, path)
         return value
+
+    def _is_size(self, key: str, value: Any, path: str) -> bool:
+        """Whether a size follows; one that is neither that of the embedding nor of another section is noted."""
+        if not self.sizes or type(value) is not int or value in self.sizes or key == PER_LAYER:
+            return True
+        self.changes.notes.append(
+            f"{self.file}: {path} is {value:,}, not the rows of the embedding, and was left as it is"
+        )
+        return False
 
     def _is_of_text(self, key: str, section: Mapping[str, Any]) -> bool:
         """Whether the ids in a section are those of the text, not of a vocabulary with another size."""
@@ -134,13 +143,15 @@ class _Settings:
 
     def _how_names(self, key: str, value: dict[str, Any]) -> Callable[[Any, str], Any] | None:
         """For numbers by name: ids where the setting is known for them, or where every name is that of its token."""
+        if key in _BY_NAME:
+            return self._each
         if key in _NOT_SETTINGS or not all(type(number) is int for number in value.values()):
             return None
         if key == _WHOLE:
             return self._whole
         texts = self.changes.tokens.texts
         named = all(k in texts and _bare(texts[k]) == _bare(text) for text, k in value.items())
-        return self._each if key in _BY_NAME or _IDS.search(key) or named else None
+        return self._each if _IDS.search(key) or named else None
 
     def _by_id(self, content: Mapping[str, Any], path: str) -> dict[str, Any] | None:
         """A section whose names are ids, each with the text of its token, under new ids; None for any other section."""

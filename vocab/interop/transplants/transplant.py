@@ -35,7 +35,10 @@ GENERATION = "generation_config.json"
 WRITING = "write the model"  # the stage of `on_progress`
 # Files beside the weights that stay true; licences must go with them.
 _KEPT_ENDINGS = (".py",)
-_KEPT_NAMES = ("normalizer.json",)  # Whisper's spellings of English
+_KEPT_NAMES = (
+    "normalizer.json",  # Whisper's spellings of English
+    *("hf_quant_config.json", "quant_config.json", "quantize_config.json", "recipe.yaml"),  # how layers are packed
+)
 _PROCESSORS = re.compile(r"(?:[a-z_]*_)?(?:pre)?processor_config\.json")  # settings that may hold ids
 _KEPT_BEGINNINGS = ("LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY")
 _MOST_PADDING = 1024  # rows beyond the ids, where no tokenizer says that the id map is the model's
