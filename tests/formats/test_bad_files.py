@@ -26,7 +26,11 @@ FILES = {
     "pieces/tokenizer.model": [],
     "tekken/tekken.json": [],
     "wordpiece/tokenizer.json": [],
+    "unigram/tokenizer.json": [],
+    "clip/tokenizer.json": [],
 }
+
+RUN_ELSEWHERE = ("wordpiece", "unigram", "clip")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +49,15 @@ def originals(tmp_path_factory, cl100k) -> dict[str, dict[str, bytes]]:
     words = Tokenizer(models.WordPiece({"[UNK]": 0, "some": 1, "te": 2, "##xt": 3}, unk_token="[UNK]"))
     words.normalizer, words.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
     words.add_special_tokens(["[UNK]", "[SEP]"])
-    (place / "wordpiece").mkdir()
-    words.save(str(place / "wordpiece/tokenizer.json"))
+    unigram = Tokenizer(models.Unigram([("<unk>", 0.0), ("▁", -1.0), ("▁some", -2.0), ("t", -3.0)], unk_id=0))
+    unigram.normalizer, unigram.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    ends = {"<unk>": 0, "t": 1, "e": 2, "t</w>": 3, "e</w>": 4, "te</w>": 5}
+    clip = Tokenizer(models.BPE(ends, [("t", "e</w>")], unk_token="<unk>", end_of_word_suffix="</w>"))
+    clip.normalizer, clip.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.ByteLevel()
+    clip.add_tokens(["some text"])
+    for name, tokenizer in {"wordpiece": words, "unigram": unigram, "clip": clip}.items():
+        (place / name).mkdir()
+        tokenizer.save(str(place / name / "tokenizer.json"))
     found = {}
     for name, others in FILES.items():
         folder = place / ("b" if "yaml" in name else "a") if "/" not in name else place / name.split("/")[0]
@@ -95,7 +106,9 @@ def test_a_damaged_file_is_read_or_refused_in_one_sentence(name, originals, tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", [None, [], {}, "x", -1, 10**30])
-@pytest.mark.parametrize("name", ["tokenizer.json", "small.json", "wordpiece/tokenizer.json"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer.json", "small.json", *(f"{kind}/tokenizer.json" for kind in RUN_ELSEWHERE)]
+)
 def test_values_of_another_kind_are_refused_in_one_sentence(name, value, originals, tmp_path):
     """Each key of the first three levels, one after the other, gets a value of another kind."""
     last = name.split("/")[-1]

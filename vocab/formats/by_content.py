@@ -29,12 +29,11 @@ def load_file(path: Path) -> Vocabulary | RuntimeTokenizer:
     try:
         return _load_file(path)
     except _SHAPE_ERRORS as error:
-        raise _damaged(path, error) from None
+        raise SourceError(f"{path} is damaged, or not what it begins like: {_reason(error)}") from None
 
 
-def _damaged(path: Path, error: BaseException) -> SourceError:
-    reason = " ".join(f"{type(error).__name__} {error}".split())[:200]
-    return SourceError(f"{path} is damaged, or not what it begins like: {reason}")
+def _reason(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__} {error}".split())[:200]
 
 
 def _load_file(path: Path) -> Vocabulary | RuntimeTokenizer:
@@ -106,17 +105,17 @@ def _load_json(path: Path) -> Vocabulary | RuntimeTokenizer:
     try:
         return read_tokenizer_json(path)
     except SourceError as error:
-        return _run_json(settings, path, error)
+        return _run_json(settings, path, error, str(error))
     except _SHAPE_ERRORS as error:
-        return _run_json(settings, path, _damaged(path, error))
+        return _run_json(settings, path, error, f"{path} is written as no reader here expects it: {_reason(error)}")
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # tokenizers' own, which is no Exception
             raise
-        raise SourceError(f"{path} is not a tokenizer.json that tokenizers can run: {error}") from None
+        raise SourceError(f"{path} is not a tokenizer.json that tokenizers can run: {_reason(error)}") from None
 
 
-def _run_json(settings: Any, path: Path, error: SourceError) -> RuntimeTokenizer:
-    """The tokenizer of a file that cannot be pruned because of `error`; raises that where it cannot be run either."""
+def _run_json(settings: Any, path: Path, error: Exception, obstacle: str) -> RuntimeTokenizer:
+    """The tokenizer of a file that cannot be pruned; raises the reader's `error` where it cannot be run either."""
     from vocab.formats.hugging_face_runtime import run_by_tokenizers
 
     if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
@@ -124,6 +123,6 @@ def _run_json(settings: Any, path: Path, error: SourceError) -> RuntimeTokenizer
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     provenance = Provenance(path.parent.resolve().name or path.stem, digest, "tokenizer.json")
     try:
-        return run_by_tokenizers(settings, provenance, str(path), str(error))
+        return run_by_tokenizers(settings, provenance, str(path), obstacle)
     except (SourceError, *_SHAPE_ERRORS):
         raise error from None
