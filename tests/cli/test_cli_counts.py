@@ -1,6 +1,7 @@
 """`vocab count`, `vocab counts`, and what the other commands make of count tables and mixtures."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,77 @@ def test_a_weight_is_no_part_of_a_name(tmp_path, monkeypatch):
     assert path_and_weight("hf://a/b:train") == ("hf://a/b:train", None)
     assert path_and_weight("odd:2") == ("odd:2", None)
     assert path_and_weight("odd:2:3") == ("odd:2", 3.0)
+
+
+# What is left out
+
+
+@pytest.fixture(scope="module")
+def holes(folder) -> Path:
+    """A corpus with a picture, a hidden file, a row without text and a bad one."""
+    place = folder / "holes"
+    place.mkdir()
+    (place / "picture.png").write_bytes(b"\x89PNG\r\n")
+    (place / ".hidden").write_text("no")
+    lines = (folder / "code.jsonl").read_text().splitlines()
+    (place / "a.jsonl").write_text("\n".join([*lines, '{"text": null}', '{"text": 5}']))
+    return place
+
+
+LEFT_OUT = (
+    "1 file was left out: holes/picture.png is an image, sound or video, not text.",
+    "1 hidden file or folder was left out.",
+    "1 row without text was left out, such as holes/a.jsonl line 68.",
+    "1 bad row was left out: holes/a.jsonl line 69 has a number and no text in column 'text'.",
+)
+SKIPPING = ("--corpus", "holes", "--on-error", "skip")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("count", *SKIPPING, "--out", "holes-count"),
+        ("prune", "--source", "small", *SKIPPING, "--target", 800, "--out", "holes-800"),
+        ("eval", "small", "cl100k_base", *SKIPPING),
+        ("train-tokenizer", "--style", "cl100k", *SKIPPING, "--size", 400, "--out", "holes-400"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_command_says_what_it_left_out(vocab, holes, command):
+    code, screen, errors = vocab(*command)
+    assert code == 0, errors
+    said = (screen + errors).splitlines()
+    for sentence in LEFT_OUT:
+        assert said.count(sentence) == 1, said
+    if command[0] != "eval":
+        report = json.loads((holes.parent / command[-1] / "report.json").read_text())
+        part = report["corpus"]["parts"][0] if command[0] == "prune" else report.get("corpus")
+        part = report | report["tally"] if command[0] == "count" else part
+        assert part["files_skipped"] == ["holes/picture.png is an image, sound or video, not text"]
+        assert (part["n_rows_without_text"], part["n_rows_skipped"]) == (1, 1)
+
+
+def test_a_bad_row_stops_without_the_option(vocab, holes):
+    code, _, errors = vocab("count", "--corpus", "holes", "--out", "stopped")
+    assert code == 2
+    assert errors == (
+        "vocab: holes/a.jsonl line 69 has a number and no text in column 'text': name another with --column, "
+        "or set --on-error to skip\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("count", "--corpus", "", "--out", "none"),
+        ("prune", "--source", "small", "--corpus", ":2", "--target", 800),
+        ("prune", "--source", "small", "--counts", "", "--target", 800),
+        ("eval", "small", "--corpus", ""),
+        ("counts", "info", ""),
+        ("counts", "merge", "", "--out", "none"),
+    ],
+)
+def test_an_empty_name_is_refused(vocab, command):
+    code, _, errors = vocab(*command)
+    assert code == 2
+    assert re.fullmatch(r"vocab: the name of a (corpus|count table) is empty: give .*\n", errors)

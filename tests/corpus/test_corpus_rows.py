@@ -1,8 +1,10 @@
 """Rows of JSON, CSV, Parquet and Arrow: paths to nested text, rows without text, and bad rows."""
 
 import gzip
+import io
 import json
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +353,32 @@ def test_the_first_bad_lines_are_named_on_any_number_of_threads(tmp_path, n_thre
     assert [text.split(" is not")[0] for text in part.skipped.rows] == [
         f"{path} line {k:,}" for k in range(1, 2000, 100)
     ]
+
+
+def test_rows_left_out_are_said(tmp_path):
+    write(tmp_path / "a.jsonl", '{"text": "one"}\n{"text": null}\n{"id": 3}\n')
+    write(tmp_path / "b.json", '{"body": "x"}')
+    write(tmp_path / "c.csv", "text,id\n,1\n")
+    options = ReadOptions()
+    assert list(read_documents(str(tmp_path), options)) == ["one"]
+    places = [f"{tmp_path / 'a.jsonl'} line 2", f"{tmp_path / 'b.json'} line 1", f"{tmp_path / 'c.csv'} line 2"]
+    assert options.skipped.sentences() == [f"4 rows without text were left out, such as {'; '.join(places)}."]
+    assert options.skipped.summary().for_report()["rows_without_text"] == places
+
+
+def test_json_lines_read_as_plain_text_are_noted(tmp_path, monkeypatch):
+    path = write(tmp_path / "c.txt", json_lines(ROWS))
+    options = ReadOptions()
+    assert list(read_documents(str(path), options)) == [json_lines(ROWS)]
+    assert options.skipped.sentences() == [
+        f"{path} looks like JSON lines but is read as plain text: put it in a file named .jsonl."
+    ]
+    write(path, '{"not": JSON}\n')
+    assert left_out(path) == (['{"not": JSON}\n'], 0, 0)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json_lines(ROWS).encode())))
+    options = ReadOptions()
+    assert list(read_documents("-", options)) == [json_lines(ROWS)]
+    assert options.skipped.sentences()[0].startswith("standard input looks like JSON lines")
 
 
 def test_only_bad_lines(tmp_path):

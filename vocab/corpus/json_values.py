@@ -37,6 +37,12 @@ def is_json_lines(head: bytes, *, has_lines_name: bool) -> bool:
     return any(line.startswith(b"{") and _is_json(line) for line in lines[:_LINES_LOOKED_AT])
 
 
+def looks_like_json_lines(head: bytes) -> bool:
+    """Whether the first line of a text is a JSON object with a key."""
+    first = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    return first.startswith(b'{"') and _is_json(first.partition(b"\n")[0])
+
+
 def _is_json(line: bytes) -> bool:
     try:
         JSON_DECODER.decode(line.decode(errors="replace"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from dataclasses import dataclass, field
@@ -103,10 +104,17 @@ def _listed(found: Listing, skipped: Skipped) -> list[CorpusFile | UnreadableFil
         elif reason := not_text_by_name(path):
             found.skipped.files.append(SkippedFile(path, reason))
         else:
-            listed.append(CorpusFile.of(path, in_folder=True))
+            listed.append(_file(path))
     found.skipped.files.sort(key=lambda file: file.path)
     skipped.extend(found.skipped)
     return listed
+
+
+def _file(path: Path) -> CorpusFile | UnreadableFile:
+    try:
+        return CorpusFile.of(path, in_folder=True)
+    except CorpusError as error:  # it went just now, or may not be read
+        return UnreadableFile(path, str(error))
 
 
 class _Search:
@@ -136,7 +144,8 @@ class _Search:
             else:
                 self.found.files.setdefault(real, path)
         except OSError as error:
-            what = "is a link that leads nowhere" if path.is_symlink() else f"cannot be read: {error.strerror}"
+            leads_nowhere = path.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+            what = "is a link that leads nowhere" if leads_nowhere else f"cannot be read: {error.strerror}"
             self.found.unreadable[path] = f"{path} {what}"
 
     def run(self) -> None:

@@ -49,6 +49,7 @@ class SkippedSummary:
         n_hidden: hidden files and folders left out.
         files: a sentence about each of the first files.
         rows: a sentence about each of the first bad rows.
+        rows_without_text: places of first rows without text, one a block at most.
         notes: sentences on how the corpus was read.
     """
 
@@ -56,6 +57,7 @@ class SkippedSummary:
     n_hidden: int = 0
     files: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    rows_without_text: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: SkippedSummary) -> SkippedSummary:
@@ -64,7 +66,8 @@ class SkippedSummary:
             self.n_hidden + other.n_hidden,
             (*self.files, *other.files)[:MAX_NAMED],
             (*self.rows, *other.rows)[:MAX_NAMED],
-            (*self.notes, *other.notes)[:MAX_NAMED],
+            (*self.rows_without_text, *other.rows_without_text)[:MAX_NAMED],
+            tuple(dict.fromkeys((*self.notes, *other.notes)))[:MAX_NAMED],
         )
 
     @classmethod
@@ -80,6 +83,7 @@ class SkippedSummary:
             "n_hidden_skipped": self.n_hidden,
             "files_skipped": list(self.files),
             "rows_skipped": list(self.rows),
+            "rows_without_text": list(self.rows_without_text),
             "reading_notes": list(self.notes),
         }
 
@@ -91,7 +95,9 @@ class SkippedSummary:
         if self.n_hidden:
             said.append(f"{_left_out(self.n_hidden, 'hidden file or folder', 'hidden files or folders')}.")
         if n_rows_without_text:
-            said.append(f"{_left_out(n_rows_without_text, 'row without text', 'rows without text')}.")
+            shown = "; ".join(self.rows_without_text[:_MAX_SHOWN])
+            what = _left_out(n_rows_without_text, "row without text", "rows without text")
+            said.append(f"{what}, such as {shown}." if shown else f"{what}.")
         if n_rows_skipped:
             said.append(f"{_left_out(n_rows_skipped, 'bad row', 'bad rows')}: {_shown(self.rows, n_rows_skipped)}.")
         return said
@@ -137,6 +143,7 @@ class Skipped:
         self.n_rows_skipped = 0
         self.first_without_text: FirstRowWithoutText | None = None
         self._rows: list[tuple[tuple[int, int], str]] = []
+        self._rows_without_text: list[tuple[tuple[int, int], str]] = []
         self._lock = threading.Lock()
 
     def add_rows(
@@ -162,9 +169,10 @@ class Skipped:
             known = self.first_without_text
             if first_without_text and (known is None or first_without_text.position < known.position):
                 self.first_without_text = first_without_text
+            if first_without_text:
+                self._rows_without_text = _first(self._rows_without_text, position, [first_without_text.where])
             if bad:
-                added = [(position, sentence) for sentence in bad]
-                self._rows = sorted([*self._rows, *added], key=lambda row: row[0])[:MAX_NAMED]
+                self._rows = _first(self._rows, position, bad)
 
     def clear(self) -> None:
         """Forget everything, before a corpus is read again."""
@@ -179,10 +187,17 @@ class Skipped:
         self.n_rows_skipped += other.n_rows_skipped
         self.first_without_text = self.first_without_text or other.first_without_text
         self._rows = [*self._rows, *other._rows][:MAX_NAMED]
+        self._rows_without_text = [*self._rows_without_text, *other._rows_without_text][:MAX_NAMED]
 
     def nothing_to_count(self, corpus: str, column: str) -> str:
         """The sentence that says why a corpus, of which all was left out, holds no text."""
         return self.summary().nothing_to_count(corpus, column, self.n_rows_without_text, self.first_without_text)
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence on how the corpus was read, unless there are enough."""
+        with self._lock:
+            if len(self.notes) < _MAX_SHOWN:
+                self.notes.append(sentence)
 
     def summary(self, n_sources: int | None = None) -> SkippedSummary:
         """The summary; given `n_sources`, without files found later than at the first so many sources."""
@@ -192,12 +207,21 @@ class Skipped:
             len(self.hidden),
             tuple(map(str, files[:MAX_NAMED])),
             tuple(sentence for _, sentence in self._rows),
+            tuple(where for _, where in self._rows_without_text),
             tuple(self.notes[:MAX_NAMED]),
         )
 
     def sentences(self) -> list[str]:
         """Sentences for a person; none where nothing was left out."""
         return self.summary().sentences(self.n_rows_without_text, self.n_rows_skipped)
+
+
+def _first(
+    known: list[tuple[tuple[int, int], str]], position: tuple[int, int], sentences: Iterable[str]
+) -> list[tuple[tuple[int, int], str]]:
+    """The first sentences by the position of their block."""
+    added = [(position, sentence) for sentence in sentences]
+    return sorted([*known, *added], key=lambda one: one[0])[:MAX_NAMED]
 
 
 def _left_out(n: int, one: str, several: str) -> str:

@@ -15,7 +15,7 @@ from vocab.corpus.column_paths import text_of_row
 from vocab.corpus.csv_rows import csv_rows
 from vocab.corpus.file_kinds import JSON_LINES, ending_of, not_text_by_name
 from vocab.corpus.files import CorpusFile
-from vocab.corpus.json_values import is_json_lines, json_values
+from vocab.corpus.json_values import is_json_lines, json_values, looks_like_json_lines
 from vocab.corpus.listing import UnreadableFile, list_files
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.row_units import Unit, line_units, row_units
@@ -77,6 +77,8 @@ def list_sources(name: str, options: ReadOptions | None = None) -> list[TextSour
     if not name.strip():
         raise CorpusError("the name of a corpus is empty: give a file, folder or pattern, or . for the current folder")
     if name.startswith("hf://"):
+        if not name.removeprefix("hf://").strip("/").partition(":")[0]:
+            raise CorpusError(f"corpus {name} names no data set: write hf://OWNER/NAME or hf://OWNER/NAME:SPLIT")
         return [_Dataset(name)]
     if name == "-":
         return [_StandardInput()]
@@ -158,11 +160,18 @@ class _File:
             rows = csv_rows(stream.read, name, options.column, is_tsv=ending == ".tsv")
             return row_units(rows, f"{name} line", options, n_done)
         if self.file.kind == "text":
+            _note_rows(stream, name, options)
             return itertools.islice(text_documents(stream.read, name, options.documents), n_done, None)
         if is_json_lines(stream.head, has_lines_name=ending in JSON_LINES):
             return line_units(stream.read, name, options, n_done)
         values = ((k, text_of_row(value, options.column)) for k, value in json_values(stream.read, name))
         return row_units(values, f"{name} item", options, n_done)
+
+
+def _note_rows(stream: TextStream, name: str, options: ReadOptions) -> None:
+    """Note that what is read as plain text looks like JSON lines, whose keys and escapes are no text."""
+    if looks_like_json_lines(stream.head):
+        options.skipped.note(f"{name} looks like JSON lines but is read as plain text: put it in a file named .jsonl.")
 
 
 def _with_stored_bytes(units: Iterable[Unit], stream: UnpackedFile) -> Iterator[tuple[Unit, int]]:
@@ -205,6 +214,7 @@ class _StandardInput:
         stream = TextStream(sys.stdin.buffer, self.name)
         if problem := not_text_by_content(stream.head):
             raise CorpusError(f"{self.name} {problem}")
+        _note_rows(stream, self.name, options)
         for document in text_documents(stream.read, self.name, options.documents):
             yield document, len(document)
 
