@@ -1,5 +1,6 @@
 """Tokenizers that cannot be pruned, run by Hugging Face tokenizers or sentencepiece: ids and refusals."""
 
+import hashlib
 import json
 import random
 from functools import cache
@@ -14,6 +15,8 @@ import vocab
 from vocab.analysis import diff, inspect
 from vocab.errors import SourceError
 from vocab.formats import RuntimeTokenizer, load_lossless
+from vocab.formats.hugging_face_runtime import run_by_tokenizers
+from vocab.vocabulary import Provenance
 
 TEXT = "\n".join([*SCRIPTS.values(), "some words, and 1234 numbers in New York\tand more of them  here"] * 20)
 TEXTS = [*NASTY, *ODD[::9], *SCRIPTS.values(), "New York and newyork zz <s> [UNK] </s>", "", " "]
@@ -122,12 +125,21 @@ def runtime(path, *, special: bool = False) -> Tokenizer:
     return tokenizer
 
 
-loaded = cache(vocab.load)
+# What is loaded to be measured, as nothing here could prune it.
+MEASURED = ["CLIP", "Unigram", "WordLevel", "Metaspace", "prefixes within words"]
+
+
+@cache
+def run_elsewhere(path) -> RuntimeTokenizer:
+    """Run by tokenizers, whether or not it could be pruned."""
+    raw = path.read_bytes()
+    provenance = Provenance(path.parent.name, hashlib.sha256(raw).hexdigest())
+    return run_by_tokenizers(json.loads(raw), provenance, str(path), "it is a test")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_are_those_of_tokenizers(kind, files):
-    tokenizer, theirs = loaded(files[kind]), runtime(files[kind])
+    tokenizer, theirs = run_elsewhere(files[kind]), runtime(files[kind])
     assert isinstance(tokenizer, RuntimeTokenizer)
     assert tokenizer.pattern is None
     expected = [e.ids for e in theirs.encode_batch_fast(TEXTS, add_special_tokens=False)]
@@ -143,7 +155,7 @@ def test_ids_are_those_of_tokenizers(kind, files):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_those_of_the_file(kind, files):
-    tokenizer, theirs = loaded(files[kind]), runtime(files[kind])
+    tokenizer, theirs = run_elsewhere(files[kind]), runtime(files[kind])
     ids = theirs.get_vocab(with_added_tokens=True)
     assert tokenizer.n_ids == len(set(ids.values())) == theirs.get_vocab_size()
     assert tokenizer.max_id == max(ids.values())
@@ -157,33 +169,35 @@ def test_tokens_are_those_of_the_file(kind, files):
 
 
 def test_tokens_are_spelt_by_their_bytes(files):
-    assert loaded(files["NFC"])[runtime(files["NFC"]).token_to_id("Ġ")] == b" "
-    assert "слово"[0].encode()[:1] in loaded(files["three splits"]).token_ids
-    assert any(token.startswith(b" ") and token.strip() for token in loaded(files["Unigram"]).tokens())
-    assert b"and</w>" in loaded(files["CLIP"]).token_ids
-    assert any(token.startswith(b"##") for token in loaded(files["prefixes within words"]).tokens())
+    assert run_elsewhere(files["NFC"])[runtime(files["NFC"]).token_to_id("Ġ")] == b" "
+    assert "слово"[0].encode()[:1] in run_elsewhere(files["three splits"]).token_ids
+    assert any(token.startswith(b" ") and token.strip() for token in run_elsewhere(files["Unigram"]).tokens())
+    assert b"and</w>" in run_elsewhere(files["CLIP"]).token_ids
+    assert any(token.startswith(b"##") for token in run_elsewhere(files["prefixes within words"]).tokens())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MEASURED)
 def test_pruning_says_what_is_in_the_way(kind, files, tmp_path):
+    tokenizer = vocab.load(files[kind])
+    assert tokenizer == run_elsewhere(files[kind])
     with pytest.raises(SourceError, match="is only measured, inspected and compared") as error:
         load_lossless(files[kind])
-    assert loaded(files[kind]).obstacle in str(error.value)
+    assert str(error.value).startswith(tokenizer.obstacle)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
     said = fails(tmp_path, "prune", "--source", files[kind], "--target", 300, "--out", "out")
-    assert loaded(files[kind]).obstacle in said
+    assert tokenizer.obstacle in said
 
 
 def test_only_the_same_file_is_equal(files):
-    assert loaded(files["NFC"]) == vocab.load(files["NFC"])
-    assert loaded(files["NFC"]) != loaded(files["CLIP"])
-    assert loaded(files["NFC"]) != "NFC"
-    assert "run by tokenizers" in repr(loaded(files["NFC"]))
+    assert vocab.load(files["CLIP"]) == vocab.load(files["CLIP"])
+    assert vocab.load(files["CLIP"]) != vocab.load(files["Unigram"])
+    assert vocab.load(files["CLIP"]) != "CLIP"
+    assert "run by tokenizers" in repr(vocab.load(files["CLIP"]))
 
 
 def test_differences(files, cl100k):
-    first, second = loaded(files["NFC"]), loaded(files["NFKC and lower case"])
+    first, second = run_elsewhere(files["NFC"]), run_elsewhere(files["NFKC and lower case"])
     assert diff(first, first).same_pattern is True
     assert diff(first, second).same_pattern is False
     assert diff(first, cl100k).same_pattern is None
@@ -197,11 +211,11 @@ def test_eval_counts_what_tokenizers_does(files, tmp_path):
     rng = random.Random(5)
     documents = [" ".join(rng.choices(TEXT.split(" "), k=60)) + "\n\n" for _ in range(200)]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
-    kinds = ["Unigram", "CLIP", "three splits"]
+    kinds = ["Unigram", "CLIP", "WordLevel"]
     done = run("eval", *[files[kind].parent for kind in kinds], "--corpus", "corpus.jsonl", where=tmp_path)
     assert done.returncode == 0, done.stderr
     cells = [line.split() for line in done.stdout.splitlines()]
-    rows = {row[0]: row for row in cells if len(row) > 6 and row[1] in ("unigram", "bpe")}
+    rows = {row[0]: row for row in cells if len(row) > 6 and row[1] in ("unigram", "bpe", "wordlevel")}
     for kind in kinds:
         theirs = runtime(files[kind])
         held_out = [vocab.corpus.counting.is_held_out(text.encode()) for text in documents]
@@ -214,30 +228,30 @@ def test_eval_counts_what_tokenizers_does(files, tmp_path):
 
 def test_eval_from_standard_input_and_beside_a_vocabulary(files, tmp_path):
     text = TEXT[:3000]
-    one = run("eval", files["NFC"], files["CLIP"], "--corpus", "-", where=tmp_path, given=text)
+    one = run("eval", files["Unigram"], files["CLIP"], "--corpus", "-", where=tmp_path, given=text)
     assert one.returncode == 0, one.stderr
-    said = fails(tmp_path, "eval", files["NFC"], "cl100k_base", "--corpus", "-", given=text)
+    said = fails(tmp_path, "eval", files["Unigram"], "cl100k_base", "--corpus", "-", given=text)
     assert "split text in 2 ways" in said
 
 
 def test_eval_without_documents_is_refused(files, tmp_path):
-    said = fails(tmp_path, "eval", "cl100k_base", files["NFC"])
+    said = fails(tmp_path, "eval", "cl100k_base", files["Unigram"])
     assert "is given whole documents, which the built-in profile and count tables do not hold: name a --corpus" in said
     (tmp_path / "text.txt").write_text(TEXT)
     assert run("count", "--corpus", "text.txt", "--out", "counts", where=tmp_path).returncode == 0
-    assert "name a --corpus" in fails(tmp_path, "eval", files["NFC"], "--counts", "counts")
-    assert "name a --corpus" in fails(tmp_path, "eval", files["NFC"], "--counts", "counts", "--corpus", "text.txt")
+    assert "name a --corpus" in fails(tmp_path, "eval", files["Unigram"], "--counts", "counts")
+    assert "name a --corpus" in fails(tmp_path, "eval", files["Unigram"], "--counts", "counts", "--corpus", "text.txt")
 
 
 def test_inspect_diff_and_count(files, tmp_path):
-    for kind in KINDS:
+    for kind in MEASURED:
         done = run("inspect", files[kind], where=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "It can be measured, not pruned: " in done.stdout
-    done = run("diff", files["NFC"], "cl100k_base", where=tmp_path)
+    done = run("diff", files["Unigram"], "cl100k_base", where=tmp_path)
     assert "Whether they split text alike is not known." in done.stdout
     (tmp_path / "text.txt").write_text("text")
-    said = fails(tmp_path, "count", "--source", files["NFC"], "--corpus", "text.txt", "--out", "out")
+    said = fails(tmp_path, "count", "--source", files["Unigram"], "--corpus", "text.txt", "--out", "out")
     assert "there is no split pattern to count by" in said
 
 
@@ -307,9 +321,9 @@ def test_the_process_is_not_aborted(damage, files, tmp_path):
 
 
 def test_dropout_is_switched_off_and_noted(files, tmp_path):
-    path = changed(files["NFC"], tmp_path, set_in("model", "dropout", value=0.9))
+    path = changed(files["Metaspace"], tmp_path, set_in("model", "dropout", value=0.9))
     tokenizer = vocab.load(path)
-    assert tokenizer.encode_batch(TEXTS) == loaded(files["NFC"]).encode_batch(TEXTS)
+    assert tokenizer.encode_batch(TEXTS) == run_elsewhere(files["Metaspace"]).encode_batch(TEXTS)
     (tmp_path / "text.txt").write_text(TEXT)
     done = run("eval", path, "--corpus", "text.txt", where=tmp_path)
     assert "Its dropout, which cuts words by chance, is switched off." in " ".join(done.stdout.split())
