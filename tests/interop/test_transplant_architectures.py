@@ -5,7 +5,9 @@ import json
 import pytest
 
 from vocab.errors import SourceError
+from vocab.interop.transplants.safetensors_file import Tensor
 from vocab.interop.transplants.transplant import transplant
+from vocab.interop.transplants.vocabulary_tensors import vocabulary_tensors
 from vocab.prune import prune
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -272,3 +274,38 @@ def test_a_roberta_counts_its_positions_from_the_padding_token(cl100k, tmp_path)
         SourceError, match="pad_token_id is 900 and would become 400, from which a roberta model counts"
     ):
         followed(transformers.RobertaForMaskedLM(config), tmp_path)
+
+
+LANGUAGE = {"lm_head.weight", "model.language_model.embed_tokens.weight"}
+MASKED = {"cls.predictions.bias", "cls.predictions.decoder.bias", "cls.predictions.decoder.weight"}
+WHOLE = {
+    "DeepseekV4ForCausalLM": {"lm_head.weight", "model.embed_tokens.weight"}
+    | {f"model.layers.{k}.mlp.gate.tid2eid" for k in range(2)},
+    "Qwen2_5_VLForConditionalGeneration": LANGUAGE,
+    "InternVLForConditionalGeneration": LANGUAGE,
+    "Mistral3ForConditionalGeneration": LANGUAGE,
+    "Gemma3ForConditionalGeneration": LANGUAGE,
+    "BertForMaskedLM": {*MASKED, "bert.embeddings.word_embeddings.weight"},
+    "XLNetLMHeadModel": {"lm_loss.weight", "lm_loss.bias", "transformer.word_embedding.weight"},
+    "DistilBertForMaskedLM": {
+        *("vocab_projector.weight", "vocab_projector.bias", "distilbert.embeddings.word_embeddings.weight")
+    },
+    "RwkvForCausalLM": {"head.weight", "rwkv.embeddings.weight"},
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_tensors_of_the_real_sizes_are_told_apart(name):
+    """Shapes of the published sizes, without their numbers."""
+    kind = getattr(transformers, name)
+    config = kind.config_class()
+    for part in (config, config.get_text_config()):
+        if getattr(part, "num_hidden_layers", None) and name != "Gemma3ForConditionalGeneration":
+            part.num_hidden_layers = 2
+            part.layer_types = getattr(part, "layer_types", None) and part.layer_types[:2]
+    with torch.device("meta"):
+        weights = kind(config).state_dict()
+    kinds = {torch.int64: "I64"}
+    tensors = [Tensor(key, kinds.get(one.dtype, "F32"), tuple(one.shape), 0, 0) for key, one in weights.items()]
+    settings = json.loads(config.to_json_string(use_diff=False))
+    assert set(vocabulary_tensors(tensors, settings, 1).by_id) == WHOLE[name]

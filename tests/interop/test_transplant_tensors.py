@@ -41,6 +41,8 @@ FOLLOW = [
     "hydra_lm_head.0.weight",
     "proj_out.weight",
     "output.weight",
+    "lm_head.out_proj.weight",
+    "head.decoder.weight",
     "language_model.output.weight",
     "head.weight",
     "decoder.weight",
@@ -92,6 +94,8 @@ CHANCE = [
     "audio_encoder.head.weight",
     "speech_encoder.adapter.weight",
     "model.image_newline",
+    "model.protein_encoder.model.embeddings.table.weight",
+    "gen_vision_model.quantize.embedding.weight",
     "image_encoder.head.weight",
     "qformer.embeddings.position_embeddings.weight",
     "model.embed_vision.embedding.weight",
@@ -260,6 +264,16 @@ def test_rows_of_whole_numbers_with_their_own_scales_follow(kind):
 @pytest.mark.parametrize("name", ["d2t", "t2d", "model.d2t", "token_map", "draft_id_to_target_id", "hot_token_ids"])
 def test_tensors_whose_numbers_are_ids_are_refused(name):
     assert f"{name} says which ids a draft model has" in refusal(LLAMA | {name: ("I64", (32,))})
+
+
+def test_tables_by_id_inside_layers_follow_or_are_refused():
+    """DeepSeek V4 chooses experts by id; hashes of ids cannot be cut."""
+    name = "model.layers.0.mlp.gate.tid2eid"
+    assert set(found(LLAMA | {name: ("I64", (N, 6))}).by_id) == {*LLAMA, name}
+    other = "model.layers.0.mlp.gate.table"
+    assert f"{other} of shape [512, 6] may have a row" in refusal(LLAMA | {other: ("I64", (N, 6))})
+    for name in ("model.ngram_embeddings.0.weight", "encoder_hash_tok_embedding.weight"):
+        assert f"{name} embeds hashes of ids" in refusal(LLAMA | {name: ("F16", (9, 8))})
 
 
 def test_a_draft_head_and_embeddings_in_two_parts_are_refused():

@@ -17,12 +17,14 @@ _KNOWN = (
     "tok_embeddings",  # ModernBERT, InternLM 2
     "lm_head",
     "lm_head.decoder",  # RoBERTa
+    "lm_head.out_proj",  # T5Gemma
     "embed_out",  # GPT-NeoX
     "shared_head.head",  # DeepSeek
     "predictions.decoder",  # BERT
 )
 _KNOWN_OUTSIDE_TOWERS = ("shared", "embeddings")  # T5; Mamba
 _BIASES = ("predictions.bias", "final_logits_bias")
+_TABLES = ("tid2eid",)  # DeepSeek V4: experts by id
 
 
 def _ends_with(modules: tuple[str, ...]) -> re.Pattern[str]:
@@ -37,10 +39,11 @@ _PLAIN_MODULE = re.compile(
     r"|(?:^|\.)(?:proj_out|output_layer|output_projection|lm_loss|vocab_projector|pred_layer\.proj|tokens_embed)$"
     r"|(?:^|\.)(?:embed|embeddings?|emb|(?:tok|token|word|input)_?emb(?:ed(?:ding)?)?s?|input_embeds_layer)$"
     r"|(?:^|[._])embed_tokens[^.]*$"
+    r"|(?:^|\.)(?:head|embedding)[._]decoder$"  # Perceiver
     r"|^(?:output|decoder|transformer\.ff_out|model\.transformer\.ff_out)$|(?:^|\.)language_model\.output$"
 )
 _TOWER = re.compile(
-    r"(?:^|\.)(?![^.]*(?:language|text))(?:[^.]*tower[^.]*|(?:embed_)?(?:vision|visual|vit|image|img|video|audio|speech|acoustic|sound|qformer"
+    r"(?:^|\.)(?![^.]*(?:language|text))(?:[^.]*tower[^.]*|(?:embed_|gen_)?(?:vision|visual|vit|image|img|video|audio|speech|acoustic|sound|protein|qformer"
     r"|vqmodel|vqvae|talker|token2wav|code2wav|vocoder|t2u|codec|code_predictor|depth_decoder)(?:_[^.]*|\d*))(?=\.|$)"
 )
 _NEVER = re.compile(
@@ -55,6 +58,7 @@ _LAYER_PART = re.compile(
 )
 _EXTRA_HEAD = re.compile(r"(?:^|\.)(?:[^.]*_)?(?:heads?|medusa[^.]*|hydra[^.]*|eagle[^.]*|draft[^.]*)\.")
 _NUMBERED = re.compile(r"(?:^|\.)\d+\.")
+_OF_HASHES = re.compile(r"(?:^|[._])hash[^.]*_emb|(?:^|[._])emb[^.]*_hash|(?:^|[._])n_?gram[^.]*\.(?:[^.]+\.)*\d+\.")
 _OF_IDS = re.compile(r"(?:^|[._])(?:d2t|t2d|(?:hot_|draft_)?token_(?:map|ids?)|id_map|vocab_map|draft_id[^.]*)$")
 
 
@@ -78,12 +82,12 @@ def _is_known_module(module: str) -> bool:
 def is_known(name: str) -> bool:
     """Whether a tensor is an embedding or an output head by its name."""
     module, _, part = name.rpartition(".")
-    return is_bias(name) or (part in ("weight", "bias") and _is_known_module(module))
+    return is_whole_name(name) or (part in ("weight", "bias") and _is_known_module(module))
 
 
-def is_bias(name: str) -> bool:
-    """Whether a tensor is the bias of an output head, known by its whole name."""
-    return any(name == end or name.endswith("." + end) for end in _BIASES)
+def is_whole_name(name: str) -> bool:
+    """Whether a tensor is the bias of an output head, or another table by id, known by its whole name."""
+    return any(name == end or name.endswith("." + end) for end in (*_BIASES, *_TABLES))
 
 
 def is_of_known_module(name: str) -> bool:
@@ -107,16 +111,21 @@ def is_in_tower(name: str) -> bool:
     return bool(_TOWER.search(name))
 
 
-def is_other(name: str, *, by_chance: bool) -> bool:
+def is_other(name: str, *, by_chance: bool, of_whole_numbers: bool) -> bool:
     """Whether the name is that of something without ids: positions, norms, projections.
 
     With `by_chance`, where the model has another size that equals the vocabulary's, parts of a layer too, as always in
-    numbered layers.
+    numbered layers; not so tables of whole numbers, which no size of a layer explains.
     """
     if _NEVER.search(name):
         return True
     is_layer = (by_chance or _NUMBERED.search(name)) and not _EXTRA_HEAD.search(name)
-    return bool(is_layer and _LAYER_PART.search(name))
+    return bool(is_layer and not of_whole_numbers and _LAYER_PART.search(name))
+
+
+def is_of_hashes(name: str) -> bool:
+    """Whether a tensor embeds what is computed from ids."""
+    return bool(_OF_HASHES.search(name))
 
 
 def holds_ids(name: str) -> bool:

@@ -17,12 +17,13 @@ from vocab.interop.transplants.packed_tensors import Parts, check_plain, packed_
 from vocab.interop.transplants.safetensors_file import Tensor
 from vocab.interop.transplants.tensor_names import (
     holds_ids,
-    is_bias,
     is_in_tower,
     is_known,
+    is_of_hashes,
     is_of_known_module,
     is_other,
     is_plain,
+    is_whole_name,
 )
 from vocab.interop.transplants.vocab_sizes import other_sizes, own_rows, vocab_sizes
 
@@ -128,6 +129,8 @@ def _check_contents(tensors: Iterable[Tensor], config: Mapping[str, Any]) -> Non
             raise SourceError(
                 f"{tensor.name} says which ids a draft model has: make it anew with vocab draft, for the new vocabulary"
             )
+        if is_of_hashes(tensor.name):
+            raise SourceError(f"{tensor.name} embeds hashes of ids, which new ids change: the model cannot follow")
         if ".additional_embedding." in tensor.name or ".additional_fc." in tensor.name:
             raise SourceError(
                 f"{tensor.name} holds ids from vocab_size upwards in a tensor of its own, which cannot follow"
@@ -168,7 +171,7 @@ def _rows_by_name(tensors: Iterable[Tensor], config: Mapping[str, Any], size: in
     for tensor in tensors:
         if not is_known(tensor.name) or is_in_tower(tensor.name) or len(tensor.shape) < 2 or size in tensor.shape:
             continue
-        if is_bias(tensor.name) or tensor.shape[0] == own_rows(tensor.name, config):
+        if is_whole_name(tensor.name) or tensor.shape[0] == own_rows(tensor.name, config):
             continue
         if tensor.shape[0] < size:
             raise SourceError(
@@ -194,7 +197,11 @@ def _sort_in(
     is_first = is_plain(name) and axes[0] == 0 and not is_in_tower(name)
     if name not in leave and (name in also_follow or is_known(name) or is_first):
         found.by_id[name] = VocabularyTensor(tensor, axes[0])
-    elif name in leave or is_in_tower(name) or is_other(name, by_chance=by_chance):
+    elif (
+        name in leave
+        or is_in_tower(name)
+        or is_other(name, by_chance=by_chance, of_whole_numbers=tensor.dtype == "I64")
+    ):
         found.left_alone.append(name)
     else:
         raise SourceError(
