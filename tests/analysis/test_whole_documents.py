@@ -5,6 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from helpers.cli import run
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import vocab
 from vocab.analysis import compare
@@ -12,6 +14,7 @@ from vocab.analysis.whole_documents import measure_documents
 from vocab.cli.corpora import corpus_of
 from vocab.corpus import DocumentCorpus
 from vocab.corpus.counting import is_held_out
+from vocab.corpus.profile import builtin_profile
 from vocab.corpus.read_options import ReadOptions
 from vocab.errors import CorpusError
 from vocab.formats import measured
@@ -56,7 +59,7 @@ def test_documents_are_held_out_by_the_same_rule(letters, cl100k, tmp_path):
     rows = compare([letters, cl100k], lambda p: vocab.count(path, p), corpus=DocumentCorpus(path))
     assert figures((rows[0].train, rows[0].held_out)) == sides(texts)
     assert (rows[0].train.n_bytes, rows[0].held_out.n_bytes) == (rows[1].train.n_bytes, rows[1].held_out.n_bytes)
-    assert figures(measure_documents([letters], DocumentCorpus.of_texts(texts))[0]) == sides(texts)
+    assert figures(measure_documents([letters], DocumentCorpus.of_texts(texts)).compressions[0]) == sides(texts)
 
 
 def test_weights_are_those_of_counts(letters, cl100k, tmp_path):
@@ -66,13 +69,13 @@ def test_weights_are_those_of_counts(letters, cl100k, tmp_path):
     corpus = DocumentCorpus([a, b], shares=[1, 2.5])
     rows = compare([cl100k, letters], lambda p: corpus_of(named, None, p, ReadOptions(), 1), corpus=corpus)
     assert (rows[0].train.n_bytes, rows[0].held_out.n_bytes) == (rows[1].train.n_bytes, rows[1].held_out.n_bytes)
-    added = measure_documents([letters], DocumentCorpus([a, b]))[0]
+    added = measure_documents([letters], DocumentCorpus([a, b])).compressions[0]
     assert added[0].n_bytes < rows[1].train.n_bytes
 
 
 def test_where_all_documents_are_held_out_they_are_trained_on(letters):
     text = next(f"text {k}" for k in range(100) if is_held_out(f"text {k}".encode()))
-    train, held_out = measure_documents([letters], DocumentCorpus.of_texts([text]))[0]
+    train, held_out = measure_documents([letters], DocumentCorpus.of_texts([text])).compressions[0]
     assert (train.n_tokens, held_out.n_tokens) == (len(text), 0)
 
 
@@ -89,7 +92,7 @@ def test_what_cannot_be_read_is_named(letters, tmp_path):
         measure_documents(
             [letters], DocumentCorpus(tmp_path / "bad.txt", options=ReadOptions(encoding_errors="refuse"))
         )
-    assert measure_documents([letters], DocumentCorpus(tmp_path / "bad.txt"))[0][0].n_tokens == 30
+    assert measure_documents([letters], DocumentCorpus(tmp_path / "bad.txt")).compressions[0][0].n_tokens == 30
 
 
 def test_another_corpus_is_noticed(letters, cl100k, tmp_path):
@@ -124,3 +127,64 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory):
+    """A byte-level tokenizer that normalizes, with an ordinary token added, as we and as tokenizers run it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(["some words of a text, and more words"], trainer)
+    tokenizer.add_tokens(["New York"])
+    folder = tmp_path_factory.mktemp("changing")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return vocab.load(folder), tokenizer
+
+
+CHANGED = [f"ﬁne words Å{k} ① in New York, more" * (k % 5 + 1) for k in range(200)]
+
+
+def expected(tokenizer) -> list[tuple[int, int]]:
+    held = np.array([is_held_out(text.encode()) for text in CHANGED])
+    n_bytes = np.array([len(text.encode()) for text in CHANGED])
+    n_tokens = np.array([len(e) for e in tokenizer.encode_batch_fast(CHANGED, add_special_tokens=False)])
+    return [(int(n_bytes[side].sum()), int(n_tokens[side].sum())) for side in (~held, held)]
+
+
+def test_what_changes_text_has_the_tokens_of_tokenizers_and_the_bytes_of_the_text(changing, cl100k, letters, tmp_path):
+    tokenizer, theirs = changing
+    assert isinstance(tokenizer, vocab.Vocabulary)
+    path = write(tmp_path / "a.jsonl", CHANGED)
+
+    def count(pattern):
+        return vocab.count(path, pattern)
+
+    corpus = DocumentCorpus(path)
+    for others, given in (([cl100k], None), ([cl100k], corpus), ([letters], corpus), ([], corpus)):
+        row = compare([tokenizer, *others], count, corpus=given)[0]
+        assert figures((row.train, row.held_out)) == expected(theirs)
+        assert not row.is_text_changed
+    row = compare([tokenizer], count)[0]
+    assert row.is_text_changed
+    assert (row.train.n_tokens, row.held_out.n_tokens) == tuple(n for _, n in expected(theirs))
+    assert row.train.n_bytes != expected(theirs)[0][0]
+
+
+def test_the_built_in_profile_has_the_bytes_of_its_text(changing, cl100k):
+    alone, beside = (compare([changing[0], *more], builtin_profile)[0] for more in ([], [cl100k]))
+    assert alone.train == beside.train
+    assert alone.train.n_bytes == compare([cl100k], builtin_profile)[0].train.n_bytes
+
+
+def test_eval_says_where_bytes_are_those_of_changed_text(changing, tmp_path):
+    folder = tmp_path / "src"
+    changing[0].save(folder)
+    text = "\n".join(CHANGED)
+    done = run("eval", folder, "--corpus", "-", where=tmp_path, given=text)
+    assert "src changes text, and its bytes are those of the changed text." in done.stdout
+    (tmp_path / "text.txt").write_text(text)
+    done = run("eval", folder, "--corpus", "text.txt", where=tmp_path)
+    assert "changed text" not in done.stdout

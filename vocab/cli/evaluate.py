@@ -57,8 +57,9 @@ def evaluate(
         named = corpus_of(corpus, counts, pattern, options, threads or n_cores(), min_count)
         return named or builtin_profile(pattern)
 
-    # Count tables hold no documents.
-    whole = documents_of(corpus, options) if corpus and not counts else None
+    # Count tables hold no documents, and standard input is read once.
+    needs = "-" not in (corpus or []) or any(tokenizer.pattern is None for tokenizer in loaded)
+    whole = documents_of(corpus, options) if corpus and not counts and needs else None
     with documents_bar(corpus or []) as on_block:
         measured = compare(loaded, count, threads or n_cores(), corpus=whole, on_block=on_block)
     if whole and not options.skipped.sentences():  # else counting has said so already
@@ -105,6 +106,8 @@ def _note_losses(measured: Measured, *, whole_words: bool) -> None:
     from vocab.formats import RuntimeTokenizer
 
     train, tokenizer = measured.train, measured.tokenizer
+    if measured.is_text_changed:
+        console().print(f"{tokenizer.name} changes text, and its bytes are those of the changed text.", markup=False)
     if not isinstance(tokenizer, RuntimeTokenizer):
         return
     how = "word by word" if tokenizer.pattern else "on whole documents"
