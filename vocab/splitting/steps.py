@@ -163,9 +163,11 @@ class SplitSteps:
         if self._normalization:
             changed |= self._normalization.may_change(text, doc_starts)
         if self.added:
-            places = np.array([m.start() for m in self._any_added.finditer(raw)], dtype=np.int64)
-            within = places[(places >= doc_starts[0]) & (places < doc_starts[-1])]
-            changed[np.searchsorted(doc_starts, within, side="right") - 1] = True
+            first, stop = int(doc_starts[0]), int(doc_starts[-1])
+            for match in self._any_added.finditer(raw, first, stop):
+                # What is found may lie across documents, and hide what begins in the second.
+                begin, end = np.searchsorted(doc_starts, [match.start(), match.end() - 1], side="right") - 1
+                changed[begin : end + 1] = True
         return changed
 
     @cached_property
