@@ -15,9 +15,10 @@ import pytest
 import tiktoken
 import tiktoken.load
 import tokenizers
+from helpers.byte_level import byte_level_bpe, stored
 from helpers.oracles import METHODS as ALL_METHODS
 from helpers.oracles import SINGLE_BYTES
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import vocab
 from vocab.errors import OutputError, SourceError
@@ -527,32 +528,6 @@ def test_a_file_that_fails_while_it_is_read(pair, monkeypatch):
 # tokenizer.json of others
 
 
-def byte_level_bpe(vocab_size: int = 600, pattern: str | None = None) -> Tokenizer:
-    """A byte-level BPE as GPT-2's (or with a pattern as Llama 3's), trained by tokenizers."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    if pattern:
-        split = pre_tokenizers.Split(Regex(pattern), "isolated")
-        rest = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, rest])
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([Path(__file__).read_text(encoding="utf-8")], trainer)
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|pad|>"])
-    return tokenizer
-
-
-def stored(tokenizer: Tokenizer, path: Path, change=None) -> Path:
-    """Save as tokenizer.json; `change` edits the JSON in place."""
-    settings = json.loads(tokenizer.to_str())
-    if change:
-        change(settings)
-    path.mkdir(exist_ok=True)
-    (path / "tokenizer.json").write_text(json.dumps(settings), encoding="utf-8")
-    return path / "tokenizer.json"
-
-
 @pytest.mark.parametrize("pattern", [None, CL100K_REGEX, SplitPattern(CL100K_REGEX).portable])
 def test_a_trained_byte_level_bpe_has_the_same_ids(pattern, tmp_path, real_text, nasty):
     portable = SplitPattern(pattern).portable if pattern else None  # Oniguruma reads {1,3}+ as something else
@@ -696,6 +671,12 @@ def removing_split(settings):
     }
 
 
+def unlike_split(settings):
+    """A class of hexadecimal digits to Oniguruma, and white space to others."""
+    split = {"type": "Split", "pattern": {"Regex": r"\h+"}, "behavior": "Isolated", "invert": False}
+    settings["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, settings["pre_tokenizer"]]}
+
+
 def digits_first(settings):
     """Several splits after each other, as SmolLM and Falcon have them."""
     digits, punctuation = (
@@ -725,8 +706,7 @@ def text_tokens(settings):
         settings["added_tokens"].append({**first, "special": False, "id": k, "content": text, **flags})
 
 
-# The tokenizers here are trained on this file too, so no text of it may be this one.
-UNSEEN = "".join(map(chr, (81, 122, 106, 113)))
+UNSEEN = "Qzjq"  # no piece of what is trained here
 KEPT = {
     "ids in another order than merges": shuffled_ids,
     "hole in ids": hole,
@@ -773,6 +753,7 @@ REFUSED = {
     "merges before those of their parts": (swap_merges, "but not the merge of"),
     "special token between others": (special_between, "is also made by merges"),
     "character outside the alphabet": (foreign_character, "holds the character '字'"),
+    "a split that means something else here": (unlike_split, "in a way that is not understood here"),
     "split that drops text": (removing_split, "drops text where it splits"),
     "no pre-tokenizer": (change_of("pre_tokenizer", None), "does not write text as bytes"),
     "words": (change_of("pre_tokenizer", {"type": "Whitespace"}), "splits text with Whitespace"),
@@ -986,7 +967,7 @@ def test_versions_of_peers_are_those_of_the_rules():
 
 
 def test_what_stands_beside_tokens_is_carried(tmp_path, cl100k):
-    """Templates with names in a list, one in a file before it, one with CRLF; roles whose token is gone are not."""
+    """Templates with names in a list, one in a file before it, one with CRLF; a role adds its token."""
     special = {"<|end|>": 300, "<|start|>": 301}
     small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, special, provenance=Provenance("small"))
     folder = tmp_path / "a"
@@ -997,7 +978,7 @@ def test_what_stands_beside_tokens_is_carried(tmp_path, cl100k):
     config |= {
         "chat_template": named,
         "eos_token": {"content": "<|end|>"},
-        "bos_token": "<gone>",
+        "bos_token": "<begin>",
         "model_max_length": 7.0,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
@@ -1005,7 +986,8 @@ def test_what_stands_beside_tokens_is_carried(tmp_path, cl100k):
     settings = json.loads((tmp_path / "b/tokenizer_config.json").read_text())
     assert (settings["chat_template"], settings["model_max_length"]) == (named, 7)
     assert settings["eos_token"] == "<|end|>"
-    assert "bos_token" not in settings
+    assert settings["bos_token"] == "<begin>"
+    assert vocab.load(tmp_path / "b").special_tokens["<begin>"] == 302
     assert not (tmp_path / "b/chat_template.jinja").exists()
     (folder / "chat_template.jinja").write_bytes(b"{{ 3 }}\r\n")
     vocab.load(folder).save(tmp_path / "c")

@@ -2,7 +2,7 @@
 
 import random
 
-from vocab.interop.conversion.hard_texts import HARD_TEXTS
+from vocab.hard_texts import HARD_TEXTS
 from vocab.vocabulary import Vocabulary
 
 SCRIPTS = {

@@ -15,9 +15,10 @@ import vocab
 from vocab.analysis.segmentation import TextDifferences, text_differences
 from vocab.choices import VOCABULARY_FORMATS
 from vocab.errors import SourceError
+from vocab.hard_texts import HARD_TEXTS
 from vocab.interop.conversion.convert import convert, obstacle
-from vocab.interop.conversion.hard_texts import HARD_TEXTS, profile_texts
 from vocab.interop.conversion.reshape import as_byte_level, as_scored_pieces, numbered, with_holes_named
+from vocab.interop.conversion.trial_texts import profile_texts
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
 from vocab.splitting import SplitPattern

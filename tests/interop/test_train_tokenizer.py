@@ -11,7 +11,7 @@ import vocab
 from vocab.choices import STYLES
 from vocab.corpus.counting import is_held_out
 from vocab.errors import CorpusError, TargetError
-from vocab.interop.conversion.hard_texts import trial_texts
+from vocab.interop.conversion.trial_texts import trial_texts
 from vocab.interop.conversion.verify import verify
 from vocab.interop.scratch.llama2_style import MAX_LINE_CHARACTERS, lines_of
 from vocab.interop.scratch.train_tokenizer import check_request, train_tokenizer

@@ -7,7 +7,8 @@ from helpers.cli import run
 from helpers.files import mistral_file
 
 import vocab
-from vocab.interop.conversion.hard_texts import HARD_TEXTS, trial_texts
+from vocab.hard_texts import HARD_TEXTS
+from vocab.interop.conversion.trial_texts import trial_texts
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
 from vocab.splitting import CL100K_REGEX, SplitPattern

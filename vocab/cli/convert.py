@@ -55,7 +55,7 @@ def _texts(corpus: list[str], n_bytes: int) -> Iterator[str]:
     import random
 
     from vocab.corpus.documents import read_documents
-    from vocab.interop.conversion.hard_texts import profile_texts
+    from vocab.interop.conversion.trial_texts import profile_texts
 
     if not corpus:
         yield from profile_texts(n_bytes, random.Random(0))  # noqa: S311

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vocab.errors import SourceError
+from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, with_added
 from vocab.vocabulary import Provenance, Vocabulary
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ _MAX_BYTES = 1 << 29
 _SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
-def load_file(path: Path) -> Vocabulary | RuntimeTokenizer:
-    """Read a vocabulary from a file of any format.
+def load_file(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabulary | RuntimeTokenizer:
+    """Read a vocabulary from a file of any format; `added` are added tokens of the files beside it.
 
     What cannot be pruned, but can be run by its own runtime, is read to be measured. Raises SourceError for all else.
     """
     try:
-        return _load_file(path)
+        return _load_file(path, added)
     except _SHAPE_ERRORS as error:
         raise SourceError(f"{path} is damaged, or not what it begins like: {_reason(error)}") from None
 
@@ -36,14 +37,14 @@ def _reason(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__} {error}".split())[:200]
 
 
-def _load_file(path: Path) -> Vocabulary | RuntimeTokenizer:
+def _load_file(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer:
     if (n_bytes := path.stat().st_size) > _MAX_BYTES:
         raise SourceError(f"{path} has {n_bytes:,} bytes, more than any vocabulary: it is not read")
     kind = kind_of(path)
     if kind == "sentencepiece":
-        return _load_sentencepiece(path)
+        return _load_sentencepiece(path, added)
     if kind == "json":
-        return _load_json(path)
+        return _load_json(path, added)
     if kind == "yaml":
         from vocab.formats.tokenmonster_yaml import read_tokenmonster_yaml
 
@@ -75,11 +76,11 @@ def is_sentencepiece(head: bytes) -> bool:
     return head[:1] == b"\n" and any(byte < 9 or 13 < byte < 32 for byte in head)
 
 
-def _load_sentencepiece(path: Path) -> Vocabulary | RuntimeTokenizer:
+def _load_sentencepiece(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer:
     from vocab.formats.sentencepiece_model import FILE_NAME, read_sentencepiece
 
     try:
-        return read_sentencepiece(path)
+        return with_added(read_sentencepiece(path), added)
     except SourceError as error:
         from vocab.formats.python_tokenizers import run_by_sentencepiece
 
@@ -92,7 +93,7 @@ def _load_sentencepiece(path: Path) -> Vocabulary | RuntimeTokenizer:
             raise error from None
 
 
-def _load_json(path: Path) -> Vocabulary | RuntimeTokenizer:
+def _load_json(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer:
     from vocab.formats.tekken import is_tekken, read_tekken
     from vocab.formats.tokenizer_json import read_tokenizer_json
 
@@ -103,7 +104,7 @@ def _load_json(path: Path) -> Vocabulary | RuntimeTokenizer:
     if is_tekken(settings):
         return read_tekken(path)
     try:
-        return read_tokenizer_json(path)
+        return read_tokenizer_json(path, added)
     except SourceError as error:
         return _run_json(settings, path, error, str(error))
     except _SHAPE_ERRORS as error:

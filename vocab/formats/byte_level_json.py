@@ -19,7 +19,7 @@ from vocab.choices import InferenceMethod
 from vocab.encoding.encoder import merge_parents
 from vocab.errors import SourceError
 from vocab.formats.frame import KEY, added_texts, frame_of, ordinary_texts
-from vocab.formats.split_json import split_pattern
+from vocab.formats.split_json import differing_text, split_pattern
 from vocab.splitting import SplitPattern
 from vocab.splitting.byte_alphabet import to_bytes
 from vocab.vocabulary import Provenance, Vocabulary
@@ -38,7 +38,7 @@ def read(settings: Mapping[str, Any], runtime: Tokenizer, provenance: Provenance
     special = {token.content: id_ for id_, token in added.items()}
     frame = frame_of(settings, [added[id_] for id_ in sorted(added)])
     ordinary = {piece: id_ for piece, id_ in pieces.items() if piece not in special}
-    pattern = _pattern(frame, path)
+    pattern = _pattern(frame, runtime, path)
     if method == "merges":
         ranked = _by_merges(model, ordinary, pattern, path)
     else:
@@ -90,11 +90,17 @@ def _pieces(model: Mapping[str, Any], path: Path) -> tuple[InferenceMethod, dict
     raise SourceError(f"{path} has a model of the type {kind}, whose vocabulary cannot be pruned yet")
 
 
-def _pattern(frame: Mapping[str, Any], path: Path) -> SplitPattern:
+def _pattern(frame: Mapping[str, Any], runtime: Tokenizer, path: Path) -> SplitPattern:
+    """The split pattern of a frame, which must split hard texts as tokenizers does; raises SourceError."""
     try:
-        return split_pattern(frame)
+        pattern = split_pattern(frame)
     except SourceError as error:
         raise SourceError(f"{path} {error}, so its vocabulary cannot be pruned yet") from None
+    if (text := differing_text(pattern, runtime)) is not None:
+        raise SourceError(
+            f"{path} splits {text[:40]!r} in a way that is not understood here, so its vocabulary cannot be pruned yet"
+        )
+    return pattern
 
 
 def _bytes_of(piece: str, path: Path) -> bytes:

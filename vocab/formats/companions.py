@@ -56,14 +56,17 @@ def read_companions(directory: Path) -> dict[str, Any]:
     `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
     `settings` are the other entries of tokenizer_config.json, as they are.
     """
-    config = _read_object(directory / CONFIG)
+    config = read_object(directory / CONFIG)
     companions: dict[str, Any] = {}
     if template := _template_files(directory) or _checked_template(config.get("chat_template"), directory / CONFIG):
         companions["chat_template"] = template
         companions["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
-    if roles := roles_of(config, _read_object(directory / SPECIAL)):
+    if roles := roles_of(config, read_object(directory / SPECIAL)):
         companions["roles"] = roles
-    if settings := {k: v for k, v in config.items() if k not in _MADE_ANEW and k not in ROLES}:
+    settings = {k: v for k, v in config.items() if k not in _MADE_ANEW and k not in ROLES}
+    if isinstance(settings.get("extra_special_tokens"), list):  # which the others without a role are anew
+        del settings["extra_special_tokens"]
+    if settings:
         companions["settings"] = settings
     longest = config.get("model_max_length")
     if isinstance(longest, float) and 0 < longest < 1e300:
@@ -129,7 +132,7 @@ def _checked_template(template: Any, path: Path) -> str | list[dict[str, str]] |
     return checked if isinstance(template, list) else str(template)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one where there is no file."""
     if not path.is_file():
         return {}

@@ -12,6 +12,7 @@ from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
 from vocab.formats.by_content import load_file
 from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
+from vocab.formats.folder_tokens import added_by_folder
 from vocab.formats.frame import carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
@@ -22,6 +23,7 @@ from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
+from vocab.formats.vocab_and_merges import MERGES, VOCAB, read_vocab_and_merges
 from vocab.special_texts import BEGIN_OF_TEXT, END_OF_TEXT, PADDING
 from vocab.vocabulary import Vocabulary
 from vocab.writing import OUR_NAMES, staged_folder, write_json
@@ -125,15 +127,17 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
-    """The vocabulary of a folder: of its tokenizer.json, which holds most, or else of the one other file there is.
+    """The vocabulary of a folder: of its tokenizer.json, which holds most, or else of the other file there is.
 
-    Its chat template, roles of special tokens and longest input are carried as well. Raises SourceError when there is
-    none that can be read.
+    Added tokens that only its other files name are added, as AutoTokenizer does. Its chat template, roles of special
+    tokens and other settings are carried as well. Raises SourceError when there is none that can be read.
     """
     for paths in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
         if len(paths) == 1 and paths[0].is_file():
-            return with_companions(load_file(paths[0]), directory)
+            return with_companions(load_file(paths[0], added_by_folder(directory)), directory)
+    if (directory / VOCAB).is_file() and (directory / MERGES).is_file():
+        return with_companions(read_vocab_and_merges(directory, added_by_folder(directory)), directory)
     raise SourceError(
-        f"{directory} holds neither a tokenizer.json, a tokenizer.model or a tekken.json, nor one .tiktoken or "
-        f"{ENDING} file"
+        f"{directory} holds neither a tokenizer.json, a tokenizer.model, a tekken.json, a {VOCAB} with {MERGES}, nor "
+        f"one .tiktoken or {ENDING} file"
     )

@@ -8,14 +8,15 @@ from pathlib import Path
 from vocab.errors import SourceError
 from vocab.formats.companions import CONFIG, MORE_TEMPLATES, SPECIAL, TEMPLATE
 from vocab.formats.folder import read_folder
+from vocab.formats.folder_tokens import ADDED
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.vocabulary import Vocabulary
 
 _CACHE: str | None = None  # where huggingface_hub keeps it, unless tests say otherwise
 
 # Files of a repository that a vocabulary may be read from, and those beside it; weights are never fetched.
-_WANTED = ["tokenizer.json", "tokenizer.model", "tekken.json", "*.tiktoken", "spiece.model"]
-_WANTED += [CONFIG, SPECIAL, TEMPLATE, f"{MORE_TEMPLATES}/*.jinja"]
+_WANTED = ["tokenizer.json", "tokenizer.model", "tekken.json", "*.tiktoken", "spiece.model", "vocab.json", "merges.txt"]
+_WANTED += [ADDED, CONFIG, SPECIAL, TEMPLATE, f"{MORE_TEMPLATES}/*.jinja"]
 
 
 def load_from_hub(name: str) -> Vocabulary | RuntimeTokenizer:

@@ -5,15 +5,20 @@ Source: huggingface/tokenizers `pre_tokenizers/` (`split.rs`, `digits.rs`, `punc
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import regex
+from tokenizers import Tokenizer
 
 from vocab.errors import SourceError
 from vocab.formats.frame import added_texts, ordinary_texts
+from vocab.hard_texts import HARD_TEXTS
+from vocab.markers import MARKER_BYTE
 from vocab.splitting import GPT2_REGEX, SplitPattern
+from vocab.splitting.byte_alphabet import to_bytes
 from vocab.splitting.dialect import from_oniguruma
 from vocab.splitting.normalization import flat_steps
 from vocab.splitting.steps import SplitStep, SplitSteps
@@ -89,3 +94,17 @@ def _of_behavior(words: str, behavior: str, as_bytes: bool) -> SplitStep:
     if behavior not in _BEHAVIORS:
         raise SourceError(f"drops text where it splits (a split of behavior {behavior})")
     return SplitStep(words, _BEHAVIORS[behavior], as_bytes)  # type: ignore[arg-type]
+
+
+def differing_text(pattern: SplitPattern, runtime: Tokenizer) -> str | None:
+    """A hard text that tokenizers splits in another way than a pattern does; None where there is none."""
+    for text in HARD_TEXTS:
+        prepared = pattern.prepared(text.encode())
+        if MARKER_BYTE in prepared:
+            continue
+        normal = runtime.normalizer.normalize_str(text) if runtime.normalizer else text
+        theirs = [to_bytes(piece) for piece, _ in runtime.pre_tokenizer.pre_tokenize_str(normal)]
+        ends = pattern.ends(prepared).tolist()
+        if theirs != [prepared[a:b] for a, b in itertools.pairwise([0, *ends])]:
+            return text
+    return None

@@ -31,7 +31,7 @@ def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
     for number, line in enumerate(raw.splitlines(), 1):
         try:
             encoded, digits = line.split()
-            token = a2b_base64(encoded, strict_mode=True)
+            token = b"" if encoded == b"=" else a2b_base64(encoded, strict_mode=True)
             rank = int(digits)
         except ValueError:
             raise SourceError(
@@ -42,8 +42,12 @@ def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
         if not rank == first + len(tokens) >= 0:
             raise SourceError(f"{name} line {number} has rank {rank} where {first + len(tokens)} must follow")
         tokens.append(token)
+    if tokens and not tokens[-1]:  # openai-whisper's files end so: nothing is ever encoded as it
+        tokens.pop()
     if not tokens:
         raise SourceError(f"{name} is empty: no tokens")
+    if b"" in tokens:
+        raise SourceError(f"{name} has an empty token of rank {first + tokens.index(b'')}, which only the last may be")
     return tokens, first
 
 

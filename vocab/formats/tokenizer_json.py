@@ -17,6 +17,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
 from vocab.formats import byte_level_json, sentencepiece_json, wordpiece
+from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, add_to_runtime
 from vocab.formats.frame import add_tokens, apply_frame, carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.splitting.byte_alphabet import to_bytes, to_characters
@@ -104,10 +105,11 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
     write_text(path, to_tokenizers(vocabulary).to_str(pretty=True) + "\n")
 
 
-def read_tokenizer_json(path: Path) -> Vocabulary | RuntimeTokenizer:
+def read_tokenizer_json(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabulary | RuntimeTokenizer:
     """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
-    BERT's WordPiece is read as `vocab.formats.wordpiece` says.
+    BERT's WordPiece is read as `vocab.formats.wordpiece` says. Tokens in `added` are added, as AutoTokenizer adds those
+    that a folder's other files name.
 
     Raises SourceError, saying what is in the way, for any other model, and for splits that are not known.
     """
@@ -116,6 +118,8 @@ def read_tokenizer_json(path: Path) -> Vocabulary | RuntimeTokenizer:
         settings = json.loads(raw)
         _check_known_options(settings, path)  # tokenizers itself aborts the process on some
         runtime = Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
+        if add_to_runtime(runtime, added):
+            settings = json.loads(runtime.to_str())
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception

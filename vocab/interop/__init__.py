@@ -17,8 +17,8 @@ from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from vocab.interop.conversion.convert import Conversion, convert
-    from vocab.interop.conversion.hard_texts import trial_texts
     from vocab.interop.conversion.runtime_check import RuntimeCheck
+    from vocab.interop.conversion.trial_texts import trial_texts
     from vocab.interop.conversion.verify import Verification, verify
     from vocab.interop.scratch.train_tokenizer import TrainedTokenizer, train_tokenizer
     from vocab.interop.serving.draft import DraftVocabulary, draft_of_most_used, draft_of_result
@@ -60,7 +60,7 @@ _HOMES = {
     "load_draft": "vocab.interop.serving.draft_file",
     "train_tokenizer": "vocab.interop.scratch.train_tokenizer",
     "transplant": "vocab.interop.transplants.transplant",
-    "trial_texts": "vocab.interop.conversion.hard_texts",
+    "trial_texts": "vocab.interop.conversion.trial_texts",
     "verify": "vocab.interop.conversion.verify",
     "write_draft": "vocab.interop.serving.draft_file",
     "write_gguf": "vocab.interop.serving.gguf_file",

@@ -26,7 +26,6 @@ from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
 from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
-from vocab.interop.conversion.hard_texts import trial_texts
 from vocab.interop.conversion.id_mapping import id_map
 from vocab.interop.conversion.reshape import (
     as_byte_level,
@@ -37,6 +36,7 @@ from vocab.interop.conversion.reshape import (
     with_holes_named,
     without_frame,
 )
+from vocab.interop.conversion.trial_texts import trial_texts
 from vocab.interop.conversion.verify import Verification, verify
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vocab.interop.conversion.hard_texts import HARD_TEXTS
+from vocab.hard_texts import HARD_TEXTS
 from vocab.interop.conversion.runtime_check import RuntimeCheck
 from vocab.vocabulary import Vocabulary
 
