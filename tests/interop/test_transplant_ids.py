@@ -37,6 +37,7 @@ def changed(content, *, added=range(100, 106), sizes=(106,), ids=IDS):
         {"rag": {"deep": [{"sep_token_id": 101}, {"other": {"cls_token_id": 102}}]}},
         {"any_name": {"<|en|>": 101, "de": 102}, "names": {"image": 103}},
         {"boi_id": 5, "bos_id": 100, "eos_id": [100, 101], "stop_ids": [100], "special_tokens": [100, 102]},
+        {"image_patch_id": 103, "slice_start_id": 101, "newline_id": 102, "im_end_id": 100, "mask_index": 101},
         {"image_token": 103, "start_token": 101, "some_id_list": [101, 102]},
         {"vision_config": {"image_token_id": 103, "vision_start_token_id": 101, "image_size": 224}},
         {"talker_config": {"vocab_size": 9, "tts_text_start_token_id": 101}},
@@ -85,7 +86,10 @@ NOT_FOLLOWED = {
     ),
     "vision's own": ({"vision_config": {"pad_token_id": 100, "n": 7}}, [("vision_config.pad_token_id", 100)]),
     "another vocabulary": ({"aux": {"vocab_size": 50, "eos_token_id": 101}}, [("aux.eos_token_id", 101)]),
-    "a count": ({"num_image_token": 103, "image_tokens": 103}, [("num_image_token", 103), ("image_tokens", 103)]),
+    "a count": (
+        {"num_image_token": 103, "image_tokens": 103, "n_stop_ids": 103},
+        [(k, 103) for k in ("num_image_token", "image_tokens", "n_stop_ids")],
+    ),
     "units": (
         {"t2u_eos_token_id": 100, "codec_bos_token_id": 101},
         [("t2u_eos_token_id", 100), ("codec_bos_token_id", 101)],

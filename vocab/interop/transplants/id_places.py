@@ -50,7 +50,7 @@ def _offsets(section: Mapping[str, Any], path: str) -> Iterator[tuple[str, int]]
 
 def _check_positions(config: Mapping[str, Any], ids: IdMap) -> None:
     padding, kind = config.get("pad_token_id", 1), config.get("model_type")
-    if kind in _COUNT_FROM_PADDING and type(padding) is int and ids.kept.get(padding) != padding:
+    if str(kind) in _COUNT_FROM_PADDING and type(padding) is int and ids.kept.get(padding) != padding:
         raise SourceError(
             f"config.json: pad_token_id is {padding} and would become {ids.kept.get(padding)}, from which a {kind} "
             "model counts positions: it can follow only a vocabulary in which that id stays"

@@ -19,8 +19,10 @@ from vocab.interop.transplants.vocab_sizes import PER_LAYER, SIZE_KEYS, TEXT_SEC
 _IDS = re.compile(r"(?:^|_)tokens?_(?:ids?|index|indexes|indices|idx|ids?_list)$")
 # Names that ids may have and other numbers too: ids where every number is that of an added token.
 _MAYBE_IDS = re.compile(
-    r"^(?!(?:.*_)?(?:num|n|max|min|len)_)(?:.*_)?(?:bos|eos|pad|unk|cls|sep|mask|sot|eot|eom|eod|im_start|im_end|gmask|image|video|audio|stop)_ids?$"
-    r"|_ids?_list$|^(?!(?:.*_)?(?:num|n|max|min|len)_)(?:.*_)?(?:bos|eos|pad|unk|cls|sep|mask|image|video|audio|start|end|stop)_token$"
+    r"^(?!(?:.*_)?(?:num|n|max|min|len)_)(?:.*_)?(?:"
+    r"(?:bos|eos|pad|unk|cls|sep|mask|sot|eot|eom|eod|gmask|stop|newline)_(?:ids?|index)"
+    r"|(?:im|image|img|video|audio|speech|vision|frame|slice|think|tool)_(?:start_|end_|patch_|newline_)?ids?|ids?_list"
+    r"|(?:bos|eos|pad|unk|cls|sep|mask|image|video|audio|start|end|stop)_token)$"
 )
 _MAYBE_LISTS = re.compile(r"(?:^|_)(?:special|stop|eos|end)_tokens$")  # under such a name a single number is a count
 _UNWANTED = {"suppress_tokens", "begin_suppress_tokens"}  # ids that are not to be generated

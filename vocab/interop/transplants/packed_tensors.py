@@ -133,7 +133,8 @@ def _method(config: Mapping[str, Any]) -> str:
     for key in ("quantization_config", "quantization", "compression_config"):
         section = config.get(key)
         if isinstance(section, dict):
-            return str(section.get("quant_method") or section.get("quant_type") or "")
+            method = str(section.get("quant_method") or section.get("quant_type") or "")
+            return method if re.fullmatch(r"[\w.-]{1,40}", method) else ""
     return ""
 
 
