@@ -54,6 +54,34 @@ def test_regular_expressions_mean_what_oniguruma_means(pattern):
         assert ours.split(text) == [piece for piece, _ in peer.pre_tokenize_str(text)]
 
 
+RUNS = [
+    r"\p{N}",
+    r"\p{N}+",
+    r"\p{N}{1,3}",
+    "[\u4e00-\u9fa5\u3040-\u309f]+",
+    r"[\p{P}!-/:-@\[-`{-~]",
+    r"(?:[\p{P}$])+",
+    r"\s+",
+]
+
+
+@pytest.mark.parametrize("pattern", RUNS)
+def test_runs_of_one_class_are_cut_by_a_kernel(pattern):
+    peer, ours = pre_tokenizers.Split(Regex(pattern), "isolated"), SplitPattern(pattern)
+    assert ours.has_kernel
+    rng = random.Random(13)
+    for _ in range(1000):
+        text = "".join(rng.choices("ab1२½Ⅳ  \t$%.!一あ字🏳\u0301", k=rng.randint(0, 20)))
+        assert ours.split(text) == [piece for piece, _ in peer.pre_tokenize_str(text)]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a+", r"\p{N}{2,3}", r"\p{N}*", "[a-z&&[aeiou]]+", r"\p{L}+|\p{N}", "(?:[ab]", r"[ab]+?"]
+)
+def test_other_patterns_are_no_run_of_one_class(pattern):
+    assert not SplitPattern(pattern).has_kernel
+
+
 @pytest.mark.parametrize("behavior", ["isolated", "merged_with_previous", "merged_with_next"])
 def test_matches_become_pieces_as_tokenizers_has_it(behavior):
     peer = pre_tokenizers.Split(Regex("[aé]+"), behavior)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
+from vocab.splitting.class_runs import class_run, members
+from vocab.splitting.classes import class_table
 from vocab.splitting.regex_ends import regex_ends
 
 _BYTES_A_PRETOKEN = 3  # fewer than in most text: room for ends is made by it, and made larger when it is not enough
@@ -82,24 +84,31 @@ for _comment in ("", SENTENCEPIECE, SENTENCEPIECE_PREFIX):
         KERNELS[_comment + _words] = _Kernel("split_spaced_words", 0, _by_line, _comment + _words)
 
 
+def has_kernel(pattern: str) -> bool:
+    """Whether a kernel runs a regular expression."""
+    return pattern in KERNELS or class_run(pattern) is not None
+
+
 def ends_by_regex(
     text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], pattern: str
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Ends of the pre-tokens that a regular expression cuts; the result is that of `SplitPattern.ends_of_documents`."""
     if pattern in KERNELS:
-        return _kernel_ends(text, doc_starts, KERNELS[pattern])
+        return _kernel_ends(text, doc_starts, KERNELS[pattern], class_table())
+    if run := class_run(pattern):
+        kernel = _Kernel("split_class_runs", run.longest, False, pattern)
+        return _kernel_ends(text, doc_starts, kernel, members(run.characters))
     ends = regex_ends(text, doc_starts, pattern)
     return ends, np.searchsorted(ends, doc_starts, side="right")
 
 
 def _kernel_ends(
-    text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], kernel: _Kernel
+    text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], kernel: _Kernel, table: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     from vocab.splitting import split_kernels as kernels
-    from vocab.splitting.classes import class_table
 
     split = getattr(kernels, kernel.name)
-    inputs = (frozen(text), frozen(doc_starts), class_table(), kernel.max_digits, kernel.option)
+    inputs = (frozen(text), frozen(doc_starts), table, kernel.max_digits, kernel.option)
     firsts = np.zeros(doc_starts.size, dtype=np.int64)
     ends = np.empty(int(doc_starts[-1] - doc_starts[0]) // _BYTES_A_PRETOKEN + 64, dtype=np.int64)
     document, n = 0, 0

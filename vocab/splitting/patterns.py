@@ -25,6 +25,7 @@ from vocab.splitting.known_patterns import (
     SPACED_WORDS,
     TEKKEN_REGEX,
     ends_by_regex,
+    has_kernel,
 )
 from vocab.splitting.regex_ends import compiled
 from vocab.splitting.steps import COMMENT, SplitSteps
@@ -121,8 +122,12 @@ class SplitPattern:
 
     @property
     def has_kernel(self) -> bool:
-        """Whether a compiled splitter knows this pattern; others run, slower, on the `regex` package."""
-        return self.regex in KERNELS
+        """Whether compiled splitters know all of this pattern; others run, slower, on the `regex` package."""
+        if not self.steps:
+            return has_kernel(self.regex)
+        return all(
+            step.behavior == "isolated" and not step.on_bytes and has_kernel(step.regex) for step in self.steps.steps
+        )
 
     def ends(self, text: bytes) -> npt.NDArray[np.int64]:
         """Ends in bytes of the pre-tokens of UTF-8 `text`, int64, rising, the last being len(text).

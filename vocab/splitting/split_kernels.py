@@ -349,3 +349,35 @@ def split_spaced_words(text, doc_starts, table, max_digits, by_line, ends, first
         document += 1
         firsts[document] = n
     return document, n
+
+
+@inlined
+def _class_run_end(text, i, stop, table, longest):
+    """The end of a run of characters that all are in a class, at most `longest` of them, or all are not; 0 for any."""
+    bits, width = _char_at(text, i, stop, table)
+    i += width
+    n = 1
+    while i < stop:
+        next_bits, width = _char_at(text, i, stop, table)
+        if (next_bits != 0) != (bits != 0) or (bits != 0 and n == longest):
+            break
+        i += width
+        n += 1
+    return min(i, stop)
+
+
+@kernel
+def split_class_runs(text, doc_starts, table, longest, option, ends, firsts, document, n):
+    """As `split_gpt2`: runs of the characters that are in a class (`table` is not 0), and what is between them."""
+    i = ends[n - 1] if n > 0 else doc_starts[0]
+    while document < doc_starts.size - 1:
+        stop = doc_starts[document + 1]
+        while i < stop:
+            if n == ends.size:
+                return document, n
+            i = _class_run_end(text, i, stop, table, longest)
+            ends[n] = i
+            n += 1
+        document += 1
+        firsts[document] = n
+    return document, n

@@ -22,7 +22,7 @@ from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.markers import MARKER, marked
 from vocab.splitting.added_texts import AddedText, AddedTextFinder, any_of
-from vocab.splitting.known_patterns import KERNELS, ends_by_regex
+from vocab.splitting.known_patterns import KERNELS, ends_by_regex, has_kernel
 from vocab.splitting.normalization import Normalization, normalization
 from vocab.splitting.regex_ends import Behavior, regex_ends
 
@@ -46,6 +46,11 @@ class SplitStep:
     def __post_init__(self) -> None:
         if self.behavior not in get_args(Behavior):
             raise SourceError(f"a split cannot be {self.behavior!r}")
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether a compiled splitter runs this step."""
+        return self.behavior == "isolated" and not self.on_bytes and has_kernel(self.regex)
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ def _without_marked(
 
 def step_ends(step: SplitStep, text: npt.NDArray[np.uint8], borders: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Ends of the pieces that a step leaves of the stretches between borders, int64, rising."""
-    if step.behavior == "isolated" and not step.on_bytes:
+    if step.has_kernel:
         return ends_by_regex(text, borders, step.regex)[0]
     return regex_ends(text, borders, step.regex, step.behavior, on_bytes=step.on_bytes)
 
