@@ -7,14 +7,17 @@ import random
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from helpers import oracles
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vocab.corpus import json_values, readers, row_units, sources
+from vocab.corpus import blocks, json_values, readers, row_units, sources
 from vocab.corpus.counting import count
 from vocab.corpus.documents import read_documents
 from vocab.corpus.read_options import ReadOptions
@@ -128,9 +131,9 @@ def test_a_json_array_of_any_length_is_streamed(tmp_path, monkeypatch):
         raw = json.dumps([{"n": [1.5, {}], "text": text} for text in texts], ensure_ascii=ascii_only)
         path = write(tmp_path / "c.json", raw)
         assert read(path) == texts
-        blocks = list(readers.read_blocks(sources.list_sources(str(path)), ReadOptions()))
-        assert len(blocks) > 20
-        again = readers.read_blocks(sources.list_sources(str(path)), ReadOptions(), blocks[9].end)
+        made = list(readers.read_blocks(sources.list_sources(str(path)), ReadOptions()))
+        assert len(made) > 20
+        again = readers.read_blocks(sources.list_sources(str(path)), ReadOptions(), made[9].end)
         tail = [text for block in again for text in block.batch("refuse").documents()]
         assert tail == texts[-len(tail) :]
         assert 0 < len(tail) < len(texts)
@@ -295,6 +298,46 @@ def test_nested_text_in_every_form(tmp_path, kind, wrap):
     assert read(tmp_path / "c.parquet", "messages.content") == expected
 
 
+LEAVES = st.one_of(st.none(), st.text(max_size=4), st.integers(-9, 9), st.just("\ud800"))
+KEYS = st.sampled_from(["a", "b", "c", "a.b", "b.c"])
+NESTED = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+# Rows that are mostly alike, as those of data sets are, so that Arrow's parser takes some blocks.
+ALIKE = st.lists(
+    st.fixed_dictionaries(
+        {"a": st.lists(st.fixed_dictionaries({"b": st.none() | st.text(max_size=4)}), max_size=3) | st.none()},
+        optional={"b": LEAVES, "a.c": LEAVES},
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(
+    rows=ALIKE | st.lists(st.dictionaries(KEYS, NESTED, max_size=3) | NESTED, min_size=1, max_size=5),
+    column=st.sampled_from(["a", "a.b", "a.b.c", "b.c"]),
+)
+def test_both_parsers_of_json_lines_find_the_same(rows, column):
+    """Arrow's, which takes whole blocks, and Python's, which says what is wrong."""
+    found = []
+    for parse in (blocks.texts_of_lines, lambda *_: None):
+        options = ReadOptions(column, on_error="skip")
+        block = blocks.LinesBlock(blocks.Position(), 0, "name", 1, json_lines(rows).encode(), options)
+        with mock.patch.object(blocks, "texts_of_lines", parse):
+            found.append(
+                (block.batch("replace").documents(), options.skipped.n_rows_without_text, options.skipped.summary())
+            )
+    assert found[0][:2] == found[1][:2]
+    assert found[0][2].rows == found[1][2].rows
+
+
+def test_arrow_takes_whole_blocks_of_nested_text():
+    """Or the comparison above would compare one parser with itself."""
+    lines = json_lines([row for row in CHAT if row["messages"]]).encode()
+    assert blocks.texts_of_lines(lines, "messages.content").to_pylist() == ["hello\nhi", "bye"]
+    assert blocks.texts_of_lines(json_lines(CHAT).encode(), "doc.text").to_pylist() == ["one", None, None, "four"]
+    assert blocks.texts_of_lines(lines + b'{"messages.content": "x"}', "messages.content") is None
+
+
 # Rows without text, and bad rows
 
 
@@ -331,6 +374,7 @@ def test_a_wrong_column_is_said_at_once(tmp_path):
 
 
 BAD_LINES = ['{"text": "three', '{"text": 5}', "[1]", '{"text": ["list"]}', '{"text": {"of": "x"}}', "nul\0", "{}{}"]
+BAD_LINES += [json.dumps({"text": value}) for value in (0, False, [], {})]
 
 
 @pytest.mark.parametrize("bad", BAD_LINES)
@@ -384,3 +428,11 @@ def test_json_lines_read_as_plain_text_are_noted(tmp_path, monkeypatch):
 def test_only_bad_lines(tmp_path):
     path = write(tmp_path / "c.jsonl", "bad\nworse\n")
     assert refusal(path, on_error="skip").startswith(f"corpus {path} holds no row that can be read: {path} line 1 ")
+
+
+@pytest.mark.parametrize("first", ["null", "null\ntrue", "\nnull"])
+def test_lines_that_are_null(tmp_path, first):
+    """Arrow's parser, given these, ends the process."""
+    path = write(tmp_path / "c.jsonl", f'{first}\n{{"text": "one"}}\n')
+    documents, n_without_text, n_bad = left_out(path, on_error="skip")
+    assert (documents, n_without_text, n_bad) == (["one"], 1, "true" in first)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-import pyarrow.json as pj
 
 from vocab.choices import EncodingErrors
 from vocab.corpus.arrow_columns import TextColumn
 from vocab.corpus.batch import Batch
-from vocab.corpus.column_paths import RowText, bad_json, text_of_row
+from vocab.corpus.column_paths import RowText
 from vocab.corpus.files import read_errors_named
+from vocab.corpus.json_lines import text_of_line, texts_of_lines
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.row_collector import RowCollector
 from vocab.corpus.skipped import FirstRowWithoutText
 
 # The work of one thread at a time.
 BLOCK_BYTES = 1 << 20
-# Digits of any length are taken; only that it is a number matters.
-JSON_DECODER = json.JSONDecoder(parse_int=float)
 
 
 @dataclass(frozen=True, order=True)
@@ -132,10 +129,10 @@ class LinesBlock(Block):
 
     def batch(self, errors: EncodingErrors) -> Batch:
         column = self.options.column
-        array = None if "." in column else _column_of_lines(self.lines, column)
-        if array is None:
+        texts = texts_of_lines(self.lines, column)
+        if texts is None:
             return self._line_by_line(errors)
-        return self._texts_batch(array, errors, self.options, column)
+        return self._texts_batch(texts, errors, self.options, column)
 
     def _where(self, row: int) -> str:
         return f"{self.path} line {self.first_line + row:,}"
@@ -145,34 +142,7 @@ class LinesBlock(Block):
         rows = RowCollector(self.options, self.end.key, self._where)
         for k, raw in enumerate(self.lines.split(b"\n")):
             if line := raw.strip():
-                rows.add(k, _text_of_line(line.decode(errors="surrogateescape"), self.options.column))
+                rows.add(k, text_of_line(line.decode(errors="surrogateescape"), self.options.column))
         # A first block that is full and has no such column anywhere: the rest need not be read to say so.
         is_small = self.first_line > 1 or len(self.lines) < BLOCK_BYTES // 2
         return rows.batch(errors, may_have_no_column=is_small)
-
-
-def _column_of_lines(lines: bytes, column: str) -> pa.Array | None:
-    """The column's strings, one of each line, by Arrow's parser; None when lines are wrong or none has a string."""
-    try:
-        table = pj.read_json(
-            pa.BufferReader(lines),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-            parse_options=pj.ParseOptions(
-                explicit_schema=pa.schema([(column, pa.string())]), unexpected_field_behavior="ignore"
-            ),
-        )
-    except pa.ArrowException:
-        return None
-    array = table.column(0).combine_chunks()
-    n_lines = lines.count(b"\n") + (not lines.endswith(b"\n"))
-    return array if len(array) == n_lines and (array.null_count < n_lines or not n_lines) else None
-
-
-def _text_of_line(line: str, column: str) -> RowText:
-    try:
-        row = JSON_DECODER.decode(line.removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        return bad_json(error.msg, error.pos)
-    except RecursionError:
-        return bad_json("it is nested too deep", 0)
-    return text_of_row(row, column)

@@ -44,8 +44,8 @@ def text_of_row(row: Any, column: str) -> RowText:
         return text
     values = list(_values(row, column.split(".")))
     texts = [value for value in values if value is not None]
-    if wrong := next((value for value in texts if not isinstance(value, str)), None):
-        return _not_a_text(column, wrong)
+    if wrong := [value for value in texts if not isinstance(value, str)]:
+        return _not_a_text(column, wrong[0])
     if not texts:
         return NoText(bool(values), ", ".join(map(str, row)) or "nothing")
     return "\n".join(texts)

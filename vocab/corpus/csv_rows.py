@@ -28,8 +28,9 @@ def csv_rows(read: Callable[[int], bytes], name: str, column: str, *, is_tsv: bo
         CorpusError: the first line does not name the column.
     """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_DOCUMENT_BYTES))
-    lines = _lines(read, name)
-    first = next(lines, "")
+    raw = io.BufferedReader(_Lines(read, name), _READ_AHEAD_BYTES)
+    lines = io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="")
+    first = lines.readline()
     if not first.strip():
         return
     delimiter, names = _header(first, column, is_tsv=is_tsv)
@@ -66,18 +67,13 @@ def _rows(reader: Any, names: list[str], index: int) -> Iterator[tuple[int, RowT
             yield line, BadRow(f"has {len(fields):,} fields where the first line names {len(names):,}")
 
 
-def _lines(read: Callable[[int], bytes], name: str) -> Iterator[str]:
-    """Lines with their ends; invalid UTF-8 becomes surrogates."""
-    raw = io.BufferedReader(_Readable(read), _READ_AHEAD_BYTES)
-    text = io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="")
-    while line := text.readline(MAX_DOCUMENT_BYTES + 1):
-        check_length(len(line), f"a line of {name}")
-        yield line
+class _Lines(io.RawIOBase):
+    """A raw stream whose lines are not too long to be held."""
 
-
-class _Readable(io.RawIOBase):
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], name: str) -> None:
         self._read = read
+        self._name = name
+        self._n_since_line_end = 0
 
     def readable(self) -> bool:
         return True
@@ -85,4 +81,7 @@ class _Readable(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         data = self._read(len(target))
         target[: len(data)] = data
+        cut = data.rfind(b"\n") + 1
+        self._n_since_line_end = len(data) - cut + (0 if cut else self._n_since_line_end)
+        check_length(self._n_since_line_end, f"a line of {self._name}")
         return len(data)

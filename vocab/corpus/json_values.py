@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vocab.corpus.binary_content import HEAD_BYTES
-from vocab.corpus.blocks import BLOCK_BYTES, JSON_DECODER
+from vocab.corpus.blocks import BLOCK_BYTES
+from vocab.corpus.json_lines import JSON_DECODER
 from vocab.corpus.text_documents import check_length
 from vocab.errors import CorpusError
 
