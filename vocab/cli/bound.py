@@ -50,6 +50,10 @@ def bound(
     special: Annotated[
         list[str] | None, typer.Option("--special", metavar="NAME", help="Special token to add, counted in the target.")
     ] = None,
+    drop_special: Annotated[
+        list[str] | None,
+        typer.Option("--drop-special", metavar="PATTERN", help="Special token to leave out; * stands for anything."),
+    ] = None,
     certificate: Annotated[Path | None, typer.Option("--certificate", help="File to write the proof to.")] = None,
     gap: GapOption = DEFAULT_GAP_PER_CENT,
     seconds: TimeOption = None,
@@ -78,6 +82,7 @@ def bound(
         prior=prior,
         keep=tokens_to_keep(keep),
         special=special or [],
+        drop_special=drop_special or [],
         limits=Limits(gap / 100, seconds),
         n_threads=threads,
     )

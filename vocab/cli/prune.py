@@ -118,6 +118,14 @@ def prune(
         list[str] | None,
         typer.Option("--special", metavar="NAME", help="Special token to add; may be given several times."),
     ] = None,
+    drop_special: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drop-special",
+            metavar="PATTERN",
+            help="Special token of the source to leave out; * stands for any characters. May be given several times.",
+        ),
+    ] = None,
     pad_to_multiple_of: Annotated[
         int,
         typer.Option(
@@ -161,6 +169,7 @@ def prune(
         prior=prior,
         keep=tokens_to_keep(keep),
         special=special or [],
+        drop_special=drop_special or [],
         pad_to_multiple_of=pad_to_multiple_of,
         refit=refit,
         certify=certify,
@@ -274,6 +283,9 @@ def _size_sentences(report: Report) -> list[str]:
         sentences.append(f"Embedding rows for a multiple of {report.multiple_of}: {rows:,} ({unused} unused).")
     size, n_new = size_facts(report.target), report.candidates["n_new_in_result"]
     new = f", {n_new:,} of them new," if n_new else ""
+    if gone := report.dropped_special:
+        shown = ", ".join(gone[:3]) + (f", … {gone[-1]}" if len(gone) > 3 else "")
+        sentences.append(f"Special tokens dropped: {len(gone):,} ({shown}); report.json lists them.")
     sentences.append(
         f"{report.n_ordinary:,} ordinary{new} + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
         f"Hamming weight {size.hamming_weight}, divisible by {size.largest_power_of_two_divisor}."

@@ -211,6 +211,7 @@ def _report(
         target=request.target,
         n_ordinary=result.vocabulary.n_tokens,
         n_special=len(request.special_tokens),
+        dropped_special=request.dropped_special_tokens,
         method=request.method,
         inference=job.inference,
         ranks=request.resolved_ranks,

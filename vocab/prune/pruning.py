@@ -33,6 +33,7 @@ def prune(
     prior: float | None = None,
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
+    drop_special: Sequence[str] = (),
     pad_to_multiple_of: int = 1,
     refit: bool = False,
     certify: bool = False,
@@ -42,7 +43,7 @@ def prune(
 ) -> PruneResult:
     """Prune a vocabulary to exactly `target` ids.
 
-    Single bytes and the source's special tokens are always kept.
+    Single bytes are always kept, and so are the source's special tokens but for those of `drop_special`.
 
     Args:
         source: what `vocab.load` takes, or a vocabulary that is loaded already.
@@ -62,6 +63,7 @@ def prune(
             candidates, else 0.
         keep: tokens of the source, by their bytes, that are never dropped.
         special: texts of new special tokens.
+        drop_special: special tokens of the source to leave out, by their texts; * and ? stand for any characters.
         pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
         refit: whether to fit the scores of a Unigram source to the corpus. Scores are rounded to multiples of 1/128 in
             any case.
@@ -90,6 +92,7 @@ def prune(
         prior=prior,
         keep=keep,
         special=special,
+        drop_special=drop_special,
         pad_to_multiple_of=pad_to_multiple_of,
         refit=refit,
         certify=certify,
@@ -114,6 +117,7 @@ def best_possible(
     prior: float | None = None,
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
+    drop_special: Sequence[str] = (),
     limits: Limits | None = None,
     n_threads: int | None = None,
     on_progress: OnProgress | None = None,
@@ -133,6 +137,7 @@ def best_possible(
         prior=prior,
         keep=keep,
         special=special,
+        drop_special=drop_special,
         limits=limits or Limits(),
         n_threads=n_threads,
     )

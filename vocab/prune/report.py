@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vocab.analysis.evaluation import Compression, Evaluation
@@ -95,6 +95,7 @@ class Report:
         seed: random seed; None for methods that use none.
         scores: under unigram "source" or "refitted", else None.
         certificate: the claims of certificate.zip, with digests; None without one.
+        dropped_special: special tokens of the source that were left out, by their texts.
     """
 
     source: dict[str, Any]
@@ -114,6 +115,7 @@ class Report:
     seed: int | None = None
     scores: str | None = None
     certificate: dict[str, Any] | None = None
+    dropped_special: list[str] = field(default_factory=list)
 
     @property
     def result(self) -> ReportRow:

@@ -17,6 +17,7 @@ from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.bound.optimal import Limits
 from vocab.prune.candidates.pool import Candidates
+from vocab.prune.dropped_special import dropped_special_tokens
 from vocab.vocabulary import Vocabulary
 
 # Inference methods whose tokens the plain checker can count.
@@ -48,6 +49,7 @@ class PruneRequest:
             corpus's own, or for `default_prior` where substrings of the corpus are candidates.
         keep: tokens of the source, by their bytes, that are never dropped.
         special: texts of new special tokens.
+        drop_special: special tokens of the source to leave out, by their texts; * and ? stand for any characters.
         pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
         refit: whether to fit the scores of a Unigram source to the corpus.
         certify: whether to prove how far the result is above the best possible.
@@ -70,6 +72,7 @@ class PruneRequest:
     prior: float | None = None
     keep: Sequence[bytes] = ()
     special: Sequence[str] = ()
+    drop_special: Sequence[str] = ()
     pad_to_multiple_of: int = 1
     refit: bool = False
     certify: bool = False
@@ -106,7 +109,14 @@ class PruneRequest:
     @cached_property
     def special_tokens(self) -> list[str]:
         """Special tokens of the result: the source's in id order, then the new ones."""
-        return [*sorted(self.source.special_tokens, key=self.source.special_tokens.__getitem__), *self.special]
+        gone = set(self.dropped_special_tokens)
+        kept = [text for text in self.source.special_tokens if text not in gone]
+        return [*sorted(kept, key=self.source.special_tokens.__getitem__), *self.special]
+
+    @cached_property
+    def dropped_special_tokens(self) -> list[str]:
+        """Special tokens of the source that are left out, in id order."""
+        return dropped_special_tokens(self.source, self.drop_special)
 
     @cached_property
     def protected(self) -> Mask:

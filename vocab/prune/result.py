@@ -42,8 +42,14 @@ class PruneResult:
         """New id of every kept old id, special tokens included."""
         first = self.vocabulary.first_id
         ordinary = {old: new for new, old in enumerate(self.kept_ids.tolist(), first) if old >= 0}
-        special = {id_: self.vocabulary.special_tokens[text] for text, id_ in self.source.special_tokens.items()}
-        return ordinary | special
+        new = self.vocabulary.special_tokens
+        return ordinary | {id_: new[text] for text, id_ in self.source.special_tokens.items() if text in new}
+
+    @property
+    def dropped_special(self) -> dict[int, str]:
+        """Text of each special token of the source that was dropped, by its old id."""
+        new = self.vocabulary.special_tokens
+        return {id_: text for text, id_ in self.source.special_tokens.items() if text not in new}
 
     @property
     def dropped_ids(self) -> npt.NDArray[np.int64]:
@@ -59,16 +65,18 @@ class PruneResult:
         """The id map as JSON types.
 
         `kept`: old → new; `dropped`: old → new ids that spell the token; `added`: new → old ids that spell a token
-        which the source lacks. Each spelling is that of the vocabulary's own encoder.
+        which the source lacks. Each spelling is that of the vocabulary's own encoder, of a special token that of its
+        text.
         """
         dropped, added = self.dropped_ids.tolist(), self.new_ids.tolist()
         old_tokens = self.source.tokens_by_id
+        gone = {old: text.encode() for old, text in self.dropped_special.items()}
         return {
             "source": self.source.name,
             "n_old": self.source.max_id + 1,
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
-            "dropped": spellings(self.vocabulary, {old: old_tokens[old] for old in dropped}),
+            "dropped": spellings(self.vocabulary, {old: old_tokens[old] for old in dropped} | gone),
             "added": spellings(self.source, {new: self.vocabulary[new] for new in added}),
         }
 

@@ -125,9 +125,7 @@ class SplitPattern:
         """Whether compiled splitters know all of this pattern; others run, slower, on the `regex` package."""
         if not self.steps:
             return has_kernel(self.regex)
-        return all(
-            step.behavior == "isolated" and not step.on_bytes and has_kernel(step.regex) for step in self.steps.steps
-        )
+        return all(step.has_kernel for step in self.steps.steps)
 
     def ends(self, text: bytes) -> npt.NDArray[np.int64]:
         """Ends in bytes of the pre-tokens of UTF-8 `text`, int64, rising, the last being len(text).
