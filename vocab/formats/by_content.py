@@ -14,7 +14,7 @@ from vocab.vocabulary import Provenance, Vocabulary
 if TYPE_CHECKING:
     from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 
-FileKind = Literal["sentencepiece", "json", "yaml", "ranks"]
+FileKind = Literal["gguf", "sentencepiece", "json", "yaml", "ranks"]
 
 # The largest files of vocabularies there are have some 30 MB.
 _MAX_BYTES = 1 << 29
@@ -38,9 +38,13 @@ def _reason(error: BaseException) -> str:
 
 
 def _load_file(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer:
+    kind = kind_of(path)
+    if kind == "gguf":  # of any size: its weights are not read
+        from vocab.formats.gguf_source import read_gguf
+
+        return read_gguf(path)
     if (n_bytes := path.stat().st_size) > _MAX_BYTES:
         raise SourceError(f"{path} has {n_bytes:,} bytes, more than any vocabulary: it is not read")
-    kind = kind_of(path)
     if kind == "sentencepiece":
         return _load_sentencepiece(path, added)
     if kind == "json":
@@ -61,6 +65,8 @@ def kind_of(path: Path) -> FileKind:
     """
     with path.open("rb") as stream:
         raw = stream.read(64)
+    if raw.startswith(b"GGUF"):
+        return "gguf"
     if is_sentencepiece(raw):
         return "sentencepiece"
     head = raw.lstrip()

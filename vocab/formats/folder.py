@@ -29,7 +29,7 @@ from vocab.vocabulary import Vocabulary
 from vocab.writing import OUR_NAMES, staged_folder, write_json
 
 # Files that a folder is read from, best first.
-_READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + ENDING, "*.model")
+_READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + ENDING, "*.model", "*.gguf")
 
 
 def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = False) -> list[Path]:

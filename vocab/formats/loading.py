@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # What ends like a file is one that is missing, not a repository.
-_ENDINGS = (".json", ".model", ".tiktoken", ".yaml", ".yml", ".txt", ".zip")
+_ENDINGS = (".json", ".model", ".tiktoken", ".yaml", ".yml", ".txt", ".zip", ".gguf")
 
 
 def load(name_or_path: str | Path) -> Vocabulary | RuntimeTokenizer:
     """Load a vocabulary by name, or from a file or folder.
 
     The format of a file is found by its content: ranks in base64 (`.tiktoken`, and the `tokenizer.model` of Llama 3
-    and 4), a SentencePiece model (BPE, as in Llama 2 and Mistral, or Unigram), a `tokenizer.json`, a `tekken.json`, or
-    a TokenMonster vocabulary in YAML.
+    and 4), a SentencePiece model (BPE, as in Llama 2 and Mistral, or Unigram), a `tokenizer.json`, a `tekken.json`,
+    a TokenMonster vocabulary in YAML, or the header of a GGUF model of llama.cpp.
 
     Args:
         name_or_path: a path, which goes before a name; a folder must hold one of these files. Names are tiktoken's
