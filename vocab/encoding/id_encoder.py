@@ -80,11 +80,7 @@ class IdEncoder:
 
     def has_special(self, text: str) -> bool:
         """Whether a text holds the text of a special token; with `added_texts`, of one that is not text itself."""
-        if not self.special_tokens:
-            return False
-        if self.added_texts:
-            return any(special in text for special in self.special_tokens if special not in self.user_defined)
-        return self._special_regex.search(text) is not None
+        return self._looked_for is not None and self._looked_for.search(text) is not None
 
     def restored(self, text: str) -> str:
         """What the ids of a text decode to: the text, as the normalizer and added tokens leave it."""
@@ -133,6 +129,12 @@ class IdEncoder:
         known = {added.text: added for added in self.added_texts}
         added = tuple(known.get(text) or AddedText(text) for text in self.special_tokens)
         return SplitPattern.of_steps(replace(steps, added=added))
+
+    @cached_property
+    def _looked_for(self) -> re.Pattern[str] | None:
+        """What `has_special` looks for; None for nothing."""
+        texts = [text for text in self.special_tokens if not self.added_texts or text not in self.user_defined]
+        return _any_of(texts) if texts else None
 
     @cached_property
     def _special_regex(self) -> re.Pattern[str]:

@@ -89,17 +89,18 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
     """
     directory = Path(directory)
     vocabulary = load_lossless(directory)
-    plain = [text for text in texts if not vocabulary.has_special(text)]
-    with_special = [text for text in texts if vocabulary.has_special(text)]
+    plain: list[str] = []
+    with_special: list[str] = []
+    for text in texts:
+        (with_special if vocabulary.has_special(text) else plain).append(text)
     ours = vocabulary.encode_batch(plain)
     checks = [_our_check(vocabulary, plain, ours)]
     by_default = default_texts(vocabulary, with_special)
     for name, package, runtime in _runtimes(directory):
         checks.append(_checked(name, package, runtime, vocabulary, plain, ours, by_default))
     produced = np.zeros(vocabulary.n_tokens, dtype=np.bool_)
-    for ids in ours:
-        ranks = vocabulary.ranks_of(ids)
-        produced[ranks[ranks >= 0]] = True
+    ranks = vocabulary.ranks_of(list({id_ for ids in ours for id_ in ids}))
+    produced[ranks[ranks >= 0]] = True
     never_produced = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
     chat = verify_chat(directory, vocabulary) if with_chat else None
     return Verification(vocabulary, checks, int(never_produced.size), len(with_special), _notes(directory), chat)
