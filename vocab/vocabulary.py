@@ -14,9 +14,12 @@ import numpy.typing as npt
 
 from vocab.arrays import end_to_end
 from vocab.errors import SourceError
+from vocab.origin import Provenance
 from vocab.splitting import SplitPattern
 from vocab.splitting.added_texts import AddedText
-from vocab.splitting.preparation import byte_piece
+from vocab.splitting.preparation import MARK, byte_piece
+
+__all__ = ["Provenance", "Vocabulary"]
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -27,23 +30,6 @@ if TYPE_CHECKING:
     from vocab.encoding.encoder import Encoder
     from vocab.encoding.id_encoder import IdEncoder
     from vocab.encoding.unigram import Scores
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a vocabulary came from.
-
-    Attributes:
-        name: the name or path that it was loaded by.
-        sha256: digest of the file that was read; None where there is none.
-        format: the kind of file ("tekken" …), so that the same kind can be written again.
-        extras: entries of such files that have no part in encoding.
-    """
-
-    name: str
-    sha256: str | None = None
-    format: str | None = None
-    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +57,8 @@ class Vocabulary:
         added_texts: how added tokens are found, where it is not just by their text.
         ids: id of each ordinary token by its rank, int64[n_tokens], where ids do not follow the order of merges.
         unknown: the special token that SentencePiece has for text that no token spells.
+        pair_order: where BPE lists merges pair by pair, int32[len(blob)], else None. At starts[t] + k is the place of
+            the merge of the first k bytes of token t with the rest of it, 2³¹ - 1 where there is no such merge.
     """
 
     blob: npt.NDArray[np.uint8]
@@ -86,12 +74,12 @@ class Vocabulary:
     unknown: str | None = None
     added_texts: tuple[AddedText, ...] = ()
     ids: npt.NDArray[np.int64] | None = None
+    pair_order: npt.NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
-        if self.scores is not None:
-            self.scores.setflags(write=False)
-        self.blob.setflags(write=False)
-        self.starts.setflags(write=False)
+        for array in (self.scores, self.pair_order, self.blob, self.starts):
+            if array is not None:
+                array.setflags(write=False)
         ordinary: range | set[int] = range(self.first_id, self.first_id + self.n_tokens)
         if self.ids is not None:
             self.ids.setflags(write=False)
@@ -132,10 +120,10 @@ class Vocabulary:
         ids |= {text: k for k, text in enumerate((t for t in special if t not in ids), len(below) + kept.size)}
         lengths = self.lengths[kept]
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        blob = self.blob[np.repeat(self.starts[kept] - starts[:-1], lengths) + np.arange(starts[-1])]
+        places = np.repeat(self.starts[kept] - starts[:-1], lengths) + np.arange(starts[-1])
         return replace(
             self,
-            blob=blob,
+            blob=self.blob[places],
             starts=starts,
             special_tokens=ids,
             inference=inference,
@@ -143,6 +131,7 @@ class Vocabulary:
             first_id=len(below),
             scores=None if self.scores is None else self.scores[kept],
             ids=None,
+            pair_order=None if self.pair_order is None else self.pair_order[places],
         )
 
     @property
@@ -269,7 +258,8 @@ class Vocabulary:
 
         try:
             settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
-            return Encoder(self.blob, self.starts, *settings, added=self._numbered if self.added_texts else ())
+            added = [*self._numbered] if self.added_texts else ()
+            return Encoder(self.blob, self.starts, *settings, added=added, pair_order=self.pair_order)
         except ValueError as error:
             raise SourceError(f"{self.name} cannot encode every text: {error}") from None
 
@@ -289,11 +279,20 @@ class Vocabulary:
         return self.inference == "unigram" and self.provenance.format == "sentencepiece"
 
     @property
-    def _numbered(self) -> list[str]:
-        """Added tokens to which the encoder gives numbers above the ranks, in the order of these."""
+    def added_ids(self) -> dict[str, int]:
+        """Id of each added token by its text: special tokens, and ordinary ones that are added tokens as well."""
+        others = [
+            added.text for added in self.added_texts if self.byte_fallback and added.text not in self.special_tokens
+        ]
+        spelt = ((text, self.token_ids.get(text.replace(MARK, " ").encode())) for text in others)
+        return {**self.special_tokens, **{text: id_ for text, id_ in spelt if id_ is not None}}
+
+    @property
+    def _numbered(self) -> dict[str, int]:
+        """Ids of the added tokens to which the encoder gives numbers above the ranks, in the order of these."""
         if self.added_texts:
-            return sorted(self.special_tokens)
-        return sorted(self.user_defined) if self._finds_user_defined else []
+            return dict(sorted(self.added_ids.items()))
+        return {text: self.special_tokens[text] for text in sorted(self.user_defined) if self._finds_user_defined}
 
     @cached_property
     def _id_encoder(self) -> IdEncoder:

@@ -29,7 +29,7 @@ _PART_BYTES = 8 << 20
 class Encoder:
     """Encodes with the tokens (blob uint8, starts int64[n + 1]) of a vocabulary; ids are token positions.
 
-    For `byte_fallback` and `order` see `TokenTrie.build`; unigram, and only that, has `scores`. The added token
+    For `byte_fallback`, `order` and `pair_order` see `TokenTrie`; unigram, and only that, has `scores`. The added token
     `added[k]`, which the split pattern marks in text, has the number n + k. Raises ValueError when a token repeats or
     one of the 256 single bytes is missing.
     """
@@ -44,8 +44,10 @@ class Encoder:
         order: npt.NDArray[np.int32] | None = None,
         scores: Scores | None = None,
         added: Sequence[str] = (),
+        pair_order: npt.NDArray[np.int32] | None = None,
     ) -> None:
-        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, scores.units if scores else None)
+        units = scores.units if scores else None
+        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, units, pair_order)
         self._whole_texts = TextEncoder(blob, starts, scores) if scores else None
         missing = np.flatnonzero(self.trie.byte_tokens < 0).tolist()
         if missing:

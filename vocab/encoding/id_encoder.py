@@ -17,7 +17,8 @@ from vocab.markers import MARKER_BYTE
 from vocab.splitting import SplitPattern
 from vocab.splitting.added_texts import AddedText
 from vocab.splitting.preparation import MARK
-from vocab.splitting.steps import SplitStep, SplitSteps
+from vocab.splitting.split_step import SplitStep
+from vocab.splitting.steps import SplitSteps
 from vocab.utf8 import utf8
 
 
@@ -35,7 +36,7 @@ class IdEncoder:
         special_tokens: id of each added token by its text.
         user_defined: those of them that are recognised in every text.
         added_texts: how they are found in text.
-        numbered: added tokens to which the encoder gives numbers, in the order of these.
+        numbered: ids of the added tokens to which the encoder gives numbers, in the order of these.
     """
 
     encoder: Encoder
@@ -44,7 +45,7 @@ class IdEncoder:
     special_tokens: Mapping[str, int]
     user_defined: frozenset[str]
     added_texts: tuple[AddedText, ...]
-    numbered: Sequence[str]
+    numbered: Mapping[str, int]
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Ids of a text; with `allow_special` the texts of special tokens become their ids."""
@@ -86,7 +87,8 @@ class IdEncoder:
         """What the ids of a text decode to: the text, as the normalizer and added tokens leave it."""
         if not self.pattern.steps:
             return text
-        return self.pattern.prepared(utf8(text)).replace(MARKER_BYTE, b"").decode()
+        prepared = self.pattern.prepared(utf8(text)).replace(MARKER_BYTE, b"").decode()
+        return prepared.replace(MARK, " ") if self.pattern.steps.mark else prepared
 
     @property
     def _cuts_by_text(self) -> bool:
@@ -119,15 +121,14 @@ class IdEncoder:
     @cached_property
     def _ids(self) -> Ints:
         """Ids by rank, and those of `numbered` after them."""
-        others = [self.special_tokens[text] for text in self.numbered]
-        return np.concatenate([self.rank_ids, np.array(others, dtype=np.int64)])
+        return np.concatenate([self.rank_ids, np.array([*self.numbered.values()], dtype=np.int64)])
 
     @cached_property
     def _with_special(self) -> SplitPattern:
         """The split pattern, with special tokens recognised as well."""
         steps = self.pattern.steps or SplitSteps(steps=(SplitStep(self.pattern.regex),))
         known = {added.text: added for added in self.added_texts}
-        added = tuple(known.get(text) or AddedText(text) for text in self.special_tokens)
+        added = tuple(known.get(text) or AddedText(text) for text in {**self.special_tokens, **known})
         return SplitPattern.of_steps(replace(steps, added=added))
 
     @cached_property

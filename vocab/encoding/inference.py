@@ -133,7 +133,10 @@ def _with_token_facts(
 ) -> Any:
     """The lattice as the kernels of a method read it: with what the method asks of tokens besides."""
     if method == "scored-merges":
-        facts = (blob, frozen(trie.order), frozen(trie.byte_tokens))
+        by_pair = trie.pair_order is not None
+        starts = trie.starts[:-1] if by_pair else np.arange(trie.lengths.size)
+        order = trie.order if trie.pair_order is None else trie.pair_order
+        facts = (blob, frozen(order), frozen(trie.byte_tokens), frozen(starts), int(by_pair))
         return kernels.ScoredLattice(*lattice[:5], *facts)
     if method == "unigram":
         return kernels.UnigramLattice(*lattice[:5], blob, frozen(trie.byte_tokens), frozen(trie.units))

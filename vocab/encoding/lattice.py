@@ -34,6 +34,7 @@ class TokenTrie:
     order: npt.NDArray[np.int32]  # of merging: the token of least order goes first, of equal ones that further left
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256], -1 where there is none
     units: npt.NDArray[np.int64]  # score of each token under unigram as a whole number; empty for others
+    pair_order: npt.NDArray[np.int32] | None = None  # of merging pair by pair: see `Vocabulary.pair_order`
 
     @classmethod
     def build(
@@ -43,6 +44,7 @@ class TokenTrie:
         byte_fallback: bool = False,
         order: npt.NDArray[np.int32] | None = None,
         units: npt.NDArray[np.int64] | None = None,
+        pair_order: npt.NDArray[np.int32] | None = None,
     ) -> TokenTrie:
         """The trie of tokens (blob uint8, starts int64[n + 1]).
 
@@ -75,6 +77,7 @@ class TokenTrie:
             tokens if order is None else order,
             tokens[:256].copy() if byte_fallback else np.array(singles, dtype=np.int32),
             np.empty(0, dtype=np.int64) if units is None else units,
+            pair_order,
         )
 
     @cached_property

@@ -1,9 +1,11 @@
 """Kernels of the method `scored-merges`: SentencePiece's BPE (google/sentencepiece `bpe_model.cc`).
 
 Characters are merged by `order`, of equal order further left first; a character without a token becomes its bytes.
-Whole pre-tokens are not looked up. In SentencePiece a character without a piece can still be merged into one; here and
-in Hugging Face tokenizers it is bytes at once. Both are the same wherever each character of every piece is a piece too,
-which readers and writers check.
+Whole pre-tokens are not looked up. The order is that of the token that is made, as SentencePiece has it, or that of the
+pair that makes it, as Hugging Face tokenizers lists merges; a pair that is not listed has the order NONE.
+
+In SentencePiece a character without a piece can still be merged into one; here and in Hugging Face tokenizers it is
+bytes at once. Both are the same wherever each character of every piece is a piece too, which readers and writers check.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
@@ -45,11 +47,19 @@ class ScoredLattice(NamedTuple):
     edge_lengths: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
     blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
-    order: npt.NDArray[np.int32]  # of merging, a token
+    order: npt.NDArray[np.int32]  # of merging, a token, or with `by_pair` a byte of all tokens: see `_order`
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]
+    order_starts: npt.NDArray[np.int64]  # where the order of each token begins, [n_tokens]
+    by_pair: int  # 1 where order depends on how long the left part is, else 0
 
 
 # Encoding one pre-token
+
+
+@helper
+def _order(lattice, token, n_left):
+    """The order of making `token` of a left part of n_left bytes and the rest, or NONE."""
+    return lattice.order[lattice.order_starts[token] + n_left * lattice.by_pair]
 
 
 @helper
@@ -94,14 +104,17 @@ def _note_characters(lattice, n, scratch):
 
 
 @helper
-def _best_pair(lattice, pairs, n):
-    """The pair of n parts whose token has the least order, further left of equal ones; -1 where no pair makes one."""
+def _best_pair(lattice, scratch, n):
+    """The pair of n parts of the least order, further left of equal ones; -1 where no pair makes a token."""
+    pairs, begins = scratch.pairs, scratch.begins
     best = -1
     least = NONE
     for i in range(n - 1):
-        if pairs[i] != NONE and lattice.order[pairs[i]] < least:
-            best = i
-            least = lattice.order[pairs[i]]
+        if pairs[i] != NONE:
+            order = _order(lattice, pairs[i], begins[i + 1] - begins[i])
+            if order < least:
+                best = i
+                least = order
     return best
 
 
@@ -109,7 +122,7 @@ def _best_pair(lattice, pairs, n):
 def _merge_on(lattice, kept, first, n, n_tree, scratch):
     """Merge n parts to the end by scanning all pairs each time."""
     while n > 1:
-        best = _best_pair(lattice, scratch.pairs, n)
+        best = _best_pair(lattice, scratch, n)
         if best < 0:
             break
         scratch.tree[n_tree] = scratch.pairs[best]
@@ -144,7 +157,9 @@ def _push_pair(lattice, kept, first, n_bytes, i, n_heap, scratch):
     if after[i] < n_bytes:
         pairs[i] = find(edges_of(lattice), kept, first + i, after[after[i]] - i)
         if pairs[i] != NONE:
-            return push(scratch.heap, n_heap, (np.int64(lattice.order[pairs[i]]) << 32) | i)
+            order = _order(lattice, pairs[i], after[i] - i)
+            if order != NONE:
+                return push(scratch.heap, n_heap, (np.int64(order) << 32) | i)
     return n_heap
 
 
@@ -163,7 +178,7 @@ def _merge_long(lattice, kept, first, n_bytes, n, n_tree, scratch):
         n_heap = pop(heap, n_heap)
         at = np.int32(key & 0xFFFFFFFF)
         token = pairs[at]
-        if token == NONE or lattice.order[token] != np.int32(key >> 32):
+        if token == NONE or _order(lattice, token, after[at] - at) != np.int32(key >> 32):
             continue
         merge_linked(at, token, scratch)
         scratch.tree[n_tree] = token
@@ -224,7 +239,7 @@ def _price(lattice, kept, w, scratch, other, ledger):
         if step < n_characters:
             token = scratch.path[step]
         else:
-            best = _best_pair(lattice, scratch.pairs, n)
+            best = _best_pair(lattice, scratch, n)
             if best < 0:
                 break
             token = scratch.pairs[best]

@@ -59,7 +59,7 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
     paths = write_hugging_face(vocabulary, directory)
     if obstacle_to_tiktoken(vocabulary) is None:
         paths += write_tiktoken(vocabulary, directory, name)
-    if vocabulary.inference in CHARACTER_METHODS:
+    if vocabulary.inference in CHARACTER_METHODS and not carried_frame(vocabulary):
         paths.append(directory / SENTENCEPIECE)
         write_sentencepiece(vocabulary, paths[-1])
     if vocabulary.provenance.format == "tekken" and can_hold(vocabulary):
@@ -114,7 +114,7 @@ def _tokenizer_config(vocabulary: Vocabulary) -> dict[str, Any]:
             "single_word": False,
             "special": text not in vocabulary.user_defined,
         }
-        for text, id_ in sorted(vocabulary.special_tokens.items(), key=lambda item: item[1])
+        for text, id_ in sorted(vocabulary.added_ids.items(), key=lambda item: item[1])
     }
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

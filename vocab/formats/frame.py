@@ -66,7 +66,8 @@ def apply_frame(tokenizer: Tokenizer, vocabulary: Vocabulary, frame: Mapping[str
 
 def add_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary, flags: Mapping[str, Mapping[str, Any]]) -> None:
     """Add special tokens in the order of their ids; without flags they are special, and found as they stand."""
-    for text in sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__):
+    added = vocabulary.added_ids
+    for text in sorted(added, key=added.__getitem__):
         known = (
             {flag: flags[text][flag] for flag in _FLAGS} if text in flags else {"special": True, "normalized": False}
         )

@@ -14,7 +14,8 @@ from typing import Any
 from vocab.splitting import CL100K_REGEX, LLAMA3_REGEX, O200K_REGEX, TEKKEN_REGEX, SplitPattern
 from vocab.splitting.known_patterns import GPT2_OLD_REGEX, QWEN2_REGEX
 from vocab.splitting.regex_ends import Behavior
-from vocab.splitting.steps import SplitStep, SplitSteps
+from vocab.splitting.split_step import SplitStep
+from vocab.splitting.steps import SplitSteps
 
 _BEHAVIORS: dict[Behavior, str] = {"isolated": "Isolated", "merged_with_previous": "MergedWithPrevious"}
 

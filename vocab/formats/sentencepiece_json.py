@@ -113,15 +113,16 @@ def all_merges(pieces: list[str], order: list[int]) -> list[tuple[str, str]]:
 
 def is_of_sentencepiece(settings: Mapping[str, Any]) -> bool:
     """Whether a parsed tokenizer.json is BPE from characters, or Unigram, with byte fallback."""
-    model, before = settings.get("model") or {}, settings.get("pre_tokenizer")
+    model = settings.get("model") or {}
     is_model = "merges" in model or model.get("type") == "Unigram"
-    return bool(model.get("byte_fallback")) and is_model and (before or {}).get("type") in (None, "Metaspace")
+    return bool(model.get("byte_fallback")) and is_model
 
 
 def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> Vocabulary:
     """A vocabulary from such a tokenizer.json; raises SourceError where SentencePiece would encode differently."""
     model = settings["model"]
     is_unigram = "merges" not in model
+    has_prefix = _has_prefix(settings, path)
     ids = {piece: k for k, (piece, _) in enumerate(model["vocab"])} if is_unigram else model["vocab"]
     unknown = _unknown(model)
     added = {token["content"]: token for token in settings.get("added_tokens", [])}
@@ -138,7 +139,7 @@ def read(settings: Mapping[str, Any], provenance: Provenance, path: Path) -> Voc
     texts = [piece.replace(MARK, " ") for piece in pieces[256:]]
     check_characters(texts, path)
     tokens = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
-    pattern = SplitPattern.of_sentencepiece(texts, dummy_prefix=_has_prefix(settings, path))
+    pattern = SplitPattern.of_sentencepiece(texts, dummy_prefix=has_prefix)
     method: InferenceMethod = "unigram" if is_unigram else "scored-merges"
     vocabulary = Vocabulary.from_tokens(tokens, pattern, special, method, provenance, first)
     return replace(

@@ -21,7 +21,8 @@ from vocab.splitting import GPT2_REGEX, SplitPattern
 from vocab.splitting.byte_alphabet import to_bytes
 from vocab.splitting.dialect import from_oniguruma
 from vocab.splitting.normalization import flat_steps
-from vocab.splitting.steps import SplitStep, SplitSteps
+from vocab.splitting.split_step import SplitStep
+from vocab.splitting.steps import SplitSteps
 
 _BEHAVIORS = {
     "Isolated": "isolated",

@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.errors import SourceError
-from vocab.formats import byte_level_json, sentencepiece_json, wordpiece
+from vocab.formats import byte_level_json, pieces_json, sentencepiece_json, wordpiece
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, add_to_runtime
 from vocab.formats.frame import add_tokens, apply_frame, carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
@@ -35,7 +35,10 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     """
     if vocabulary.inference == "ungreedy":
         raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
+    frame = carried_frame(vocabulary)
     if vocabulary.inference in CHARACTER_METHODS:
+        if frame:
+            return pieces_json.to_tokenizers(vocabulary, frame)
         return sentencepiece_json.to_tokenizers(vocabulary)
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(
@@ -47,7 +50,7 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
             f"the special token {taken[0]!r} reads like an ordinary token in tokenizer.json, and would lose its id"
         )
     tokenizer = Tokenizer(_model(vocabulary))
-    if frame := carried_frame(vocabulary):
+    if frame:
         apply_frame(tokenizer, vocabulary, frame)
         return tokenizer
     split = pre_tokenizers.Split(Regex(vocabulary.pattern.portable), behavior="isolated")
@@ -126,10 +129,20 @@ def read_tokenizer_json(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabula
         raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
     provenance = Provenance(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
     if sentencepiece_json.is_of_sentencepiece(settings):
-        return sentencepiece_json.read(settings, provenance, path)
+        return _read_pieces(settings, runtime, provenance, path)
     if wordpiece.is_wordpiece(settings):
         return wordpiece.read(settings, provenance, path)
     return byte_level_json.read(settings, runtime, provenance, path)
+
+
+def _read_pieces(settings: dict[str, Any], runtime: Tokenizer, provenance: Provenance, path: Path) -> Vocabulary:
+    """A vocabulary of pieces: such as sentencepiece runs too, or else such as tokenizers alone runs."""
+    try:
+        return sentencepiece_json.read(settings, provenance, path)
+    except SourceError:
+        if "merges" not in settings["model"]:
+            raise
+        return pieces_json.read(settings, runtime, provenance, path)
 
 
 def _check_known_options(settings: Any, path: Path) -> None:

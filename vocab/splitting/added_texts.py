@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import regex
@@ -17,6 +18,8 @@ import regex
 _SPACES = frozenset(
     "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 )
+# From so many texts on, of at most so many characters, their regular expression is a tree: each character is a level.
+_MANY, _DEEPEST = 16, 100
 _WORD = regex.compile(r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]")
 
 
@@ -85,5 +88,19 @@ class AddedTextFinder:
 
 
 def any_of(texts: Sequence[str] | dict[str, AddedText]) -> str:
-    """A regular expression of the longest of these texts."""
-    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+    """A regular expression of the longest of these texts.
+
+    Texts share their beginnings, so that thousands of them are looked for at once.
+    """
+    if len(texts) < _MANY or max(map(len, texts)) > _DEEPEST:
+        return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+    return _tree(sorted(texts))
+
+
+def _tree(texts: Sequence[str]) -> str:
+    """The same of texts in order that begin with the same characters, these left out."""
+    groups = [(first, [text[1:] for text in rest]) for first, rest in groupby((t for t in texts if t), lambda t: t[0])]
+    joined = "|".join(re.escape(first) + (_tree(rest) if rest != [""] else "") for first, rest in groups)
+    if "" in texts:
+        return f"(?:{joined})?" if joined else ""
+    return joined if len(groups) == 1 else f"(?:{joined})"

@@ -49,6 +49,16 @@ class Normalization:
             return text
         return str(self._runtime.normalize_str(text))
 
+    def leaves_beginning(self, text: str) -> bool:
+        """Whether tokenizers takes what is left of a text for its beginning: not where first characters are gone."""
+        from tokenizers import PreTokenizedString
+
+        pieces = PreTokenizedString(text)
+        pieces.normalize(self._runtime.normalize)
+        pieces.split(lambda _, piece: [piece.slice((0, len(piece.normalized)))])
+        splits = pieces.get_splits("original", "byte")
+        return bool(splits) and splits[0][1][0] == 0
+
     def may_change(self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which documents the normalizer may change, bool[n_documents]; the layout is that of `SplitPattern`."""
         if self.form is None:

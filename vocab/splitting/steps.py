@@ -13,7 +13,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,35 +22,14 @@ from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.markers import MARKER, marked
 from vocab.splitting.added_texts import AddedText, AddedTextFinder, any_of
-from vocab.splitting.known_patterns import KERNELS, ends_by_regex, has_kernel
+from vocab.splitting.known_patterns import KERNELS, ends_by_regex
+from vocab.splitting.marks import AT_MARKS, Mark, with_spaces
 from vocab.splitting.normalization import Normalization, normalization
-from vocab.splitting.regex_ends import Behavior, regex_ends
+from vocab.splitting.preparation import MARK
+from vocab.splitting.regex_ends import regex_ends
+from vocab.splitting.split_step import SplitStep
 
 COMMENT = "(?#steps)"
-
-
-@dataclass(frozen=True)
-class SplitStep:
-    """One step: a regular expression, and what becomes of its matches.
-
-    Attributes:
-        regex: the regular expression.
-        behavior: "isolated" makes each match a piece; the others join it to the text before or after it.
-        on_bytes: whether the step sees text in GPT-2's alphabet, one character a byte.
-    """
-
-    regex: str
-    behavior: Behavior = "isolated"
-    on_bytes: bool = False
-
-    def __post_init__(self) -> None:
-        if self.behavior not in get_args(Behavior):
-            raise SourceError(f"a split cannot be {self.behavior!r}")
-
-    @property
-    def has_kernel(self) -> bool:
-        """Whether a compiled splitter runs this step."""
-        return self.behavior == "isolated" and not self.on_bytes and has_kernel(self.regex)
 
 
 @dataclass(frozen=True)
@@ -62,12 +41,14 @@ class SplitSteps:
         normalizer: the normalizer as JSON; "" for none.
         added: added tokens that are recognised in every text.
         has_prefix_space: whether a space is put before text that begins without one, after an added token too.
+        mark: whether ▁ is written for spaces, and where one is put before: see `marks`. In prepared text it is a space.
     """
 
     steps: tuple[SplitStep, ...]
     normalizer: str = ""
     added: tuple[AddedText, ...] = field(default=())
     has_prefix_space: bool = False
+    mark: Mark = ""
 
     @classmethod
     def parse(cls, text: str) -> SplitSteps:
@@ -80,6 +61,7 @@ class SplitSteps:
         content |= {"normalizer": json.loads(self.normalizer)} if self.normalizer else {}
         content |= {"added": [list(added) for added in sorted(self.added)]} if self.added else {}
         content |= {"prefix_space": True} if self.has_prefix_space else {}
+        content |= {"mark": self.mark} if self.mark else {}
         return COMMENT + json.dumps(content, ensure_ascii=False, sort_keys=True)
 
     def portable_text(self) -> str:
@@ -93,13 +75,14 @@ class SplitSteps:
         added = f"{len(self.added)} added tokens taken out, " if self.added else ""
         normalizer = f"normalizer {self.normalizer}, " if self.normalizer else ""
         prefix = "a space put before, " if self.has_prefix_space else ""
+        prefix += f"▁ for spaces ({self.mark}), " if self.mark else ""
         splits = ", then ".join(step.regex for step in self.steps)
         return f"{added}{normalizer}{prefix}split pattern {splits or 'none'}"
 
     @property
     def changes_text(self) -> bool:
         """Whether a text may be another one when it is prepared."""
-        return bool(self.normalizer or self.added or self.has_prefix_space)
+        return bool(self.normalizer or self.added or self.has_prefix_space or self.mark)
 
     @property
     def one_regex(self) -> str | None:
@@ -136,10 +119,24 @@ class SplitSteps:
                 continue
             normal = self.normalized(characters[raw.begin : raw.end])
             for found in after.stretches(normal):
-                piece = normal[found.begin : found.end]
-                prefix = " " if self.has_prefix_space and is_whole and not piece.startswith(" ") else ""
-                parts.append(marked(found.added.text) if found.added else (prefix + piece).encode())
+                if found.added:
+                    parts.append(marked(found.added.text))
+                    continue
+                is_first = raw.begin == found.begin == 0 and self._leaves_beginning(characters[: raw.end])
+                parts.append(
+                    self._spaced(normal[found.begin : found.end], is_whole=is_whole, is_first=is_first).encode()
+                )
         return b"".join(parts)
+
+    def _spaced(self, piece: str, *, is_whole: bool, is_first: bool) -> str:
+        """A normalized stretch between added tokens with its spaces, and the one that is put before it."""
+        if self.mark:
+            return with_spaces(piece, self.mark if is_whole else "never", is_first=is_first)
+        return " " + piece if self.has_prefix_space and is_whole and not piece.startswith(" ") else piece
+
+    def _leaves_beginning(self, text: str) -> bool:
+        """Whether what the normalizer leaves of a text is taken for its beginning, where that is asked."""
+        return self.mark != "first" or not self._normalization or self._normalization.leaves_beginning(text)
 
     def prepared_documents(
         self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], *, are_whole: bool = True
@@ -163,16 +160,16 @@ class SplitSteps:
     ) -> npt.NDArray[np.bool_]:
         """Which documents must be prepared one by one, bool[n_documents]."""
         changed = np.zeros(doc_starts.size - 1, dtype=np.bool_)
-        if self.has_prefix_space and are_whole:
+        if are_whole and (self.has_prefix_space or self.mark in ("first", "always", "words")):
             changed |= np.diff(doc_starts) > 0
+        if self.mark and (mark := MARK.encode()) in raw:
+            _note(changed, [match.span() for match in re.finditer(mark, raw)], doc_starts)
         if self._normalization:
             changed |= self._normalization.may_change(text, doc_starts)
         if self.added:
             first, stop = int(doc_starts[0]), int(doc_starts[-1])
-            for match in self._any_added.finditer(raw, first, stop):
-                # What is found may lie across documents, and hide what begins in the second.
-                begin, end = np.searchsorted(doc_starts, [match.start(), match.end() - 1], side="right") - 1
-                changed[begin : end + 1] = True
+            spans = [match.span() for match in self._any_added.finditer(raw, first, stop)]
+            _note(changed, spans, doc_starts)
         return changed
 
     @cached_property
@@ -203,9 +200,25 @@ def _parsed(text: str) -> SplitSteps:
             normalizer=json.dumps(content["normalizer"], sort_keys=True) if content.get("normalizer") else "",
             added=tuple(AddedText(str(added[0]), *map(bool, added[1:])) for added in content.get("added", ())),
             has_prefix_space=bool(content.get("prefix_space", False)),
+            mark=content.get("mark", ""),
         )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise SourceError(f"the split is not one that vocab wrote ({error}): {text[:200]}") from None
+
+
+def _note(changed: npt.NDArray[np.bool_], spans: list[tuple[int, int]], doc_starts: npt.NDArray[np.int64]) -> None:
+    """Mark the documents (bool[n_documents]) that spans of bytes touch.
+
+    What is found in several documents at once may hide what is in the later ones.
+    """
+    begins, ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+    is_within = (ends > doc_starts[0]) & (begins < doc_starts[-1])
+    firsts = np.searchsorted(doc_starts, begins[is_within], side="right") - 1
+    lasts = np.searchsorted(doc_starts, ends[is_within] - 1, side="right") - 1
+    steps = np.zeros(changed.size + 1, dtype=np.int64)
+    np.add.at(steps, firsts.clip(min=0), 1)
+    np.add.at(steps, (lasts + 1).clip(max=changed.size), -1)
+    changed |= np.cumsum(steps[:-1]) > 0
 
 
 def _without_marked(
@@ -231,6 +244,10 @@ def _without_marked(
 
 def step_ends(step: SplitStep, text: npt.NDArray[np.uint8], borders: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Ends of the pieces that a step leaves of the stretches between borders, int64, rising."""
+    if step == AT_MARKS:
+        within = text[int(borders[0]) : int(borders[-1])]
+        begins = np.flatnonzero(within == 0x20) + borders[0]
+        return np.union1d(begins, borders)[1:]
     if step.has_kernel:
         return ends_by_regex(text, borders, step.regex)[0]
     return regex_ends(text, borders, step.regex, step.behavior, on_bytes=step.on_bytes)

@@ -18,6 +18,7 @@ from vocab.environment import versions
 from vocab.errors import SourceError
 from vocab.formats import load_lossless
 from vocab.formats.folder import safe_name, write_hugging_face
+from vocab.formats.frame import carried_frame
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import write_sentencepiece
 from vocab.formats.tekken import FILE_NAME as TEKKEN
@@ -92,6 +93,8 @@ def obstacle(vocabulary: Vocabulary, target: VocabularyFormat) -> str | None:
     if target == "sentencepiece" and method not in CHARACTER_METHODS:
         n = sum(not is_utf8(token) for token in vocabulary.tokens())
         return f"it has no split pattern, and {n:,} tokens are no text (not UTF-8)"
+    if target == "sentencepiece" and carried_frame(vocabulary):
+        return "it merges or prepares text as only Hugging Face tokenizers does"
     if target == "tokenizer.json" and method == "ungreedy":
         return "none of its models looks ahead, as ungreedy does"
     if target == "tekken" and unused_ids(vocabulary):

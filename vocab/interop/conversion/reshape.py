@@ -56,7 +56,8 @@ def without_frame(vocabulary: Vocabulary) -> Vocabulary:
     extras = {key: value for key, value in vocabulary.provenance.extras.items() if key != FRAME}
     provenance = replace(vocabulary.provenance, extras=extras)
     user_defined = vocabulary.user_defined if vocabulary.inference in CHARACTER_METHODS else frozenset()
-    return replace(vocabulary, pattern=pattern, provenance=provenance, user_defined=user_defined, added_texts=())
+    plain = replace(vocabulary, pattern=pattern, provenance=provenance, user_defined=user_defined)
+    return replace(plain, added_texts=(), pair_order=None)
 
 
 def with_bytes_first(vocabulary: Vocabulary) -> Vocabulary:
@@ -79,7 +80,8 @@ def as_byte_level(vocabulary: Vocabulary, method: InferenceMethod) -> Vocabulary
     longer = [token for _, _, token in sorted(pieces) if len(token.decode()) > 1]
     characters = [token for _, _, token in pieces if len(token.decode()) == 1]
     begun = [character[:k] for character in characters for k in range(2, len(character) + 1)]
-    pattern = SplitPattern(vocabulary.pattern.regex.partition(")")[2])
+    pattern = vocabulary.pattern
+    pattern = SplitPattern(pattern.regex.partition(")")[2]) if pattern.is_sentencepiece else pattern
     plain = replace(vocabulary, scores=None, byte_fallback=False, user_defined=frozenset(), unknown=None)
     plain = replace(plain, inference=method, pattern=pattern, special_tokens={}, first_id=0, ids=None)
     reshaped = _with_tokens(plain, [*_SINGLE_BYTES, *begun, *longer])
@@ -92,7 +94,8 @@ def as_scored_pieces(vocabulary: Vocabulary) -> Vocabulary:
     Tokens that are no text, or hold ▁ or a NUL, are left out; characters of the others that are no tokens come in,
     last. The order of merges is that of ranks. There is no split pattern, so tokens may cross the places where it cut.
     """
-    texts = [token.decode() for token in vocabulary.tokens() if _can_be_piece(token)]
+    tokens = list(vocabulary.tokens())[256 if vocabulary.byte_fallback else 0 :]
+    texts = [token.decode() for token in tokens if _can_be_piece(token)]
     missing = [c for c in dict.fromkeys([" ", *(c for text in texts for c in text)]) if c not in set(texts)]
     pieces = [*texts, *missing]
     special = _in_id_order(vocabulary.special_tokens)

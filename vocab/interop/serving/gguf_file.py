@@ -15,6 +15,7 @@ import tokenizers
 
 from vocab.errors import MissingExtraError, SourceError
 from vocab.formats import load_lossless
+from vocab.formats.frame import carried_frame
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
 from vocab.interop.serving.llama_cpp import (
@@ -102,6 +103,10 @@ def _library() -> Any:
 
 
 def _described(vocabulary: Vocabulary, directory: Path, pre: str | None) -> GgufVocabulary:
+    if vocabulary.byte_fallback and carried_frame(vocabulary):
+        raise SourceError(
+            f"{directory} merges or prepares text as only Hugging Face tokenizers does, and llama.cpp goes by scores"
+        )
     n_rows = max(_n_rows(directory), vocabulary.n_ids)
     notes = []
     if n_rows in SPECIAL_SIZES:

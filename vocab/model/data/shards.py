@@ -40,6 +40,8 @@ def fingerprint(vocabulary: Vocabulary) -> str:
     digest = hashlib.sha256(json.dumps([special, *rules]).encode())
     if vocabulary.ids is not None:
         digest.update(vocabulary.ids.tobytes())
+    if vocabulary.pair_order is not None:
+        digest.update(vocabulary.pair_order.tobytes())
     digest.update(vocabulary.merge_order.tobytes())
     digest.update(vocabulary.starts.tobytes())
     digest.update(vocabulary.blob.tobytes())
