@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from vocab.errors import CorpusError
 
@@ -45,6 +44,8 @@ class TextColumn:
 
     def texts(self, array: pa.Array) -> pa.Array:
         """The text of each row of the column `top`, null where there is none; several are joined by line ends."""
+        import pyarrow.compute as pc  # a tenth of a second, which pruning does without
+
         n_rows, rows = len(array), None
         for name in self.fields:
             while _is_list(array.type):

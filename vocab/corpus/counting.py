@@ -116,12 +116,23 @@ class CorpusCounts:
     notes: tuple[str, ...] = field(default=())
 
     def without_added(self) -> CorpusCounts:
-        """The same without the rows of added tokens, which each count table sums up."""
+        """The same without the rows of added tokens, which each count table sums up; itself where there are none."""
+        tables = [(part.train.without_added(), part.held_out.without_added()) for part in self.parts]
+        if all(
+            train is part.train and held is part.held_out
+            for part, (train, held) in zip(self.parts, tables, strict=True)
+        ):
+            return self
         parts = (
-            replace(part, train=part.train.without_added(), held_out=part.held_out.without_added())
-            for part in self.parts
+            replace(part, train=train, held_out=held) for part, (train, held) in zip(self.parts, tables, strict=True)
         )
         return replace(self, parts=tuple(parts))
+
+    def add_up(self, n_threads: int) -> None:
+        """Make `train` on several threads; without this the first use makes it on one."""
+        if "train" not in self.__dict__:
+            weights = [part.weight for part in self.parts]
+            self.__dict__["train"] = merge([part.train for part in self.parts], weights, n_threads)
 
     @cached_property
     def train(self) -> PretokenCounts:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.json as pj
 
 from vocab.corpus.arrow_columns import TextColumn
 from vocab.corpus.column_paths import RowText, bad_json, text_of_row
@@ -32,6 +31,8 @@ def texts_of_lines(lines: bytes, column: str) -> pa.Array | None:
 
     None when the lines need a closer look: some are blank or wrong, or none has a text.
     """
+    import pyarrow.json as pj
+
     n_lines = lines.count(b"\n") + (not lines.endswith(b"\n"))
     # Arrow's parser ends the process at rows such as null that are no objects.
     if lines.count(b"\n{") + lines.startswith(b"{") != n_lines:

@@ -93,12 +93,15 @@ def all_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
 
     tiktoken merges any pair that forms a token, so BPE must know all of them (transformers `TikTokenConverter`).
     """
-    ranks = {token: rank for rank, token in enumerate(vocabulary.tokens())}
-    texts = [to_characters(token) for token in ranks]
+    texts = [to_characters(token) for token in vocabulary.tokens()]
+    ranks = {text: rank for rank, text in enumerate(texts)}
     merges: list[tuple[str, str]] = []
-    for token in ranks:
-        lefts = [(ranks[token[:k]], k) for k in range(1, len(token)) if token[:k] in ranks]
-        known = [(left, ranks[token[k:]]) for left, k in lefts if token[k:] in ranks]
+    for text in texts:
+        known = [
+            (left, right)
+            for k in range(1, len(text))
+            if (left := ranks.get(text[:k])) is not None and (right := ranks.get(text[k:])) is not None
+        ]
         merges += [(texts[a], texts[b]) for a, b in sorted(known)]
     return merges
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 
-from vocab.arrays import Ints, Mask
+from vocab.arrays import Ints, Mask, frozen
 from vocab.choices import InferenceMethod, Method
 from vocab.encoding.encoder import CHARACTER_METHODS, merge_parents
 from vocab.encoding.lattice import TokenTrie
+from vocab.prune.methods.leaf_kernels import drop_leaves
 from vocab.vocabulary import Vocabulary
 
 BASELINES: tuple[Method, ...] = ("rank", "frequency", "leaf")
@@ -56,18 +55,6 @@ def leaf_order(vocabulary: Vocabulary, trie: TokenTrie, uses: Ints, protected: M
     method: InferenceMethod = "scored-merges" if vocabulary.inference in CHARACTER_METHODS else "merges"
     all_parents = merge_parents(trie, vocabulary.blob, vocabulary.starts, method)
     children = np.bincount(all_parents[all_parents >= 0].ravel(), minlength=uses.size)
-    leaves = [(int(uses[t]), -t) for t in np.flatnonzero((children == 0) & ~protected).tolist()]
-    heapq.heapify(leaves)
-    # Lists, because reading one number of an array takes many times as long.
-    parents, n_children, counts, is_protected = (a.tolist() for a in (all_parents, children, uses, protected))
-    order: list[int] = []
-    while leaves and len(order) < n_drop:
-        count, negative = heapq.heappop(leaves)  # final, as all that would add to it is dropped
-        order.append(-negative)
-        for parent in parents[-negative]:
-            if parent >= 0:
-                counts[parent] += count
-                n_children[parent] -= 1
-                if n_children[parent] == 0 and not is_protected[parent]:
-                    heapq.heappush(leaves, (counts[parent], -parent))
-    return np.array(order, dtype=np.int64)
+    order, heap = np.empty(n_drop, dtype=np.int64), np.empty(uses.size, dtype=np.int64)
+    n = drop_leaves(frozen(all_parents), children, uses.astype(np.int64), frozen(protected), heap, order)
+    return order[:n]
