@@ -98,7 +98,7 @@ def test_the_command_prints_a_table(tmp_path):
 def test_what_is_no_folder_is_refused(tmp_path):
     done = run("verify", "nowhere", where=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "vocab: nowhere is not a folder\n"
+    assert done.stderr == "vocab: nowhere is neither a folder nor a GGUF file\n"
 
 
 TURN = "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(help="Folder of a tokenizer, made here or elsewhere.")],
+    directory: Annotated[Path, typer.Argument(help="Folder of a tokenizer, made here or elsewhere, or a GGUF file.")],
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", help="Text to encode as well; may be given several times.")
     ] = None,
@@ -25,7 +25,8 @@ def verify(
     """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
 
     Default calls are compared too: special tokens recognised in text, tokens put around it, and left out again.
-    Runtimes are tiktoken, tokenizers, transformers, sentencepiece and mistral-common, where they are installed. The
+    Runtimes are tiktoken, tokenizers, transformers, sentencepiece, mistral-common and, for a GGUF file, llama.cpp
+    (pip install 'vocabkit[llamacpp]'), where they are installed. The
     folder's chat template is rendered by transformers (in a sandbox) on some conversations, and ids of those compared.
     The exit code is 1 when anything differs.
     """
@@ -33,9 +34,10 @@ def verify(
     from vocab.corpus.documents import read_documents
     from vocab.errors import SourceError
     from vocab.formats import load_lossless
+    from vocab.formats.by_content import kind_of
 
-    if not directory.is_dir():
-        raise SourceError(f"{directory} is not a folder")
+    if not directory.is_dir() and not (directory.is_file() and kind_of(directory) == "gguf"):
+        raise SourceError(f"{directory} is neither a folder nor a GGUF file")
     texts = interop.trial_texts(load_lossless(directory), int(megabytes * 1e6))
     texts += [text for name in corpus or [] for text in read_documents(name)]
     with progress() as bar:

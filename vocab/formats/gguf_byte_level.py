@@ -43,7 +43,7 @@ def read_byte_level(tokenizer: GgufTokenizer) -> Vocabulary | RuntimeTokenizer:
 
 
 def _as_tokenizer_json(tokenizer: GgufTokenizer, pre: PreTokenizer) -> dict[str, Any]:
-    merges = _merges(tokenizer)
+    merges = tokenizer.merges()
     made = {piece for pair in merges for piece in (*pair, "".join(pair))}
     special = {text: k for text, k in tokenizer.special.items() if not (text in ALWAYS_CONTROL and text in made)}
     ordinary = {
@@ -83,20 +83,6 @@ def _as_tokenizer_json(tokenizer: GgufTokenizer, pre: PreTokenizer) -> dict[str,
             "merges": [list(pair) for pair in merges],
         },
     }
-
-
-def _merges(tokenizer: GgufTokenizer) -> list[tuple[str, str]]:
-    """Pairs in order, which are written with a space between their parts; the first has a character or more."""
-    merges = tokenizer.get("merges", list)
-    if merges is None:
-        raise SourceError(f"{tokenizer.path} has no merges, by which llama.cpp makes the tokens of a gpt2 model")
-    pairs = []
-    for k, text in enumerate(merges):
-        rest, _, right = text[1:].partition(" ")
-        if not right:
-            raise SourceError(f"{tokenizer.path} is damaged: its merge {k}, {text!r}, is no pair of pieces")
-        pairs.append((text[:1] + rest, right))
-    return pairs
 
 
 def _is_produced(tokenizer: GgufTokenizer, id_: int, made: set[str]) -> bool:

@@ -113,6 +113,19 @@ class GgufTokenizer:
         begin, end = roles.get("bos_token"), roles.get("eos_token")
         return [begin] if begins and begin else [], [end] if ends and end else []
 
+    def merges(self) -> list[tuple[str, str]]:
+        """Pairs in order, which are written with a space between their parts; the first has a character or more."""
+        merges = self.get("merges", list)
+        if merges is None:
+            raise SourceError(f"{self.path} has no merges, by which llama.cpp makes the tokens of a gpt2 model")
+        pairs = []
+        for k, text in enumerate(merges):
+            rest, _, right = text[1:].partition(" ")
+            if not right:
+                raise SourceError(f"{self.path} is damaged: its merge {k}, {text!r}, is no pair of pieces")
+            pairs.append((text[:1] + rest, right))
+        return pairs
+
     def provenance(self) -> Provenance:
         """Where it came from, with its chat template and roles; the digest is of the header's content."""
         content: dict[str, Any] = {}

@@ -24,24 +24,13 @@ from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
 from vocab.interop.conversion.chat import verify_chat
 from vocab.interop.conversion.default_calls import DefaultCalls, compare_default_calls, default_texts
+from vocab.interop.conversion.llama_cpp_peer import ENDING as GGUF
+from vocab.interop.conversion.llama_cpp_peer import llama_cpp
+from vocab.interop.conversion.peer_runtime import Decode, PeerRuntime
 from vocab.interop.conversion.runtime_check import RuntimeCheck, has_package, reason_of
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
 from vocab.writing import read_json
-
-Encode = Callable[[list[str]], list[list[int]]]
-Decode = Callable[[list[int]], str]
-
-
-@dataclass(frozen=True)
-class _Runtime:
-    """Another program's encoding and decoding, and the id that it gives a special token."""
-
-    encode: Encode
-    decode: Decode
-    special_id: Callable[[str], int | None]
-    n_ids: int
-    default_calls: DefaultCalls | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,7 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
     """Compare every runtime that is installed and can load a folder.
 
     Args:
-        directory: a folder that `vocab.load` takes.
+        directory: a folder that `vocab.load` takes, or a GGUF file.
         texts: texts to encode and decode; those that hold a special token are compared by default calls alone.
         with_chat: whether transformers renders the folder's chat template, in its sandbox, on some conversations.
 
@@ -125,7 +114,7 @@ def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[
 def _checked(
     name: str,
     package: str,
-    load_runtime: Callable[[], _Runtime],
+    load_runtime: Callable[[], PeerRuntime],
     vocabulary: Vocabulary,
     texts: Sequence[str],
     ours: Sequence[list[int]],
@@ -167,9 +156,10 @@ def _compare(
     return check
 
 
-def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], _Runtime]]]:
+def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], PeerRuntime]]]:
     """Installed runtimes that find a file of theirs: name, package, and the function that loads it."""
     ranks = sorted(directory.glob("*" + ENDING))
+    ggufs = [directory] if directory.is_file() else sorted(directory.glob("*" + GGUF))
     model, tekken = directory / SENTENCEPIECE, directory / TEKKEN
     has_json = (directory / "tokenizer.json").is_file()
     is_pieces = model.is_file() and model.read_bytes()[:1] == b"\n"
@@ -179,23 +169,24 @@ def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], _Runtime
         ("AutoTokenizer", "transformers", has_json, lambda: _transformers(directory)),
         ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
         ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
+        ("llama.cpp", "xllamacpp", len(ggufs) == 1, lambda: llama_cpp(ggufs[0])),
     ]
     for name, package, has_file, load_runtime in known:
         if has_file and has_package(package):
             yield name, package, load_runtime
 
 
-def _tiktoken(path: Path) -> _Runtime:
+def _tiktoken(path: Path) -> PeerRuntime:
     """From the file of ranks and the JSON beside it, as the model card says."""
     import tiktoken
 
     read = read_tiktoken(path)
     settings = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     encoding = tiktoken.Encoding(**settings, mergeable_ranks=read.token_ids)
-    return _Runtime(encoding.encode_ordinary_batch, encoding.decode, encoding._special_tokens.get, read.n_ids)
+    return PeerRuntime(encoding.encode_ordinary_batch, encoding.decode, encoding._special_tokens.get, read.n_ids)
 
 
-def _tokenizers(directory: Path) -> _Runtime:
+def _tokenizers(directory: Path) -> PeerRuntime:
     from tokenizers import Tokenizer
 
     peer = Tokenizer.from_file(str(directory / "tokenizer.json"))
@@ -206,7 +197,7 @@ def _tokenizers(directory: Path) -> _Runtime:
         lambda ids: str(peer.decode(ids)),
         *_around(peer),
     )
-    return _Runtime(
+    return PeerRuntime(
         lambda texts: [list(encoding.ids) for encoding in peer.encode_batch_fast(texts, add_special_tokens=False)],
         lambda ids: str(peer.decode(ids, skip_special_tokens=False)),
         peer.token_to_id,
@@ -221,7 +212,7 @@ def _around(peer: Any) -> tuple[list[int], list[int]]:
     return around(settings)
 
 
-def _transformers(directory: Path) -> _Runtime:
+def _transformers(directory: Path) -> PeerRuntime:
     peer: Any = import_module("transformers").AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
     calls = DefaultCalls(
         lambda texts: [list(ids) for ids in peer(texts)["input_ids"]],
@@ -229,7 +220,7 @@ def _transformers(directory: Path) -> _Runtime:
         *_around(peer.backend_tokenizer),
         cleans_up=bool(peer.clean_up_tokenization_spaces),
     )
-    return _Runtime(
+    return PeerRuntime(
         lambda texts: [list(ids) for ids in peer(texts, add_special_tokens=False)["input_ids"]],
         lambda ids: str(peer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)),
         peer.get_vocab().get,
@@ -238,14 +229,14 @@ def _transformers(directory: Path) -> _Runtime:
     )
 
 
-def _sentencepiece(path: Path) -> _Runtime:
+def _sentencepiece(path: Path) -> PeerRuntime:
     import sentencepiece
 
     peer = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    return _Runtime(peer.encode, peer.decode, peer.piece_to_id, peer.vocab_size())
+    return PeerRuntime(peer.encode, peer.decode, peer.piece_to_id, peer.vocab_size())
 
 
-def _mistral(path: Path) -> _Runtime:
+def _mistral(path: Path) -> PeerRuntime:
     module: Any = import_module("mistral_common.tokens.tokenizers.tekken")
     peer: Any = module.Tekkenizer.from_file(path)
     names = {peer.id_to_piece(k): k for k in range(peer.num_special_tokens)}
@@ -256,4 +247,4 @@ def _mistral(path: Path) -> _Runtime:
     def decode(ids: list[int]) -> str:
         return str(peer.decode(ids, special_token_policy=module.SpecialTokenPolicy.IGNORE))
 
-    return _Runtime(encode, decode, names.get, peer.n_words)
+    return PeerRuntime(encode, decode, names.get, peer.n_words)
