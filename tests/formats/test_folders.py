@@ -73,7 +73,14 @@ def test_a_folder_is_read_as_autotokenizer_loads_it(tmp_path):
 
 
 def test_what_is_pruned_does_by_default_what_the_source_did(tmp_path):
-    pruned(source(tmp_path / "model"), tmp_path / "out")
+    folder = source(tmp_path / "model")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    write(folder / "tokenizer_config.json", config | {"auto_map": {"AutoTokenizer": ["code.Own", None]}})
+    pruned(folder, tmp_path / "out")
+    lost = json.loads((tmp_path / "out/report.json").read_text())["not_carried"]
+    assert lost == ["auto_map, which names code of the model's own"]
+    assert "auto_map" not in json.loads((tmp_path / "out/tokenizer_config.json").read_text())
+    write(folder / "tokenizer_config.json", config)
     old, new = (AutoTokenizer.from_pretrained(tmp_path / name) for name in ("model", "out"))
     assert len(new) == 900
     for text in TEXTS:

@@ -283,6 +283,8 @@ def _size_sentences(report: Report) -> list[str]:
         sentences.append(f"Embedding rows for a multiple of {report.multiple_of}: {rows:,} ({unused} unused).")
     size, n_new = size_facts(report.target), report.candidates["n_new_in_result"]
     new = f", {n_new:,} of them new," if n_new else ""
+    if report.not_carried:
+        sentences.append(f"Not carried from tokenizer_config.json: {'; '.join(report.not_carried)}.")
     if gone := report.dropped_special:
         shown = ", ".join(gone[:3]) + (f", … {gone[-1]}" if len(gone) > 3 else "")
         sentences.append(f"Special tokens dropped: {len(gone):,} ({shown}); report.json lists them.")

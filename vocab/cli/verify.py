@@ -49,23 +49,13 @@ def verify(
 
 
 def _show(verification: Verification, title: str) -> None:
-    columns = [
-        "runtime",
-        "version",
-        "ids",
-        "texts",
-        "MB",
-        "other ids",
-        "other text",
-        "other special",
-        "default calls",
-        "",
-    ]
+    columns = ["runtime", "version", "size", "texts", "MB", "ids", "decoded", "special", "default", ""]
     shown, screen = table(title, columns, n_text=2), console()
     checks = verification.checks + ([verification.chat] if verification.chat and verification.chat.version else [])
     for check in checks:
         shown.add_row(*_cells(check))
     screen.print(shown)
+    screen.print("Right of MB: how many differ, in ids, decoded texts, ids of special tokens, and default calls.")
     for check in checks:
         if check.failure or check.first_different:
             screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}", markup=False)

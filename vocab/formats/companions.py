@@ -36,6 +36,8 @@ _MADE_ANEW = frozenset(
         "tokenizer_file",
     )
 )
+# Classes of transformers that run a tokenizer.json and add nothing of their own.
+_PLAIN_CLASSES = ("PreTrainedTokenizerFast", "PreTrainedTokenizer", "TokenizersBackend")
 ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 # The largest there are (added tokens in full, by id) have some megabytes.
@@ -54,7 +56,8 @@ def read_companions(directory: Path) -> dict[str, Any]:
     """`chat_template` (text, or a list of named ones), `in_file`, `roles` and `model_max_length`, where there are any.
 
     `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
-    `settings` are the other entries of tokenizer_config.json, as they are.
+    `settings` are the other entries of tokenizer_config.json, as they are. `not_carried` says in words what of it is
+    lost.
     """
     config = read_object(directory / CONFIG)
     companions: dict[str, Any] = {}
@@ -68,12 +71,23 @@ def read_companions(directory: Path) -> dict[str, Any]:
         del settings["extra_special_tokens"]
     if settings:
         companions["settings"] = settings
+    if not_carried := _not_carried(config):
+        companions["not_carried"] = not_carried
     longest = config.get("model_max_length")
     if isinstance(longest, float) and 0 < longest < 1e300:
         longest = int(longest)
     if isinstance(longest, int) and longest > 0:
         companions["model_max_length"] = longest
     return companions
+
+
+def _not_carried(config: Mapping[str, Any]) -> list[str]:
+    """What tokenizer_config.json asks for that a written folder does not do, for people to read."""
+    kind = config.get("tokenizer_class")
+    named = ["auto_map, which names code of the model's own"] if config.get("auto_map") else []
+    if isinstance(kind, str) and kind not in _PLAIN_CLASSES:
+        named.append(f"the class {kind}: PreTrainedTokenizerFast runs tokenizer.json as it is")
+    return named
 
 
 def roles_of(

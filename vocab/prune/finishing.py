@@ -11,6 +11,7 @@ from vocab.analysis.reachable import spellable, unreachable
 from vocab.arrays import Ints, Mask
 from vocab.corpus.mixture import corpus_summary
 from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.formats.companions import KEY as COMPANIONS
 from vocab.prune.bound.certificate import Certificate, Proof
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
@@ -212,6 +213,7 @@ def _report(
         n_ordinary=result.vocabulary.n_tokens,
         n_special=len(request.special_tokens),
         dropped_special=request.dropped_special_tokens,
+        not_carried=source.provenance.extras.get(COMPANIONS, {}).get("not_carried", []),
         method=request.method,
         inference=job.inference,
         ranks=request.resolved_ranks,

@@ -96,6 +96,7 @@ class Report:
         scores: under unigram "source" or "refitted", else None.
         certificate: the claims of certificate.zip, with digests; None without one.
         dropped_special: special tokens of the source that were left out, by their texts.
+        not_carried: settings of the source's folder that the result does not have, in words.
     """
 
     source: dict[str, Any]
@@ -116,6 +117,7 @@ class Report:
     scores: str | None = None
     certificate: dict[str, Any] | None = None
     dropped_special: list[str] = field(default_factory=list)
+    not_carried: list[str] = field(default_factory=list)
 
     @property
     def result(self) -> ReportRow:
