@@ -13,6 +13,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 import vocab
 from vocab.errors import SourceError
+from vocab.formats import llama_cpp_runtime
 from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS, name_of
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.split_json import split_pattern
@@ -162,7 +163,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_broken_headers_are_refused_in_one_sentence(what, tmp_path):
+def test_broken_headers_are_refused_in_one_sentence(what, tmp_path, monkeypatch):
+    monkeypatch.setattr(llama_cpp_runtime, "is_installed", lambda: False)
     with pytest.raises(SourceError) as caught:
         vocab.load(write(tmp_path, byte_level(**BROKEN[what])))
     assert "\n" not in str(caught.value)

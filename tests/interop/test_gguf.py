@@ -3,27 +3,34 @@
 import json
 import re
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
 from helpers.cli import check_refusal, run
 from helpers.files import llama_file, mistral_file
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Split
 
 import vocab
 from vocab.errors import MissingExtraError, OutputError, SourceError
+from vocab.formats import llama_cpp_runtime
+from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS
+from vocab.formats.tokenizer_json import all_merges
+from vocab.hard_texts import HARD_TEXTS
+from vocab.interop import verify
 from vocab.interop.serving import gguf_file
 from vocab.interop.serving.gguf_file import write_gguf
 from vocab.interop.serving.llama_cpp import CHECK_TEXT, check_hash, n_without_merges
 from vocab.prune import prune
 from vocab.splitting import SplitPattern
-from vocab.splitting.byte_alphabet import to_bytes
+from vocab.splitting.byte_alphabet import to_bytes, to_characters
 from vocab.splitting.patterns import GPT2_REGEX, O200K_REGEX, QWEN2_REGEX
 from vocab.vocabulary import Provenance, Vocabulary
 
 gguf = pytest.importorskip("gguf")
 
-NORMAL, UNKNOWN, CONTROL, UNUSED, BYTE = 1, 2, 3, 5, 6
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 
 
 def read(path) -> dict[str, object]:
@@ -120,8 +127,8 @@ def test_names_of_pre_tokenizers_and_tokens_that_need_whole_words(regex, pre, cl
     small.save(tmp_path / "small")
     made = write_gguf(tmp_path / "small", tmp_path / "x.gguf")
     assert (made.pre, read(tmp_path / "x.gguf")["tokenizer.ggml.pre"]) == (pre, pre)
-    assert len(made.notes) == 1
-    assert made.notes[0].startswith("1 tokens are made by look-up of whole words only")
+    assert len(made.notes) == (2 if pre == "gpt-4o" else 1)  # that one is only near
+    assert made.notes[-1].startswith("1 tokens are made by look-up of whole words only")
     assert n_without_merges(small, "llama-bpe") == 0
 
 
@@ -141,6 +148,67 @@ def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkey
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'vocabkit[gguf]'")):
         write_gguf(folder, tmp_path / "x.gguf")
     assert not (tmp_path / "x.gguf").exists()
+
+
+DEEPSEEK3 = [Split(Regex(step.regex), "isolated") for step in PRE_TOKENIZERS["deepseek-v3"].steps]
+BEFORE = {
+    "smollm": [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)],
+    "deepseek-v3": [*DEEPSEEK3, ByteLevel(add_prefix_space=False, use_regex=False)],
+    "qwen2": [Split(Regex(QWEN2_REGEX), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)],
+}
+TEXTS = [*HARD_TEXTS, "the 12345 <tool>the</s>", "Été à 3 h, 中文 x=1;\r\n\tdone"]
+
+
+def hugging_face(folder, splits, cl100k, normalizer=None, mask=False):
+    """A folder with a tokenizer.json of some splits, an added token that is text, and a beginning of texts."""
+    tokens = [to_characters(token) for token in list(cl100k.tokens())[:2000]]
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:2000], cl100k.pattern, provenance=Provenance("small"))
+    tokenizer = Tokenizer(models.BPE({t: k for k, t in enumerate(tokens)}, all_merges(small)))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
+    tokenizer.decoder = decoders.ByteLevel()
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.add_special_tokens(["<s>", AddedToken("</s>", lstrip=mask)])
+    tokenizer.add_tokens([AddedToken("<tool>", normalized=False)])
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 2000)])
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "special_tokens_map.json").write_text('{"bos_token": "<s>", "eos_token": "</s>"}')
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pre", BEFORE)
+def test_splits_of_several_steps_kinds_of_added_tokens_and_what_is_put_around(pre, cl100k, tmp_path):
+    folder = hugging_face(tmp_path / "hf", BEFORE[pre], cl100k, normalizers.NFC() if pre == "qwen2" else None)
+    made = write_gguf(folder, folder / "x.gguf")
+    assert made.pre == pre
+    assert [note.startswith("llama.cpp does not compose") for note in made.notes] == [True] * (pre == "qwen2")
+    found, loaded, again = read(folder / "x.gguf"), vocab.load(folder), vocab.load(folder / "x.gguf")
+    assert found["tokenizer.ggml.token_type"][2000:] == [CONTROL, CONTROL, USER_DEFINED]
+    assert (found["tokenizer.ggml.add_bos_token"], found["tokenizer.ggml.add_eos_token"]) == (True, False)
+    same = [text for text in TEXTS if unicodedata.is_normalized("NFC", text)]
+    assert [again.encode(text) for text in same] == [loaded.encode(text) for text in same]
+    assert (again.user_defined, dict(again.special_tokens)) == (loaded.user_defined, dict(loaded.special_tokens))
+    if llama_cpp_runtime.is_installed():
+        checks = {check.runtime: check for check in verify(folder, same).checks}
+        assert (checks["llama.cpp"].n_different, checks["llama.cpp"].failure) == (0, "")
+
+
+@pytest.mark.slow
+def test_what_llama_cpp_would_do_in_another_way_is_noted_or_refused(cl100k, tmp_path):
+    lower = hugging_face(tmp_path / "lower", BEFORE["smollm"], cl100k, normalizers.Lowercase())
+    with pytest.raises(SourceError, match=r"normalizes text \(Lowercase\)"):
+        write_gguf(lower, tmp_path / "x.gguf")
+    spaced = hugging_face(tmp_path / "spaced", [ByteLevel(add_prefix_space=True)], cl100k)
+    with pytest.raises(SourceError, match="puts a space before each text"):
+        write_gguf(spaced, tmp_path / "x.gguf")
+    mask = hugging_face(tmp_path / "mask", BEFORE["smollm"], cl100k, mask=True)
+    assert write_gguf(mask, tmp_path / "x.gguf").notes[0].startswith("1 added tokens take white space")
+    (mask / "special_tokens_map.json").write_text('{"bos_token": "</s>"}')
+    with pytest.raises(SourceError, match=r"puts the ids \[2000\] at the begin of a text"):
+        write_gguf(mask, tmp_path / "y.gguf")
+    assert not (tmp_path / "y.gguf").exists()
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import tokenizers
 
 from vocab.errors import MissingExtraError, SourceError
 from vocab.formats import load_lossless
-from vocab.formats.frame import carried_frame
+from vocab.formats.frame import around, carried_frame
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
 from vocab.interop.serving.llama_cpp import (
@@ -24,7 +24,7 @@ from vocab.interop.serving.llama_cpp import (
     check_hash,
     n_without_merges,
     patch_lines,
-    pre_tokenizer,
+    split_of,
 )
 from vocab.interop.transplants.vocab_sizes import old_vocab_size
 from vocab.splitting.byte_alphabet import to_characters
@@ -108,15 +108,18 @@ def _described(vocabulary: Vocabulary, directory: Path, pre: str | None) -> Gguf
             f"{directory} merges or prepares text as only Hugging Face tokenizers does, and llama.cpp goes by scores"
         )
     n_rows = max(_n_rows(directory), vocabulary.n_ids)
-    notes = []
+    notes: list[str] = []
     if n_rows in SPECIAL_SIZES:
         notes.append(
             f"llama.cpp's converter takes a Llama model of {n_rows:,} rows for {SPECIAL_SIZES[n_rows]}: choose another "
             "size"
         )
+    notes += _notes_on_added(vocabulary)
     if vocabulary.byte_fallback:
         return GgufVocabulary("llama", None, None, n_rows, tuple(notes))
-    pre = pre or pre_tokenizer(vocabulary)
+    split = split_of(vocabulary, pre)
+    pre = split.pre
+    notes += split.notes
     if n_lost := n_without_merges(vocabulary, pre):
         notes.append(
             f"{n_lost:,} tokens are made by look-up of whole words only, which llama.cpp's {pre} does not do: it "
@@ -124,6 +127,17 @@ def _described(vocabulary: Vocabulary, directory: Path, pre: str | None) -> Gguf
         )
     ids = _hugging_face(directory).encode(CHECK_TEXT).ids
     return GgufVocabulary("gpt2", pre, check_hash(ids), n_rows, tuple(notes))
+
+
+def _notes_on_added(vocabulary: Vocabulary) -> list[str]:
+    """What GGUF cannot say of added tokens: they are found by their text alone."""
+    flagged = [added.text for added in vocabulary.added_texts if added[2:] != (False, False, False)]
+    if not flagged:
+        return []
+    return [
+        f"{len(flagged):,} added tokens take white space beside them or stand only as whole words, such as "
+        f"{flagged[0]!r}: llama.cpp finds them by their text alone"
+    ]
 
 
 def _n_rows(directory: Path) -> int:
@@ -191,9 +205,15 @@ def _add_roles(writer: Any, vocabulary: Vocabulary, directory: Path) -> None:
         if isinstance(text, str) and text in vocabulary.special_tokens:
             ids[role] = vocabulary.special_tokens[text]
             getattr(writer, f"add_{role}_token_id")(ids[role])
-    around = _hugging_face(directory).encode("").ids
-    writer.add_add_bos_token(bool(around) and around[0] == ids.get("bos"))
-    writer.add_add_eos_token(len(around) > 1 and around[-1] == ids.get("eos"))
+    before, after = around(read_json(directory / "tokenizer.json").get("post_processor"))
+    for side, role, known in ((before, "begin", [ids.get("bos")]), (after, "end", [ids.get("eos")])):
+        if side and side != known:
+            raise SourceError(
+                f"{directory} puts the ids {side} at the {role} of a text, and llama.cpp only the token of that role: "
+                "name it in special_tokens_map.json"
+            )
+    writer.add_add_bos_token(bool(before))
+    writer.add_add_eos_token(bool(after))
 
 
 def _chat_template(directory: Path) -> str | None:
