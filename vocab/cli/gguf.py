@@ -21,6 +21,7 @@ def gguf(
 ) -> None:
     """Write a tokenizer as a GGUF file without weights, and print the line that llama.cpp's converter needs.
 
+    What llama.cpp does in another way is said. vocab verify compares ids, where llama.cpp is installed.
     Needs the package gguf: pip install 'vocabkit[gguf]'.
     """
     from vocab.errors import SourceError
