@@ -14,6 +14,11 @@ def marked(text: str) -> bytes:
     return MARKER_BYTE + text.encode() + MARKER_BYTE
 
 
+def is_marked(piece: bytes) -> bool:
+    """Whether a piece of prepared text is an added token between markers."""
+    return len(piece) > 2 and piece[0] == piece[-1] == MARKER != piece[1]
+
+
 def marked_rows(blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Numbers of the pieces blob[starts[w] : starts[w + 1]] that are marked tokens, int64, rising."""
     rows = np.flatnonzero(np.diff(starts) > 2)

@@ -186,6 +186,8 @@ def info(
 ) -> None:
     """Check a whole count table and show a summary."""
     from vocab.corpus.count_table import CountTable, most_frequent
+    from vocab.markers import is_marked
+    from vocab.splitting import SplitPattern
     from vocab.writing import json_text
 
     stored = CountTable(table_path(path))
@@ -197,10 +199,13 @@ def info(
     screen.print(_metadata_table(stored.metadata, stored.n_rows))
     for entry in stored.metadata.corpus:
         screen.print(", ".join(f"{key} {value}" for key, value in entry.items()), soft_wrap=True)
-    screen.print(f"Split pattern: {stored.metadata.split_pattern}", markup=False)
+    split = SplitPattern(stored.metadata.split_pattern).description
+    screen.print(split[0].upper() + split[1:], markup=False)
     screen.print(f"Held out: {stored.metadata.held_out_rule}.")
     if rows:
         shown = table("Most frequent", ["pre-token", "count", "documents", "held-out count"])
         for pretoken, values in rows:
-            shown.add_row(repr(pretoken.decode(errors="replace")), *(f"{v:,}" for v in values[:3]))
+            marked = is_marked(pretoken)
+            name = repr((pretoken[1:-1] if marked else pretoken).decode(errors="replace"))
+            shown.add_row(f"{name} (added token)" if marked else name, *(f"{v:,}" for v in values[:3]))
         screen.print(shown)

@@ -51,10 +51,14 @@ def fingerprint(vocabulary: Vocabulary) -> str:
 def token_bytes(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
     """Bytes of text of each id, int32[max_id + 1]; 0 for special tokens and ids that are not in use.
 
+    An added token that is text counts with its text.
+
     The space that SentencePiece puts before a document counts too: one byte too many for each document.
     """
     sizes = np.zeros(vocabulary.max_id + 1, dtype=np.int32)
     sizes[vocabulary.rank_ids] = vocabulary.lengths
+    for text in vocabulary.user_defined if vocabulary.added_texts else ():
+        sizes[vocabulary.special_tokens[text]] = len(text.encode())
     return sizes
 
 

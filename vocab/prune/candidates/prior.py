@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vocab.arrays import Ints
 from vocab.pretokens.counts import PretokenCounts, merge
@@ -61,7 +62,15 @@ def with_prior(train: PretokenCounts, source: Vocabulary, strength: float) -> We
         return WeightedCounts(train, 1, np.zeros(source.n_tokens, dtype=np.int64))
     weights = 1.0 / (np.arange(source.n_tokens) + _FLAT_RANKS)
     counts = np.rint(weights * (strength * _SCALE * train.n_occurrences / weights.sum())).astype(np.uint64)
-    tokens = PretokenTable()
-    tokens.add(source.blob, source.starts[1:], counts)
-    pseudo = PretokenCounts.from_table(tokens, train.pattern_sha256)
+    pseudo = _counted(source, counts, train.pattern_sha256)
     return WeightedCounts(merge([train, pseudo], [_SCALE, 1]), _SCALE, counts.astype(np.int64))
+
+
+def _counted(source: Vocabulary, counts: npt.NDArray[np.uint64], pattern_sha256: str) -> PretokenCounts:
+    """The source's tokens as pre-tokens, without those whose count is 0, as it is for most beside very little text."""
+    table, some = PretokenTable(), np.flatnonzero(counts)
+    lengths = source.lengths[some]
+    ends = np.cumsum(lengths)
+    places = np.repeat(source.starts[some] - (ends - lengths), lengths) + np.arange(int(lengths.sum()))
+    table.add(source.blob[places], ends, counts[some])
+    return PretokenCounts.from_table(table, pattern_sha256)
