@@ -14,12 +14,10 @@ import numpy.typing as npt
 
 from vocab.arrays import end_to_end
 from vocab.errors import SourceError
-from vocab.origin import Provenance
+from vocab.origin import Provenance as Provenance
 from vocab.splitting import SplitPattern
 from vocab.splitting.added_texts import AddedText
 from vocab.splitting.preparation import MARK, byte_piece
-
-__all__ = ["Provenance", "Vocabulary"]
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -77,17 +75,15 @@ class Vocabulary:
     pair_order: npt.NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.scores, self.pair_order, self.blob, self.starts):
+        for array in (self.scores, self.pair_order, self.ids, self.blob, self.starts):
             if array is not None:
                 array.setflags(write=False)
         ordinary: range | set[int] = range(self.first_id, self.first_id + self.n_tokens)
         if self.ids is not None:
-            self.ids.setflags(write=False)
             ordinary = set(self.ids.tolist())
             if len(ordinary) < self.n_tokens:
                 raise SourceError("two ordinary tokens share one id")
-        taken = [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]
-        if taken:
+        if taken := [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]:
             raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
         if min([self.first_id, *self.special_tokens.values()]) < 0:
             raise SourceError("an id is below 0")
@@ -229,8 +225,7 @@ class Vocabulary:
             and dict(self.special_tokens) == dict(other.special_tokens)
             and (self.byte_fallback, self.user_defined) == (other.byte_fallback, other.user_defined)
             and np.array_equal(self._order_or_scores, other._order_or_scores)
-            and np.array_equal(self.starts, other.starts)
-            and np.array_equal(self.blob, other.blob)
+            and (np.array_equal(self.starts, other.starts) and np.array_equal(self.blob, other.blob))
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -256,8 +251,8 @@ class Vocabulary:
         """
         from vocab.encoding.encoder import Encoder
 
+        settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
         try:
-            settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
             added = [*self._numbered] if self.added_texts else ()
             return Encoder(self.blob, self.starts, *settings, added=added, pair_order=self.pair_order)
         except ValueError as error:
@@ -271,7 +266,14 @@ class Vocabulary:
             return None
         if self._finds_user_defined:
             return Scores.of_sentencepiece(self.scores, sorted(self.user_defined))
-        return Scores.of_tokenizers(self.scores, [byte_piece(k) for k in range(256)])
+        if self.byte_fallback:
+            return Scores.of_tokenizers(self.scores, [byte_piece(k) for k in range(256)])
+        return Scores.of_runs(self.scores, self.provenance.extras["tokenizer_json"]["scores_of_added"], self._numbered)
+
+    @property
+    def n_stand_ins(self) -> int:
+        """How many ranks, the first, stand for what no token spells: 256 bytes, unigram's unknown token, or none."""
+        return 256 if self.byte_fallback else int(self.inference == "unigram")
 
     @property
     def _finds_user_defined(self) -> bool:
@@ -281,11 +283,14 @@ class Vocabulary:
     @property
     def added_ids(self) -> dict[str, int]:
         """Id of each added token by its text: special tokens, and ordinary ones that are added tokens as well."""
-        others = [
-            added.text for added in self.added_texts if self.byte_fallback and added.text not in self.special_tokens
-        ]
+        others = [one.text for one in self.added_texts if self._has_mark and one.text not in self.special_tokens]
         spelt = ((text, self.token_ids.get(text.replace(MARK, " ").encode())) for text in others)
         return {**self.special_tokens, **{text: id_ for text, id_ in spelt if id_ is not None}}
+
+    @property
+    def _has_mark(self) -> bool:
+        """Whether ▁ stands for spaces as Hugging Face tokenizers writes it, with a decoder that is carried."""
+        return self.pattern.steps is not None and bool(self.pattern.steps.mark)
 
     @property
     def _numbered(self) -> dict[str, int]:
@@ -311,18 +316,14 @@ class Vocabulary:
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; with `allow_special` the texts of special tokens become their ids.
 
-        Lone surrogates become U+FFFD, as in tiktoken. With SentencePiece each part between special tokens is a text
-        with a prefix of its own.
+        Lone surrogates become U+FFFD. With SentencePiece each part between special tokens has a prefix of its own.
         """
         return self._id_encoder.encode(text, allow_special=allow_special)
 
     def encode_documents(
         self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Token ids of many documents in one buffer, in the layout of `Encoder.encode_documents`.
-
-        Special tokens are not recognised, nor are the user-defined pieces of SentencePiece's BPE.
-        """
+        """Ids of documents in one buffer, as `Encoder.encode_documents`; no special or user-defined piece is found."""
         return self._id_encoder.encode_documents(text, doc_starts)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -335,7 +336,7 @@ class Vocabulary:
 
     def restored(self, text: str) -> str:
         """What the ids of `text` decode to: the text itself, or as a normalizer and added tokens leave it."""
-        return self._id_encoder.restored(text)
+        return self.decode(self.encode(text)) if self._has_mark else self._id_encoder.restored(text)
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text`, special tokens not recognised."""
@@ -345,8 +346,8 @@ class Vocabulary:
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """(tokens, unknown) of each pre-token, both int32[n_pretokens]; see `MeasuredTokenizer`."""
-        sizes = self.encoder.encode_pretokens(blob, starts, n_threads)[1]
-        return sizes, np.zeros_like(sizes)  # there are bytes for everything
+        ids, sizes = self.encoder.encode_pretokens(blob, starts, n_threads)
+        return sizes, self.encoder.count_unknown(ids, sizes, starts)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The exact bytes of `ids`; raises IndexError for an id that is not in use.
@@ -359,7 +360,9 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; bytes that are not UTF-8 become U+FFFD."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+        from vocab.formats.tokenizer_json import decoded
+
+        return decoded(self, ids) if self._has_mark else self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the files that runtimes load to a folder, all or nothing.

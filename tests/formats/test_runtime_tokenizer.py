@@ -60,7 +60,7 @@ def clip() -> Tokenizer:
 def unigram() -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Digits()])
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.train_from_iterator(TEXT.splitlines(), trainers.UnigramTrainer(unk_token="[UNK]", **QUIET))
     return tokenizer

@@ -37,10 +37,11 @@ def spellable(source: Vocabulary, kept_mask: npt.NDArray[np.bool_]) -> npt.NDArr
     spelt = np.ones(source.n_tokens, dtype=np.bool_)
     if source.inference not in CHARACTER_METHODS:
         return spelt
-    texts = [token.decode() for token in islice(source.tokens(), 256, None)]
-    kept = [text for text, is_kept in zip(texts, kept_mask[256:].tolist(), strict=True) if is_kept]
+    n = source.n_stand_ins
+    texts = [token.decode() for token in islice(source.tokens(), n, None)]
+    kept = [text for text, is_kept in zip(texts, kept_mask[n:].tolist(), strict=True) if is_kept]
     characters = {text for text in kept if len(text) == 1}
-    spelt[256:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
+    spelt[n:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
     return spelt
 
 

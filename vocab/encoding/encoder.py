@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,10 @@ CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "uni
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
 
+_MARKED = re.compile(b"(\xff[^\xff]+\xff)")
+_BEFORE_SPACE = re.compile(rb"(?= )")
+# Words whose tokens are held.
+_MOST_WORDS = 1 << 18
 # Text is encoded in parts of this many bytes, cut where the split pattern cuts it.
 _PART_BYTES = 8 << 20
 
@@ -47,7 +52,8 @@ class Encoder:
         pair_order: npt.NDArray[np.int32] | None = None,
     ) -> None:
         units = scores.units if scores else None
-        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, units, pair_order)
+        fuses = scores is not None and scores.n_stand_ins == 1
+        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, units, pair_order, fuses)
         self._whole_texts = TextEncoder(blob, starts, scores) if scores else None
         missing = np.flatnonzero(self.trie.byte_tokens < 0).tolist()
         if missing:
@@ -55,6 +61,8 @@ class Encoder:
         self.pattern = pattern
         self.method = method
         self._kept = np.ones(starts.size - 1, dtype=np.bool_)
+        self._cuts_words = pattern.steps is not None and pattern.steps.cuts_at_marks
+        self._words: dict[bytes, npt.NDArray[np.int32]] = {}
         self._added = {marked(text): starts.size - 1 + k for k, text in enumerate(added)}
 
     def encode(self, text: bytes) -> npt.NDArray[np.int32]:
@@ -66,12 +74,13 @@ class Encoder:
 
         Under unigram the text is encoded as one, as runtimes do, and `Scores.others` have their numbers.
         """
-        if self._whole_texts:
-            return self._whole_texts.encode(text)
-        return self.encode_pieces(text, self.pattern.ends(text))
+        return self.encode_pieces(text, None)
 
-    def encode_pieces(self, text: bytes, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def encode_pieces(self, text: bytes, ends: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int32]:
         """The same for a prepared text that is split already, its pre-tokens ending at `ends`."""
+        if self._whole_texts:
+            return self._encode_stretches(text, self._whole_texts)
+        ends = self.pattern.ends(text) if ends is None else ends
         raw = np.frombuffer(text, dtype=np.uint8)
         parts = []
         first = done = 0
@@ -97,12 +106,33 @@ class Encoder:
         text, doc_starts = self.pattern.prepared_documents(text, doc_starts)
         if self._whole_texts:
             raw, edges = text.tobytes(), itertools.pairwise(doc_starts.tolist())
-            each = [self._whole_texts.encode(raw[a:b]) for a, b in edges]
+            each = [self._encode_stretches(raw[a:b], self._whole_texts) for a, b in edges]
             firsts = np.concatenate([[0], np.cumsum([ids.size for ids in each], dtype=np.int64)])
             return np.concatenate([np.empty(0, dtype=np.int32), *each]), firsts
         ends, pieces = self.pattern.ends_of_documents(text, doc_starts)
         ids, n_tokens = self._encode_pieces(text, ends)
         return ids, np.concatenate([[0], np.cumsum(n_tokens)])[pieces]
+
+    def _encode_stretches(self, text: bytes, whole_texts: TextEncoder) -> npt.NDArray[np.int32]:
+        """A prepared text under unigram: each stretch between added tokens as one, or each word where runtimes cut."""
+        if not self._added and not self._cuts_words:
+            return whole_texts.encode(text)
+        parts = []
+        for k, stretch in enumerate(_MARKED.split(text)):
+            if k % 2:
+                parts.append(np.array([self._added[stretch]], dtype=np.int32))
+            else:
+                parts += self._encode_words(stretch, whole_texts)
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+    def _encode_words(self, text: bytes, whole_texts: TextEncoder) -> list[npt.NDArray[np.int32]]:
+        words = _BEFORE_SPACE.split(text) if self._cuts_words else [text]
+        if len(self._words) > _MOST_WORDS:
+            self._words.clear()
+        for word in words:
+            if word not in self._words:
+                self._words[word] = whole_texts.encode(word)
+        return [self._words[word] for word in words]
 
     def _encode_pieces(
         self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]
@@ -116,6 +146,12 @@ class Encoder:
         before = np.cumsum(n_tokens) - n_tokens
         within = np.arange(int(n_tokens.sum())) - np.repeat(before, n_tokens)
         return ids[np.repeat(table.starts[entries], n_tokens) + within], n_tokens
+
+    def count_unknown(
+        self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int32]:
+        """How many tokens of each pre-token are the unknown one, of what `encode_pretokens` gives."""
+        return _counts_within(ids == 0, sizes, starts) if self.trie.fuses_unknown else np.zeros_like(sizes)
 
     def encode_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
@@ -135,6 +171,16 @@ class Encoder:
             if number is not None:
                 ids[starts[row]], sizes[row] = number, 1
         return ids, sizes
+
+
+def _counts_within(
+    is_counted: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """How many of the first sizes[w] places from starts[w] on are counted, int32[n]."""
+    lengths = np.diff(starts)
+    within = np.arange(is_counted.size) - np.repeat(starts[:-1], lengths) < np.repeat(sizes, lengths)
+    before = np.concatenate([[0], np.cumsum(within & is_counted)])
+    return np.diff(before[starts]).astype(np.int32)
 
 
 def merge_parents(

@@ -87,8 +87,7 @@ class IdEncoder:
         """What the ids of a text decode to: the text, as the normalizer and added tokens leave it."""
         if not self.pattern.steps:
             return text
-        prepared = self.pattern.prepared(utf8(text)).replace(MARKER_BYTE, b"").decode()
-        return prepared.replace(MARK, " ") if self.pattern.steps.mark else prepared
+        return self.pattern.prepared(utf8(text)).replace(MARKER_BYTE, b"").decode()
 
     @property
     def _cuts_by_text(self) -> bool:
@@ -128,13 +127,16 @@ class IdEncoder:
         """The split pattern, with special tokens recognised as well."""
         steps = self.pattern.steps or SplitSteps(steps=(SplitStep(self.pattern.regex),))
         known = {added.text: added for added in self.added_texts}
-        added = tuple(known.get(text) or AddedText(text) for text in {**self.special_tokens, **known})
+        added = tuple(known.get(text) or AddedText(text) for text in {**self.special_tokens, **self.numbered})
         return SplitPattern.of_steps(replace(steps, added=added))
 
     @cached_property
     def _looked_for(self) -> re.Pattern[str] | None:
         """What `has_special` looks for; None for nothing."""
-        texts = [text for text in self.special_tokens if not self.added_texts or text not in self.user_defined]
+        if not self.added_texts:
+            return _any_of(self.special_tokens) if self.special_tokens else None
+        everywhere = {added.text for added in self.pattern.steps.added} if self.pattern.steps else set()
+        texts = [text for text in self.numbered if text not in self.user_defined | everywhere]
         return _any_of(texts) if texts else None
 
     @cached_property

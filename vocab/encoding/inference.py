@@ -139,7 +139,9 @@ def _with_token_facts(
         facts = (blob, frozen(order), frozen(trie.byte_tokens), frozen(starts), int(by_pair))
         return kernels.ScoredLattice(*lattice[:5], *facts)
     if method == "unigram":
-        return kernels.UnigramLattice(*lattice[:5], blob, frozen(trie.byte_tokens), frozen(trie.units))
+        return kernels.UnigramLattice(
+            *lattice[:5], blob, frozen(trie.byte_tokens), frozen(trie.units), int(trie.fuses_unknown)
+        )
     if method == "ungreedy":
         return kernels.UngreedyLattice(*lattice[:3], lattice.lengths, *trie.flags)
     return lattice

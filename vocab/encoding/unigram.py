@@ -11,7 +11,7 @@ numbers instead, which the cutting into pre-tokens cannot change.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -46,17 +46,19 @@ class Scores:
     """What Unigram goes by.
 
     Attributes:
-        values: score of each token, float64[n_tokens], of which the first 256 are bytes.
+        values: score of each token, float64[n_tokens].
         in_single: whether sums are in float32, as in sentencepiece, or in float64, as in tokenizers.
         unknown: score of a character that no token spells; its bytes stand for it.
         others: texts that are looked for beside the tokens, each with its score and the number that stands for it in
             what is encoded: n_tokens or above for what is no token.
+        n_stand_ins: how many of the first tokens stand for characters that no token spells: 256 bytes, or 1 for a run.
     """
 
     values: npt.NDArray[np.float64]
     in_single: bool
     unknown: float
     others: Sequence[tuple[bytes, float, int]] = ()
+    n_stand_ins: int = 256
 
     @classmethod
     def of_sentencepiece(cls, values: npt.NDArray[np.floating[Any]], user_defined: Sequence[str]) -> Scores:
@@ -75,27 +77,43 @@ class Scores:
         others = [(text.encode(), float(values[k]), k) for k, text in enumerate(byte_pieces)]
         return cls(values.astype(np.float64), False, float(values.min()) - _UNKNOWN_PENALTY, others)
 
+    @classmethod
+    def of_runs(
+        cls, values: npt.NDArray[np.floating[Any]], listed: Mapping[str, float], numbered: Iterable[str]
+    ) -> Scores:
+        """As tokenizers goes by them where the first token stands for runs of unknown characters.
+
+        Of added tokens `listed` has the scores of those that are pieces. That with place k in `numbered` has the number
+        n_tokens + k.
+        """
+        numbers = {text: values.size + k for k, text in enumerate(numbered)}
+        added = [(text, score) for text, score in listed.items() if text in numbers]
+        others = [(text.replace(MARK, " ").encode(), score, numbers[text]) for text, score in added]
+        least = min([float(values.min()), *(score for _, score, _ in others)])
+        return cls(values.astype(np.float64), False, least - _UNKNOWN_PENALTY, others, 1)
+
     @cached_property
     def units(self) -> npt.NDArray[np.int64]:
         """Scores of tokens as whole numbers, int64[n_tokens], exact for ones of usual size; those of bytes are 0."""
-        largest = max(1.0, float(np.abs(self.values[256:]).max(initial=0)))
+        largest = max(1.0, float(np.abs(self.values[self.n_stand_ins :]).max(initial=0)))
         units = np.rint(np.ldexp(self.values, _UNIT_BITS - math.frexp(largest)[1])).astype(np.int64)
-        units[:256] = 0
+        units[: self.n_stand_ins] = 0
         return units
 
 
 class TextEncoder:
-    """Encodes whole texts with tokens (blob uint8, starts int64[n + 1]) of which the first 256 are bytes."""
+    """Encodes whole texts with tokens (blob uint8, starts int64[n + 1]), of which the first are stand-ins."""
 
     def __init__(self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], scores: Scores) -> None:
         texts = [text for text, _, _ in scores.others]
         lengths = np.cumsum([len(text) for text in texts], dtype=np.int64)
         every = np.concatenate([blob, np.frombuffer(b"".join(texts), dtype=np.uint8)])
-        trie = TokenTrie.build(every, np.concatenate([starts, starts[-1] + lengths]), byte_fallback=True)
+        has_bytes = scores.n_stand_ins == 256
+        trie = TokenTrie.build(every, np.concatenate([starts, starts[-1] + lengths]), byte_fallback=has_bytes)
         values = np.concatenate([scores.values, [score for _, score, _ in scores.others]])
         nodes = (frozen(trie.keys), frozen(trie.children), frozen(trie.node_token), frozen(trie.root))
         self._table = (*nodes, frozen(trie.lengths), frozen(values))
-        self._rule = (scores.unknown, scores.in_single)
+        self._rule = (scores.unknown, scores.in_single, -1 if has_bytes else 0)
         numbers = np.concatenate([np.arange(starts.size - 1), [number for _, _, number in scores.others]])
         self._numbers = numbers.astype(np.int32)
 

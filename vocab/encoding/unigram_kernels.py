@@ -33,6 +33,7 @@ class UnigramLattice(NamedTuple):
     blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]
     units: npt.NDArray[np.int64]  # score of each token
+    fuses: int  # 1 where a run of characters without a token is the token byte_tokens[0], else 0
 
 
 class Scratch(NamedTuple):
@@ -108,6 +109,15 @@ def _encode(lattice, kept, w, scratch):
 
 
 @helper
+def _add(lattice, path, n, token):
+    """Put a token at path[n], unless it is the unknown one once more; returns how many there are then."""
+    if lattice.fuses and n > 0 and token == lattice.byte_tokens[0] and path[n - 1] == token:
+        return n
+    path[n] = token
+    return n + 1
+
+
+@helper
 def _write_path(lattice, first, n_bytes, n_tree, scratch):
     """Follow scratch.last back from the end; the tokens go to scratch.path, and after n_tree ones to scratch.tree."""
     path, last = scratch.path, scratch.last
@@ -115,8 +125,7 @@ def _write_path(lattice, first, n_bytes, n_tree, scratch):
     while end > 0:
         token = last[end]
         if token != _UNKNOWN:
-            path[n] = token
-            n += 1
+            n = _add(lattice, path, n, token)
             end -= lattice.lengths[token]
             if lattice.lengths[token] > 1:
                 scratch.tree[n_tree] = token
@@ -126,8 +135,7 @@ def _write_path(lattice, first, n_bytes, n_tree, scratch):
         while last[start] == _UNSEEN and start > 0:
             start -= 1
         for k in range(end - 1, start - 1, -1):
-            path[n] = lattice.byte_tokens[lattice.blob[first + k]]
-            n += 1
+            n = _add(lattice, path, n, lattice.byte_tokens[lattice.blob[first + k]])
         end = start
     for k in range(n // 2):
         path[k], path[n - 1 - k] = path[n - 1 - k], path[k]

@@ -37,8 +37,11 @@ def _start_over(best, last, at, reach):
 
 
 @helper
-def _write_path(text, begin, end, last, lengths, ids, n):
-    """Put the path from byte `begin` to byte `end` after n ids, an unknown character as its bytes; returns how many."""
+def _write_path(text, begin, end, last, lengths, stand_in, ids, n):
+    """Put the path from byte `begin` to byte `end` after n ids; returns how many there are then.
+
+    Without a `stand_in` (-1) an unknown character is its bytes, with one a run of them is that.
+    """
     first, at = n, end
     while at > begin:
         token = last[at - begin]
@@ -50,28 +53,46 @@ def _write_path(text, begin, end, last, lengths, ids, n):
         start = at - 1
         while text[start] & 0xC0 == 0x80:
             start -= 1
+        if stand_in >= 0:
+            ids[n] = stand_in
+            n += 1
+            at = start
+            continue
         for k in range(at - 1, start - 1, -1):
             ids[n] = text[k]
             n += 1
         at = start
     for k in range((n - first) // 2):
         ids[first + k], ids[n - 1 - k] = ids[n - 1 - k], ids[first + k]
-    return n
+    return n if stand_in < 0 else _fused(ids, first, n, stand_in)
+
+
+@helper
+def _fused(ids, first, n, stand_in):
+    """Leave out each of ids[first:n] that is the stand-in after another; returns how many are left in all."""
+    kept = first
+    for k in range(first, n):
+        if ids[k] != stand_in or kept == 0 or ids[kept - 1] != stand_in:
+            ids[kept] = ids[k]
+            kept += 1
+    return kept
 
 
 @kernel
-def encode_from(text, keys, children, node_token, root, lengths, scores, unknown, in_single, state, best, last, ids):
+def encode_from(
+    text, keys, children, node_token, root, lengths, scores, unknown, in_single, stand_in, state, best, last, ids
+):
     """Encode from where `state` (int64: first byte, ids so far) says; returns whether there was room to the end.
 
     best[0] is the score so far. Ids go to `ids` (int32, a place a byte); 0 … 255 are bytes. `unknown` is the score of a
-    character without a token.
+    character without a token, `stand_in` what a run of them becomes, or -1.
     """
     begin, n = state[0], state[1]
     at = begin
     reach = 0  # places are counted from `begin`
     while at < text.size:
         if at - begin == reach and reach > 0:
-            n = _write_path(text, begin, at, last, lengths, ids, n)
+            n = _write_path(text, begin, at, last, lengths, stand_in, ids, n)
             best[0] = best[reach]
             begin, reach = at, 0
             state[0], state[1] = begin, n
@@ -101,6 +122,6 @@ def encode_from(text, keys, children, node_token, root, lengths, scores, unknown
             reach = _offer(best, last, reach, place + width, so_far + unknown, _UNKNOWN, in_single)
         at += width
     if at > begin:
-        n = _write_path(text, begin, at, last, lengths, ids, n)
+        n = _write_path(text, begin, at, last, lengths, stand_in, ids, n)
     state[0], state[1] = at, n
     return True

@@ -95,7 +95,7 @@ def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
     padding = next((text for text in PADDING if text in special), end)
     begin = next((text for text in BEGIN_OF_TEXT if text in special), end)
     named = {"bos_token": begin, "eos_token": end, "unk_token": vocabulary.unknown, "pad_token": padding}
-    roles: dict[str, Any] = {role: text for role, text in carried.items() if text in special}
+    roles: dict[str, Any] = {role: text for role, text in carried.items() if text in vocabulary.added_ids}
     roles = roles or {role: text for role, text in named.items() if text}
     others = [text for text in special if text not in roles.values() and text not in vocabulary.user_defined]
     return roles | ({"additional_special_tokens": others} if others else {})

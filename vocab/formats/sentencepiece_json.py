@@ -34,8 +34,9 @@ _BUT_FOR, _ONLY = r"\A(?!(?:", r"\z)"  # the beginning of a text, unless it is o
 
 def pieces_of(vocabulary: Vocabulary) -> list[str]:
     """The ordinary tokens by rank as SentencePiece writes them."""
-    texts = [token.decode() for token in list(vocabulary.tokens())[256:]]
-    return [byte_piece(k) for k in range(256)] + [text.replace(" ", MARK) for text in texts]
+    n_bytes = 256 if vocabulary.byte_fallback else 0
+    texts = [token.decode() for token in list(vocabulary.tokens())[n_bytes:]]
+    return [byte_piece(k) for k in range(n_bytes)] + [text.replace(" ", MARK) for text in texts]
 
 
 def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,11 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False)
     add_tokens(tokenizer, vocabulary, {})
     return tokenizer
+
+
+def decoded(vocabulary: Vocabulary, ids: Iterable[int]) -> str:
+    """Text of ids as the decoder makes it that a vocabulary of pieces carries."""
+    return pieces_json.decoded(vocabulary, ids, carried_frame(vocabulary) or {})
 
 
 def is_token_text(vocabulary: Vocabulary, text: str) -> bool:
@@ -133,6 +139,8 @@ def read_tokenizer_json(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabula
     provenance = Provenance(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")
     if sentencepiece_json.is_of_sentencepiece(settings):
         return _read_pieces(settings, runtime, provenance, path)
+    if pieces_json.is_unigram_of_runs(settings["model"]):
+        return pieces_json.read(settings, runtime, provenance, path)
     if wordpiece.is_wordpiece(settings):
         return wordpiece.read(settings, provenance, path)
     return byte_level_json.read(settings, runtime, provenance, path)
@@ -143,8 +151,6 @@ def _read_pieces(settings: dict[str, Any], runtime: Tokenizer, provenance: Prove
     try:
         return sentencepiece_json.read(settings, provenance, path)
     except SourceError:
-        if "merges" not in settings["model"]:
-            raise
         return pieces_json.read(settings, runtime, provenance, path)
 
 

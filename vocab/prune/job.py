@@ -161,7 +161,7 @@ def _with_rounded_scores(source: Vocabulary) -> Vocabulary:
     """Under unigram the source with scores that all runtimes add up alike; else the source itself."""
     if source.inference != "unigram" or source.scores is None:
         return source
-    return replace(source, scores=rounded(source.scores))
+    return replace(source, scores=rounded(source.scores, source.n_stand_ins))
 
 
 def _corpus_with_prior(request: PruneRequest) -> CorpusCounts:

@@ -123,11 +123,14 @@ class PruneRequest:
         """Tokens of the source that no method may drop, bool[n_tokens]: single bytes and those of `keep`."""
         source = self.source
         protected: Mask = source.lengths == 1
+        if source.n_stand_ins == 1:  # what is lost is unknown text
+            protected |= np.array([k == 0 or len(token.decode()) == 1 for k, token in enumerate(source.tokens())])
         shared = [id_ for text, id_ in source.added_ids.items() if text not in source.special_tokens]
         for token in [*self.keep, *(source[id_] for id_ in shared)]:
             protected[source.ranks_of(source.token_ids[token])] = True
             if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
-                protected[source.ranks_of([source.token_ids[c.encode()] for c in token.decode()])] = True
+                characters = [c.encode() for c in token.decode()]
+                protected[source.ranks_of([source.token_ids[c] for c in characters if c in source.token_ids])] = True
         return protected
 
     @property

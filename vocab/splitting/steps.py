@@ -85,6 +85,11 @@ class SplitSteps:
         return bool(self.normalizer or self.added or self.has_prefix_space or self.mark)
 
     @property
+    def cuts_at_marks(self) -> bool:
+        """Whether text is cut before each ▁ by what runs it, and not only to be counted."""
+        return AT_MARKS in self.steps
+
+    @property
     def one_regex(self) -> str | None:
         """The regular expression of a split that is nothing else; None for any other."""
         if self.changes_text or len(self.steps) != 1 or self.steps[0] != SplitStep(self.steps[0].regex):

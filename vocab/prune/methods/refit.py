@@ -66,25 +66,26 @@ def refit(vocabulary: Vocabulary, counts: PretokenCounts, *, scale: int = 1, n_t
     cut = Segments.build(trie, counts.blob, counts.starts, counts.counts, MAX_PRICED_BYTES, n_threads)
     lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads)
     logs = np.zeros(vocabulary.n_tokens) if vocabulary.scores is None else vocabulary.scores.astype(np.float64)
-    likelihoods = []
+    likelihoods, n = [], vocabulary.n_stand_ins
     for _ in range(_N_ROUNDS):
         uses, likelihood = _expected(lattice, logs, cut.counts, n_threads)
         likelihoods.append(likelihood)
-        uses[256:] = np.maximum(uses[256:], _LEAST_USES * scale)
-        logs[256:] = np.log(uses[256:]) - np.log(uses[256:].sum())
-    logs[:256] = 0
+        uses[n:] = np.maximum(uses[n:], _LEAST_USES * scale)
+        logs[n:] = np.log(uses[n:]) - np.log(uses[n:].sum())
+    logs[:n] = 0
     steps = _reachable(vocabulary, np.rint(logs * _STEPS).astype(np.int64))
-    return Refit(replace(vocabulary, scores=_from_steps(steps)), likelihoods)
+    return Refit(replace(vocabulary, scores=_from_steps(steps, n)), likelihoods)
 
 
-def rounded(scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Round scores so that every runtime adds them up to the same sums, float32; the first 256 are of bytes."""
-    return _from_steps(np.rint(scores.astype(np.float64) * _STEPS))
+def rounded(scores: npt.NDArray[np.floating[Any]], n_stand_ins: int = 256) -> npt.NDArray[np.float32]:
+    """Round scores so that every runtime adds them up to the same sums, float32; the first are of stand-ins."""
+    return _from_steps(np.rint(scores.astype(np.float64) * _STEPS), n_stand_ins)
 
 
-def _from_steps(steps: npt.NDArray[np.floating[Any] | np.int64]) -> npt.NDArray[np.float32]:
+def _from_steps(steps: npt.NDArray[np.floating[Any] | np.int64], n_stand_ins: int) -> npt.NDArray[np.float32]:
     scores = (steps / _STEPS).astype(np.float32)
-    scores[:256] = byte_score(scores)
+    if n_stand_ins == 256:
+        scores[:256] = byte_score(scores)
     return scores
 
 
@@ -103,7 +104,7 @@ def _reachable(vocabulary: Vocabulary, steps: npt.NDArray[np.int64]) -> npt.NDAr
         is_set = within < np.repeat(sizes, vocabulary.lengths)
         used = np.where(is_set, ids, 0)
         others = np.add.reduceat(np.where(is_set, steps[used], 0), vocabulary.starts[:-1])
-        needs_bytes = np.logical_or.reduceat(is_set & (used < 256), vocabulary.starts[:-1])
+        needs_bytes = np.logical_or.reduceat(is_set & (used < vocabulary.n_stand_ins), vocabulary.starts[:-1])
         raised = np.where(needs_bytes, steps, np.maximum(steps, others))
         if np.array_equal(raised, steps):
             return steps
