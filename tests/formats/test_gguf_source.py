@@ -177,6 +177,8 @@ def test_keys_that_repeat_or_are_too_many_and_other_versions(tmp_path):
     path.write_bytes(gguf_bytes({}, n_keys=2 * len(byte_level())) + body + body)
     with pytest.raises(SourceError, match=r"the key .general\.architecture. twice"):
         vocab.load(path)
+    with pytest.raises(SourceError, match=r"has the key 'tokenizer\.ggml\.a\\nb'"):
+        vocab.load(write(tmp_path, byte_level(**{"a\nb": 1})))
     with pytest.raises(SourceError, match="cut short"):
         vocab.load(write(tmp_path, byte_level(), n_keys=1 << 60))
     with pytest.raises(SourceError, match="version 1"):

@@ -58,6 +58,8 @@ class _Reader:
         found = {}
         for _ in range(n_keys):
             key = self._text("a key", _MAX_KEY_BYTES)
+            if not key.isprintable():
+                raise SourceError(f"{self.path} is damaged: it has the key {key[:80]!r}")
             if key in seen:
                 raise SourceError(f"{self.path} is damaged: it has the key {key!r} twice")
             seen.add(key)
