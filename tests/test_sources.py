@@ -174,6 +174,7 @@ def test_rows_of_an_earlier_run_stand_only_when_asked_for(scripts, tmp_path, mon
     (tmp_path / "rows" / f"{names[0]}.json").write_text('{"result": "old"}', encoding="utf-8")
     assert [row["result"] for row in scripts.tries.run(scripts.tries.parse(asked))] == ["new"]
     kept = scripts.tries.run(scripts.tries.parse([*asked, "--keep-rows"]))
-    assert [row["result"] for row in kept] == ["old", "new"]
+    assert [row["result"] for row in kept[:2]] == ["old", "new"]
+    assert [(row["family"], row["result"]) for row in kept[2:]] == [(name, "not tried yet") for name in names[2:]]
     with pytest.raises(scripts.sources.SourceError, match="has no family None"):
         scripts.tries.run(scripts.tries.parse(["--cache", str(tmp_path), "--only", "None"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vocab.errors import SourceError
 from vocab.formats.known_ranks import CL100K_SHA256, CL100K_SPECIAL_TOKENS
-from vocab.formats.tiktoken_file import parse_tiktoken
+from vocab.formats.tiktoken_file import of_ranks, parse_tiktoken
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -67,9 +67,6 @@ def _load_from_tiktoken(name: str) -> Vocabulary:
         ) from None
     ranks: dict[bytes, int] = settings["mergeable_ranks"]
     tokens = sorted(ranks, key=ranks.__getitem__)
-    if [ranks[token] for token in tokens] != list(range(len(tokens))):
-        raise SourceError(f"{name} has holes in its ranks, which pruning cannot renumber")
     digest = hashlib.sha256(b"".join(b"%d:%s" % (len(t), t) for t in tokens)).hexdigest()
-    return Vocabulary.from_tokens(
-        tokens, SplitPattern(settings["pat_str"]), settings["special_tokens"], provenance=Provenance(name, digest)
-    )
+    in_order, pattern = sorted(ranks.values()), SplitPattern(settings["pat_str"])
+    return of_ranks(tokens, in_order, pattern, settings["special_tokens"], Provenance(name, digest))

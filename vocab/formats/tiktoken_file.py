@@ -10,11 +10,14 @@ import base64
 import hashlib
 import json
 from binascii import a2b_base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tiktoken
 
+from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.formats.known_ranks import named_by_sha256
 from vocab.splitting import SplitPattern
@@ -24,10 +27,10 @@ from vocab.writing import write_bytes, write_json
 ENDING = ".tiktoken"
 
 
-def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
-    """Tokens in rank order and the first rank; raises SourceError naming the first line that is wrong."""
+def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], list[int]]:
+    """Tokens in rank order and their ranks, which may leave holes; raises SourceError naming the first wrong line."""
     tokens: list[bytes] = []
-    first = 0
+    ranks: list[int] = []
     for number, line in enumerate(raw.splitlines(), 1):
         try:
             encoded, digits = line.split()
@@ -38,17 +41,17 @@ def parse_tiktoken(raw: bytes, name: str) -> tuple[list[bytes], int]:
                 f"{name} line {number} is not a base64 token and its rank: this is not a .tiktoken file, or it is "
                 "damaged"
             ) from None
-        first = first if tokens else rank
-        if not rank == first + len(tokens) >= 0:
-            raise SourceError(f"{name} line {number} has rank {rank} where {first + len(tokens)} must follow")
+        if rank < (least := ranks[-1] + 1 if ranks else 0):
+            raise SourceError(f"{name} line {number} has rank {rank} where {least} must follow")
         tokens.append(token)
+        ranks.append(rank)
     if tokens and not tokens[-1]:  # openai-whisper's files end so: nothing is ever encoded as it
-        tokens.pop()
+        tokens.pop(), ranks.pop()
     if not tokens:
         raise SourceError(f"{name} is empty: no tokens")
     if b"" in tokens:
-        raise SourceError(f"{name} has an empty token of rank {first + tokens.index(b'')}, which only the last may be")
-    return tokens, first
+        raise SourceError(f"{name} has an empty token of rank {ranks[tokens.index(b'')]}, which only the last may be")
+    return tokens, ranks
 
 
 def read_tiktoken(path: Path) -> Vocabulary:
@@ -58,7 +61,7 @@ def read_tiktoken(path: Path) -> Vocabulary:
     tokenizer.model.json. Raises SourceError when either is unusable.
     """
     raw = path.read_bytes()
-    tokens, first_id = parse_tiktoken(raw, str(path))
+    tokens, ranks = parse_tiktoken(raw, str(path))
     sha256 = hashlib.sha256(raw).hexdigest()
     known = named_by_sha256(sha256, len(tokens))
     if known is not None:
@@ -66,14 +69,36 @@ def read_tiktoken(path: Path) -> Vocabulary:
     else:
         sidecar = path.with_suffix(".json") if path.suffix == ENDING else path.with_name(path.name + ".json")
         name = path.stem
-        pattern, special_tokens = _read_sidecar(sidecar, path, len(tokens), first_id)
-    provenance = Provenance(name, sha256, "tiktoken")
-    return Vocabulary.from_tokens(
-        tokens, SplitPattern(pattern), special_tokens, provenance=provenance, first_id=first_id
-    )
+        pattern, special_tokens = _read_sidecar(sidecar, path, ranks)
+    return of_ranks(tokens, ranks, SplitPattern(pattern), special_tokens, Provenance(name, sha256, "tiktoken"))
 
 
-def _read_sidecar(sidecar: Path, path: Path, n_tokens: int, first_id: int) -> tuple[str, dict[str, int]]:
+def of_ranks(
+    tokens: list[bytes],
+    ranks: list[int],
+    pattern: SplitPattern,
+    special_tokens: Mapping[str, int],
+    provenance: Provenance,
+) -> Vocabulary:
+    """A vocabulary of tokens in the order of their ranks, which are ids; special tokens may stand between them."""
+    blob, starts = end_to_end(tokens)
+    has_holes = ranks[-1] - ranks[0] >= len(ranks)
+    ids = np.array(ranks, dtype=np.int64) if has_holes else None
+    special = dict(special_tokens)
+    return Vocabulary(blob, starts, special, pattern, provenance=provenance, first_id=ranks[0], ids=ids)
+
+
+def _refuse_holes(ranks: list[int], special_tokens: Mapping[str, int], name: str) -> None:
+    """A rank that is left out must be the id of a special token, as in p50k_base; else a line is missing."""
+    special, expected = set(special_tokens.values()), 0
+    for number, rank in enumerate(ranks, 1):
+        missing = next((id_ for id_ in range(expected, rank) if id_ not in special), None)
+        if missing is not None:
+            raise SourceError(f"{name} line {number} has rank {rank} where {missing} must follow")
+        expected = rank + 1
+
+
+def _read_sidecar(sidecar: Path, path: Path, ranks: list[int]) -> tuple[str, dict[str, int]]:
     if not sidecar.is_file():
         raise SourceError(
             f"{path} holds no split pattern: put {sidecar.name} beside it, "
@@ -86,9 +111,8 @@ def _read_sidecar(sidecar: Path, path: Path, n_tokens: int, first_id: int) -> tu
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SourceError(f"{sidecar} is not a JSON object with pat_str and special_tokens") from None
-    if not set(range(first_id)) <= set(special.values()):
-        raise SourceError(f"{path} line 1 has rank {first_id} where 0 must follow")
-    expected = settings.get("explicit_n_vocab")
+    _refuse_holes(ranks, special, str(path))
+    expected, n_tokens = settings.get("explicit_n_vocab"), len(ranks)
     if expected is not None and expected != n_tokens + len(special):
         raise SourceError(
             f"{path} has {n_tokens} tokens, which with {len(special)} special ones are not the {expected} that "

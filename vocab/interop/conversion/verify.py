@@ -34,6 +34,19 @@ from vocab.writing import read_json
 
 
 @dataclass(frozen=True)
+class _Expected:
+    """Texts, with our ids and what these ids give back."""
+
+    texts: list[str]
+    ids: list[list[int]]
+    restored: list[str]
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, texts: list[str]) -> _Expected:
+        return cls(texts, vocabulary.encode_batch(texts), [vocabulary.restored(text) for text in texts])
+
+
+@dataclass(frozen=True)
 class Verification:
     """All checks of a folder.
 
@@ -82,13 +95,13 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
     with_special: list[str] = []
     for text in texts:
         (with_special if vocabulary.has_special(text) else plain).append(text)
-    ours = vocabulary.encode_batch(plain)
-    checks = [_our_check(vocabulary, plain, ours)]
+    expected = _Expected.of(vocabulary, plain)
+    checks = [_our_check(vocabulary, expected)]
     by_default = default_texts(vocabulary, with_special)
     for name, package, runtime in _runtimes(directory):
-        checks.append(_checked(name, package, runtime, vocabulary, plain, ours, by_default))
+        checks.append(_checked(name, package, runtime, vocabulary, expected, by_default))
     produced = np.zeros(vocabulary.n_tokens, dtype=np.bool_)
-    ranks = vocabulary.ranks_of(list({id_ for ids in ours for id_ in ids}))
+    ranks = vocabulary.ranks_of(list({id_ for ids in expected.ids for id_ in ids}))
     produced[ranks[ranks >= 0]] = True
     never_produced = unreachable(vocabulary, np.flatnonzero(~produced & (vocabulary.lengths > 1)))
     chat = verify_chat(directory, vocabulary) if with_chat else None
@@ -106,9 +119,9 @@ def _notes(directory: Path) -> tuple[str, ...]:
     return (*notes, *(["tokenizer.json pads texts to one length (padding)."] if padded else []))
 
 
-def _our_check(vocabulary: Vocabulary, texts: Sequence[str], ids: Sequence[list[int]]) -> RuntimeCheck:
+def _our_check(vocabulary: Vocabulary, expected: _Expected) -> RuntimeCheck:
     check = RuntimeCheck("vocab", version("vocabkit"), vocabulary.n_ids)
-    return _compare(check, texts, ids, ids, vocabulary.decode, vocabulary)
+    return _compare(check, expected.ids, expected, vocabulary.decode, vocabulary)
 
 
 def _checked(
@@ -116,16 +129,15 @@ def _checked(
     package: str,
     load_runtime: Callable[[], PeerRuntime],
     vocabulary: Vocabulary,
-    texts: Sequence[str],
-    ours: Sequence[list[int]],
+    expected: _Expected,
     by_default: Sequence[str],
 ) -> RuntimeCheck:
     check = RuntimeCheck(name, version(package))
     try:
         runtime = load_runtime()
         check.n_ids = runtime.n_ids
-        theirs = runtime.encode(list(texts))
-        _compare(check, texts, theirs, ours, runtime.decode, vocabulary)
+        theirs = runtime.encode(list(expected.texts))
+        _compare(check, theirs, expected, runtime.decode, vocabulary)
         for text, id_ in vocabulary.special_tokens.items():
             check.n_special_different += runtime.special_id(text) != id_
         if runtime.default_calls:
@@ -138,21 +150,16 @@ def _checked(
 
 
 def _compare(
-    check: RuntimeCheck,
-    texts: Sequence[str],
-    ids: Sequence[list[int]],
-    expected: Sequence[list[int]],
-    decode: Decode,
-    vocabulary: Vocabulary,
+    check: RuntimeCheck, ids: Sequence[list[int]], expected: _Expected, decode: Decode, vocabulary: Vocabulary
 ) -> RuntimeCheck:
-    for text, theirs, ours in zip(texts, ids, expected, strict=True):
+    for text, theirs, ours, restored in zip(expected.texts, ids, expected.ids, expected.restored, strict=True):
         check.n_texts += 1
         check.n_bytes += len(text.encode())
         if theirs != ours:
             check.n_different += 1
             check.first_different = check.first_different or text
         is_kept = not (vocabulary.pattern.is_sentencepiece and MARK in text)  # there ▁ is a space
-        check.n_not_restored += is_kept and decode(theirs) != vocabulary.restored(text)
+        check.n_not_restored += is_kept and decode(theirs) != restored
     return check
 
 
