@@ -160,3 +160,10 @@ def test_what_cannot_be_kept_exact_is_measured_only(fault, model, tmp_path):
         vocab.load(path).encode("the cat")
         == Tokenizer.from_file(str(path)).encode("the cat", add_special_tokens=False).ids
     )
+
+
+def test_long_normalizers_are_shown_by_their_digest(model, tmp_path):
+    source = load_lossless(written(like_xlm_r(model), tmp_path))
+    assert len(source.pattern.regex) > 100_000
+    assert len(source.split_description) < 700
+    assert "sha256" in source.pattern.shown

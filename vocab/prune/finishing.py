@@ -207,7 +207,7 @@ def _report(
             "sha256": source.provenance.sha256,
             "n_ids": source.n_ids,
             "max_id": source.max_id,
-            "split_pattern": source.pattern.regex,
+            "split_pattern": source.pattern.shown,
         },
         target=request.target,
         n_ordinary=result.vocabulary.n_tokens,

@@ -30,6 +30,9 @@ from vocab.splitting.known_patterns import (
 from vocab.splitting.regex_ends import compiled
 from vocab.splitting.steps import COMMENT, SplitSteps
 
+# Characters of steps that a report states in full.
+_LONGEST_SHOWN = 2000
+
 __all__ = [
     "CL100K_REGEX",
     "GPT2_REGEX",
@@ -105,6 +108,11 @@ class SplitPattern:
     def description(self) -> str:
         """How text is split, for people to read."""
         return self.steps.description if self.steps else f"split pattern {self.regex}"
+
+    @property
+    def shown(self) -> str:
+        """The regular expression, or the description of several steps that are long."""
+        return self.description if self.steps and len(self.regex) > _LONGEST_SHOWN else self.regex
 
     @property
     def portable(self) -> str:

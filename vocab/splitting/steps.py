@@ -9,6 +9,7 @@ Source: huggingface/tokenizers `pre_tokenizer.rs`, `pattern.rs`, `normalizer.rs`
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ from vocab.splitting.regex_ends import regex_ends
 from vocab.splitting.split_step import SplitStep
 
 COMMENT = "(?#steps)"
+# Characters of a normalizer or a split that are shown: T5 and XLM-R have hundreds of thousands.
+_LONGEST_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ class SplitSteps:
     def description(self) -> str:
         """What is done to text, in order, for people to read."""
         added = f"{len(self.added)} added tokens taken out, " if self.added else ""
-        normalizer = f"normalizer {self.normalizer}, " if self.normalizer else ""
+        normalizer = f"normalizer {_shown(self.normalizer)}, " if self.normalizer else ""
         prefix = "a space put before, " if self.has_prefix_space else ""
         prefix += f"▁ for spaces ({self.mark}), " if self.mark else ""
-        splits = ", then ".join(step.regex for step in self.steps)
+        splits = ", then ".join(_shown(step.regex) for step in self.steps)
         return f"{added}{normalizer}{prefix}split pattern {splits or 'none'}"
 
     @property
@@ -192,6 +195,13 @@ class SplitSteps:
             borders = np.concatenate([borders[:1], step_ends(step, text, borders)])
         ends = borders[1:]
         return ends if inside is None else ends[~inside[ends]]
+
+
+def _shown(text: str) -> str:
+    """A text that people can read: of a long one its beginning and its digest."""
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_LONGEST_SHOWN]}… (sha256 {hashlib.sha256(text.encode()).hexdigest()})"
 
 
 @cache

@@ -200,7 +200,7 @@ def trace_frontier(
             "name": whole.name,
             "sha256": whole.provenance.sha256,
             "n_ids": whole.n_ids,
-            "split_pattern": whole.pattern.regex,
+            "split_pattern": whole.pattern.shown,
         },
         inference=inference,
         sizes=tracer.sizes,
