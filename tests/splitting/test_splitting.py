@@ -292,7 +292,7 @@ def test_different_splits_have_different_digests():
     assert len({SplitPattern(regex_).sha256 for regex_ in SPLITS.values()}) == len(SPLITS)
 
 
-UNKNOWN = [r"\w+|\s+|[^\w\s]+", r"[a-z]+", r" ?\w+", r"(?<=a)b|c*", r"\p{L}{1,4}|\p{N}|\s"]
+UNKNOWN = [r"\w+|\s+|[^\w\s]+", r"[a-z]+|x", r" ?\w+", r"(?<=a)b|c*", r"\p{L}{1,4}|\p{N}|\s"]
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)

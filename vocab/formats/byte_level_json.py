@@ -117,7 +117,7 @@ def _by_merges(model: Mapping[str, Any], ids: dict[str, int], pattern: SplitPatt
 
     A piece's place is that of the merge that makes it when it is encoded by itself; other merges of it never happen.
     """
-    places = {pair: k for k, pair in reversed(list(enumerate(_merge_pairs(model))))}
+    places = {pair: k for k, pair in enumerate(_merge_pairs(model))}  # of a pair listed twice the last place counts
     if unknown := next((piece for pair in places for piece in (*pair, "".join(pair)) if piece not in ids), None):
         raise SourceError(f"{path} has the added token {unknown!r}, which is also made by merges: it is not read yet")
     order = _first_places(places, ids)
