@@ -169,6 +169,21 @@ def test_vocab_json_and_merges_txt_are_read_by_their_class(kind, tmp_path):
     assert new.convert_ids_to_tokens(new("x").input_ids) == peer.convert_ids_to_tokens(peer("x").input_ids)
 
 
+@pytest.mark.parametrize("named", [{}, {"unk_token": None}, {"eos_token": "<pad>"}])
+@pytest.mark.parametrize("kind", ["GPT2Tokenizer", "Qwen2Tokenizer", "RobertaTokenizer", "BartTokenizer"])
+def test_roles_that_no_file_names_are_those_of_the_class(kind, named, tmp_path):
+    pieces = json.loads(byte_level_bpe(600).to_str())["model"]
+    texts = ["<|endoftext|>", "<s>", "</s>", "<unk>", "<pad>", "<mask>"]
+    write(tmp_path / "vocab.json", pieces["vocab"] | {text: 600 + k for k, text in enumerate(texts)})
+    (tmp_path / "merges.txt").write_text("\n".join(map(" ".join, pieces["merges"])), encoding="utf-8")
+    write(tmp_path / "tokenizer_config.json", {"tokenizer_class": kind, **named})
+    loaded, peer = vocab.load(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    assert dict(loaded.special_tokens) == {token.content: id_ for id_, token in peer.added_tokens_decoder.items()}
+    for text in texts:
+        text = f"Hello  {text} or{text} "
+        assert loaded.encode(text, allow_special=True) == peer(text, add_special_tokens=False).input_ids
+
+
 def test_damaged_files_beside_it_are_named(tmp_path):
     stored(byte_level_bpe(600), tmp_path)
     write(tmp_path / "tokenizer_config.json", {"added_tokens_decoder": {"900": {"lstrip": False}}})

@@ -136,7 +136,7 @@ def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
         if len(paths) == 1 and paths[0].is_file():
             return with_companions(load_file(paths[0], added_by_folder(directory)), directory)
     if (directory / VOCAB).is_file() and (directory / MERGES).is_file():
-        return with_companions(read_vocab_and_merges(directory, added_by_folder(directory)), directory)
+        return with_companions(read_vocab_and_merges(directory), directory)
     raise SourceError(
         f"{directory} holds neither a tokenizer.json, a tokenizer.model, a tekken.json, a {VOCAB} with {MERGES}, nor "
         f"one .tiktoken or {ENDING} file"

@@ -41,10 +41,13 @@ class FolderTokens(NamedTuple):
 NO_TOKENS = FolderTokens()
 
 
-def added_by_folder(directory: Path) -> FolderTokens:
-    """Added tokens that a folder's other files name, in the order in which they are added; raises SourceError."""
+def added_by_folder(directory: Path, default_roles: Mapping[str, Any] | None = None) -> FolderTokens:
+    """Added tokens that a folder's other files name, in the order in which they are added; raises SourceError.
+
+    `default_roles` are those of the tokenizer class, for roles that the files do not name.
+    """
     config, roles = read_object(directory / CONFIG), read_object(directory / SPECIAL)
-    special = list(_with_roles({**roles, **config}))
+    special = list(_with_roles({**(default_roles or {}), **roles, **config}))
     texts = {token.content for token in special}
     listed = config.get("added_tokens_decoder") or {}
     try:

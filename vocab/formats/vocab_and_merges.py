@@ -17,7 +17,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from vocab.errors import SourceError
 from vocab.formats import byte_level_json
 from vocab.formats.companions import CONFIG, SPECIAL, read_object, roles_of
-from vocab.formats.folder_tokens import FolderTokens, add_to_runtime
+from vocab.formats.folder_tokens import add_to_runtime, added_by_folder
 from vocab.splitting.known_patterns import QWEN2_REGEX
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -26,8 +26,8 @@ VOCAB, MERGES = "vocab.json", "merges.txt"
 Frame = Callable[[Tokenizer, Mapping[str, Any], Mapping[str, str]], None]
 
 
-def read_vocab_and_merges(directory: Path, added: FolderTokens) -> Vocabulary:
-    """A vocabulary from a folder's vocab.json and merges.txt, with added tokens of its other files.
+def read_vocab_and_merges(directory: Path) -> Vocabulary:
+    """A vocabulary from a folder's vocab.json and merges.txt, with added tokens of its other files and of its class.
 
     Raises SourceError when the folder does not say how text is split, by a class that is known, or is damaged.
     """
@@ -42,9 +42,9 @@ def read_vocab_and_merges(directory: Path, added: FolderTokens) -> Vocabulary:
     raw = [(directory / name).read_bytes() for name in (VOCAB, MERGES)]
     pieces = read_object(directory / VOCAB)
     runtime = Tokenizer(_model(pieces, raw[1], directory))
-    roles = {"bos_token": "<s>", "eos_token": "</s>"} | roles_of(config, read_object(directory / SPECIAL))
+    roles = dict(_ROLES[kind]) | roles_of(config, read_object(directory / SPECIAL))
     _FRAMES[kind](runtime, config, roles)
-    add_to_runtime(runtime, added)
+    add_to_runtime(runtime, added_by_folder(directory, _ROLES[kind]))
     digest = hashlib.sha256(b"".join(raw)).hexdigest()
     provenance = Provenance(directory.resolve().name, digest, "tokenizer.json")
     return byte_level_json.read(json.loads(runtime.to_str()), runtime, provenance, directory)
@@ -70,7 +70,7 @@ def _of_roberta(runtime: Tokenizer, config: Mapping[str, Any], roles: Mapping[st
     """As GPT-2's, with a token before each text and one after it."""
     _of_gpt2(runtime, config, roles)
     prefixed = bool(config.get("add_prefix_space", False))
-    texts = roles.get("sep_token") or roles["eos_token"], roles.get("cls_token") or roles["bos_token"]
+    texts = roles["sep_token"], roles["cls_token"]
     last, first = [(text, runtime.token_to_id(text)) for text in texts]
     if last[1] is None or first[1] is None:
         raise SourceError(f"{VOCAB} lacks {last[0]!r} or {first[0]!r}, between which texts are put")
@@ -93,4 +93,22 @@ _FRAMES: dict[str, Frame] = {
     "RobertaTokenizer": _of_roberta,
     "BartTokenizer": _of_roberta,
     "Qwen2Tokenizer": _of_qwen2,
+}
+
+_END = "<|endoftext|>"
+_ROBERTA_ROLES = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "cls_token": "<s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
+# Texts that transformers gives a role where the folder's files name none.
+_ROLES: dict[str, Mapping[str, str]] = {
+    "GPT2Tokenizer": {"bos_token": _END, "eos_token": _END, "unk_token": _END},
+    "RobertaTokenizer": _ROBERTA_ROLES,
+    "BartTokenizer": _ROBERTA_ROLES,
+    "Qwen2Tokenizer": {"eos_token": _END, "unk_token": _END, "pad_token": _END},
 }
