@@ -4,7 +4,7 @@ import json
 
 import pytest
 from helpers.cli import run
-from helpers.files import mistral_file
+from helpers.files import mistral_file, packaged
 
 import vocab
 from vocab.hard_texts import HARD_TEXTS
@@ -213,3 +213,15 @@ def test_no_template_and_no_transformers_are_said(chatty, tmp_path):
     (chatty / "tokenizer.json").unlink()
     done = run("verify", chatty, "--megabytes", "0", where=tmp_path, HF_HUB_OFFLINE="1")
     assert (done.returncode, "The chat template was not rendered" in done.stdout) == (0, True)
+
+
+@pytest.mark.slow
+def test_default_calls_of_user_defined_pieces_agree(tmp_path):
+    """What follows a user-defined piece begins without a space of its own, unlike what follows a control piece."""
+    source = vocab.load(packaged("mistral-common", "240323.model.v3"))
+    assert source.user_defined
+    source.save(tmp_path / "out")
+    checked = verify(tmp_path / "out", HARD_TEXTS, with_chat=False)
+    assert {check.runtime for check in checked.checks} == {"vocab", "tokenizers", "AutoTokenizer", "sentencepiece"}
+    for check in checked.checks:
+        assert check.agrees, check

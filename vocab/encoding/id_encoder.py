@@ -55,7 +55,8 @@ class IdEncoder:
             prepared = self._with_special.prepared(utf8(text))
             return self._listed(self.encoder.encode_pieces(prepared, self._with_special.ends(prepared)))
         ids: list[int] = []
-        for k, part in enumerate(self._special_regex.split(text)):
+        control = [special for special in self.special_tokens if special not in self.user_defined]
+        for k, part in enumerate(_any_of(control).split(text) if control else [text]):
             ids += [self.special_tokens[part]] if k % 2 else self._encode_text(part)
         return ids
 
