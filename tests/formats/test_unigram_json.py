@@ -144,7 +144,7 @@ def test_single_characters_are_kept(model, tmp_path):
 
 REFUSED = {
     "a character": (lambda s: s["model"]["vocab"].append(["☃☃", -9.0]), "none for its character"),
-    "bytes": (lambda s: s["model"].update(byte_fallback=True), "byte fallback"),
+    "bytes": (lambda s: s["model"].update(byte_fallback=True), "uses Metaspace"),
 }
 
 

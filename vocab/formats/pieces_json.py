@@ -117,7 +117,6 @@ def _unigram(model: Mapping[str, Any], frame: dict[str, Any], path: Path) -> _Pa
     scores = {piece: float(score) for piece, score in model["vocab"]}
     added = {token["content"] for token in frame["added_tokens"]}
     faults = {
-        "has byte fallback beside a normalizer or splits": bool(model.get("byte_fallback")),
         "has no unknown token": model.get("unk_id") is None,
         "has a piece twice": len(ids) < len(model["vocab"]),
         "has a piece with a plain space": any(" " in piece for piece in ids),

@@ -151,6 +151,8 @@ def _read_pieces(settings: dict[str, Any], runtime: Tokenizer, provenance: Prove
     try:
         return sentencepiece_json.read(settings, provenance, path)
     except SourceError:
+        if "merges" not in settings["model"]:
+            raise  # Unigram with byte fallback is read in that one way only
         return pieces_json.read(settings, runtime, provenance, path)
 
 
