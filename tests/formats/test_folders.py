@@ -189,3 +189,25 @@ def test_damaged_files_beside_it_are_named(tmp_path):
     write(tmp_path / "tokenizer_config.json", {"added_tokens_decoder": {"900": {"lstrip": False}}})
     with pytest.raises(SourceError, match="has an added token without text or id"):
         vocab.load(tmp_path)
+
+
+def test_special_tokens_below_the_others_stay_there(tmp_path):
+    """As in RoBERTa, whose positions are counted from the id of its padding."""
+
+    def special_first(settings):
+        texts = ["<s>", "<pad>", "</s>", "<unk>"]
+        pieces = settings["model"]["vocab"]
+        special = {**settings["added_tokens"][0], "special": True}
+        ids = {piece: k for k, piece in enumerate([*texts, *reversed(list(pieces))])}
+        settings["model"]["vocab"] = ids
+        settings["added_tokens"] = [{**special, "id": k, "content": text} for k, text in enumerate(texts)]
+        settings["added_tokens"].append({**special, "id": len(ids), "content": "<mask>", "lstrip": True})
+
+    stored(byte_level_bpe(1500), tmp_path / "model", special_first)
+    loaded = vocab.load(tmp_path / "model")
+    assert loaded.first_id == 4
+    assert loaded.ids is not None
+    pruned(tmp_path / "model", tmp_path / "out", 700)
+    new = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert new.convert_tokens_to_ids(["<s>", "<pad>", "</s>", "<unk>", "<mask>"]) == [0, 1, 2, 3, 699]
+    assert verify(tmp_path / "out", TEXTS).agrees

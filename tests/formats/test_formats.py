@@ -616,9 +616,9 @@ OTHER_KINDS = {
 
 
 MESSAGES = {
-    "Unigram": "a model of the type Unigram",
+    "Unigram": "has no piece ▁",
     "WordLevel": "a model of the type WordLevel",
-    "SentencePiece": "holds the character",
+    "SentencePiece": "splits text with ByteLevel",
     "continued words": "is not byte-level BPE: its pieces have the affix '##'",
     "ends of words": "is not byte-level BPE: its pieces have the affix '</w>'",
     "dropout": r"leaves out merges at random \(dropout 0.1\)",

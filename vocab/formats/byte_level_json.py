@@ -58,7 +58,7 @@ def _vocabulary(
 ) -> Vocabulary:
     """The vocabulary of pieces in the order of ranks."""
     by_rank = np.array([ids[piece] for piece in ranked], dtype=np.int64)
-    first = int(by_rank.min(initial=0)) if by_rank.size else 0
+    first = int(by_rank.min()) if by_rank.size else 0
     is_in_order = bool((by_rank == np.arange(by_rank.size) + first).all())
     blob, starts = end_to_end([_bytes_of(piece, path) for piece in ranked])
     return Vocabulary(
