@@ -245,10 +245,7 @@ class Vocabulary:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The compiled encoder, which knows ranks and not ids.
-
-        Raises SourceError when tokens repeat or single bytes are missing.
-        """
+        """The compiled encoder, of ranks and not ids; raises SourceError when tokens repeat or bytes are missing."""
         from vocab.encoding.encoder import Encoder
 
         settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
@@ -350,19 +347,22 @@ class Vocabulary:
         return sizes, self.encoder.count_unknown(ids, sizes, starts)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The exact bytes of `ids`; raises IndexError for an id that is not in use.
-
-        The space that SentencePiece puts before a text is removed.
-        """
-        named = {id_: text.encode() for text, id_ in self.special_tokens.items()}
+        """The exact bytes of `ids`, without SentencePiece's space before a text; raises IndexError for an unused id."""
+        named = self._special_bytes
         raw = b"".join(named[k] if k in named else self[k] for k in ids)
         return raw[1:] if self.pattern.has_dummy_prefix and raw.startswith(b" ") else raw
 
+    @cached_property
+    def _special_bytes(self) -> dict[int, bytes]:
+        return {id_: text.encode() for text, id_ in self.special_tokens.items()}
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; bytes that are not UTF-8 become U+FFFD."""
-        from vocab.formats.tokenizer_json import decoded
+        if self._has_mark:
+            from vocab.formats.tokenizer_json import decoded
 
-        return decoded(self, ids) if self._has_mark else self.decode_bytes(ids).decode("utf-8", errors="replace")
+            return decoded(self, ids)
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:
         """Write the files that runtimes load to a folder, all or nothing.

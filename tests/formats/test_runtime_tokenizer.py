@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 import sentencepiece
 from helpers.cli import fails, run, run_process
+from helpers.files import set_in
 from helpers.texts import NASTY, ODD, SCRIPTS
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -263,15 +264,6 @@ def changed(path, folder, change):
     change(settings)
     (folder / "tokenizer.json").write_text(json.dumps(settings))
     return folder / "tokenizer.json"
-
-
-def set_in(*keys, value):
-    def change(settings):
-        for key in keys[:-1]:
-            settings = settings[key]
-        settings[keys[-1]] = value
-
-    return change
 
 
 DAMAGES = {

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from helpers.files import set_in
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -255,15 +256,6 @@ def test_it_promises_nothing_that_it_must_refuse(files):
         "subset",
     ):
         assert not hasattr(tokenizer, name)
-
-
-def set_in(*keys, value):
-    def change(settings):
-        for key in keys[:-1]:
-            settings = settings[key]
-        settings[keys[-1]] = value
-
-    return change
 
 
 def add_token(settings):

@@ -16,3 +16,14 @@ def llama_file(name: str) -> Path:
 
 def mistral_file(name: str) -> Path:
     return packaged("mistral-common", f"data/{name}")
+
+
+def set_in(*keys, value):
+    """A change of parsed JSON: puts a value at the end of a way of keys."""
+
+    def change(settings):
+        for key in keys[:-1]:
+            settings = settings[key]
+        settings[keys[-1]] = value
+
+    return change

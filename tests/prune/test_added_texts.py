@@ -42,7 +42,7 @@ def test_added_tokens_are_counted_once_each(source, counts):
 
 @pytest.mark.parametrize("method", ["distill", "optimal"])
 def test_very_little_text_is_certified(source, counts, method, tmp_path):
-    """Most tokens of the source are worth less than one pseudo-count beside it."""
+    """With so little text, most tokens of the source get no pseudo-count."""
     options = {"candidates": Candidates(others=("corpus",)), "certify": True, "method": method}
     result = prune(source, 500, corpus=counts, **options)
     result.save(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Special tokens that a pruning leaves out: named by patterns, listed, spelt in the id map, kept where needed."""
+"""Special tokens that a pruning leaves out: named by patterns, listed, in the id map, kept where needed."""
 
 import json
 

@@ -55,8 +55,7 @@ class IdEncoder:
             prepared = self._with_special.prepared(utf8(text))
             return self._listed(self.encoder.encode_pieces(prepared, self._with_special.ends(prepared)))
         ids: list[int] = []
-        control = [special for special in self.special_tokens if special not in self.user_defined]
-        for k, part in enumerate(_any_of(control).split(text) if control else [text]):
+        for k, part in enumerate(self._control_regex.split(text) if self._control_regex else [text]):
             ids += [self.special_tokens[part]] if k % 2 else self._encode_text(part)
         return ids
 
@@ -141,8 +140,10 @@ class IdEncoder:
         return _any_of(texts) if texts else None
 
     @cached_property
-    def _special_regex(self) -> re.Pattern[str]:
-        return _any_of(self.special_tokens)
+    def _control_regex(self) -> re.Pattern[str] | None:
+        """Finds special tokens that are not text; None where there are none."""
+        control = [text for text in self.special_tokens if text not in self.user_defined]
+        return _any_of(control) if control else None
 
     @cached_property
     def _user_defined_regex(self) -> re.Pattern[str]:

@@ -102,7 +102,7 @@ class Scores:
 
 
 class TextEncoder:
-    """Encodes whole texts with tokens (blob uint8, starts int64[n + 1]), of which the first are stand-ins."""
+    """Encodes whole texts with tokens (blob uint8, starts int64[n + 1]). The first tokens are stand-ins."""
 
     def __init__(self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], scores: Scores) -> None:
         texts = [text for text, _, _ in scores.others]

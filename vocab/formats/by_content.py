@@ -23,7 +23,7 @@ _SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, Ov
 
 
 def load_file(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabulary | RuntimeTokenizer:
-    """Read a vocabulary from a file of any format; `added` are added tokens of the files beside it.
+    """Read a vocabulary from a file of any format; `added` are the added tokens that other files of its folder name.
 
     What cannot be pruned, but can be run by its own runtime, is read to be measured. Raises SourceError for all else.
     """

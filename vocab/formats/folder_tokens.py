@@ -1,4 +1,4 @@
-"""Added tokens that stand in a folder beside its tokenizer.json or tokenizer.model, as AutoTokenizer adds them.
+"""Added tokens from a folder's other files, added to its tokenizer.json or tokenizer.model as AutoTokenizer does.
 
 First come those of `added_tokens_decoder`, or else of added_tokens.json, in the order of their ids. Tokens that have a
 role come last. Each gets the id that it has already, or else the next one.

@@ -7,7 +7,7 @@ tokens. Only the post-processor and the padding name ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
@@ -50,7 +50,8 @@ def ordinary_texts(frame: Mapping[str, Any]) -> frozenset[str]:
 def apply_frame(tokenizer: Tokenizer, vocabulary: Vocabulary, frame: Mapping[str, Any]) -> None:
     """Give a tokenizer of a vocabulary's tokens the frame with its ids; raises SourceError where a token is gone."""
     parts = {part: frame[part] for part in _PARTS}
-    parts["post_processor"] = with_ids(parts["post_processor"], vocabulary) if parts["post_processor"] else None
+    if processor := parts["post_processor"]:
+        parts["post_processor"] = with_ids(processor, lambda text: _id_of(text, "post_processor", vocabulary))
     if padding := parts["padding"]:
         parts["padding"] = padding | {"pad_id": _id_of(padding["pad_token"], "padding", vocabulary)}
     shell = Tokenizer.from_str(json.dumps({"version": "1.0", "added_tokens": [], **parts, "model": _NO_MODEL}))
@@ -78,19 +79,19 @@ def add_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary, flags: Mapping[str,
             tokenizer.add_tokens([token])
 
 
-def with_ids(processor: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    """A post-processor with a vocabulary's ids of the tokens that it puts around a text; raises SourceError."""
+def with_ids(processor: Mapping[str, Any], id_of: Callable[[str], int]) -> dict[str, Any]:
+    """A post-processor with other ids of the tokens that it puts around a text; `id_of` may raise."""
     kind, new = processor.get("type"), dict(processor)
     if kind == "Sequence":
-        new["processors"] = [with_ids(inner, vocabulary) for inner in processor["processors"]]
+        new["processors"] = [with_ids(inner, id_of) for inner in processor["processors"]]
     elif kind == "TemplateProcessing":
         new["special_tokens"] = {
-            name: entry | {"ids": [_id_of(text, "post_processor", vocabulary) for text in entry["tokens"]]}
+            name: entry | {"ids": [id_of(text) for text in entry["tokens"]]}
             for name, entry in processor["special_tokens"].items()
         }
     elif kind in ("BertProcessing", "RobertaProcessing"):
         for side in ("sep", "cls"):
-            new[side] = [processor[side][0], _id_of(processor[side][0], "post_processor", vocabulary)]
+            new[side] = [processor[side][0], id_of(processor[side][0])]
     return new
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer
 
 from vocab.errors import SourceError
-from vocab.formats.runtime_tokenizer import RuntimeTokenizer
+from vocab.formats.runtime_tokenizer import RuntimeTokenizer, batches
 from vocab.splitting import SplitPattern
 from vocab.splitting.byte_alphabet import to_bytes
 from vocab.splitting.preparation import MARK, byte_piece
@@ -56,7 +56,7 @@ class HuggingFaceRuntime:
         return self._started()
 
     def _encodings(self, texts: Iterable[str]) -> Iterator[Encoding]:
-        for batch in _batches(texts):
+        for batch in batches(texts, _BATCH_TEXTS, _BATCH_CHARACTERS):
             try:
                 encoded = self._plain.encode_batch_fast(batch, add_special_tokens=False)
             except BaseException as error:  # noqa: BLE001 - a panic of tokenizers is no Exception; others are raised again
@@ -91,19 +91,6 @@ def _refusal(error: BaseException, what: str) -> BaseException:
     if isinstance(error, Exception) or type(error).__name__ == "PanicException":
         return SourceError(f"{what}: {(str(error).splitlines() or [''])[0][:200]}")
     return error
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    n_characters = 0
-    for text in texts:
-        batch.append(text)
-        n_characters += len(text)
-        if len(batch) == _BATCH_TEXTS or n_characters >= _BATCH_CHARACTERS:
-            yield batch
-            batch, n_characters = [], 0
-    if batch:
-        yield batch
 
 
 def run_by_tokenizers(

@@ -21,7 +21,7 @@ from typing import Any
 from vocab.errors import SourceError
 from vocab.formats import gguf_shell, llama_cpp_child
 from vocab.formats.gguf_tokenizer import UNUSED, GgufTokenizer
-from vocab.formats.runtime_tokenizer import counted
+from vocab.formats.runtime_tokenizer import batches, counted
 
 PACKAGE = "xllamacpp"
 _BETWEEN = -1  # an id that no token has, between texts that are sent together
@@ -71,7 +71,7 @@ class LlamaCppRuntime:
         return counted(self.encode_all(texts), unknown)
 
     def encode_all(self, texts: Iterable[str]) -> Iterator[list[int]]:
-        for batch in _batches(texts):
+        for batch in batches(texts, _BATCH_TEXTS, _BATCH_CHARACTERS):
             content = [part for text in batch for part in (text, _BETWEEN)]
             yield from _parts(self._tokenized(content, special=False))
 
@@ -118,19 +118,6 @@ def _reason(log: str) -> str:
     """What llama.cpp says of a failure, as the end of a sentence."""
     said = [line.split("error loading model")[-1].strip(": ") for line in log.splitlines() if "error" in line.lower()]
     return f": {said[0][:200]}" if said else ""
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    n_characters = 0
-    for text in texts:
-        batch.append(text)
-        n_characters += len(text)
-        if len(batch) == _BATCH_TEXTS or n_characters >= _BATCH_CHARACTERS:
-            yield batch
-            batch, n_characters = [], 0
-    if batch:
-        yield batch
 
 
 def _parts(ids: list[int]) -> Iterator[list[int]]:

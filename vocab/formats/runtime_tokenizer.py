@@ -168,3 +168,17 @@ class RuntimeTokenizer:
 def counted(encoded: Iterable[Sequence[int]], unknown: int | None) -> Iterator[tuple[int, int]]:
     """(tokens, unknown ones) of encoded texts."""
     return ((len(ids), 0 if unknown is None else list(ids).count(unknown)) for ids in encoded)
+
+
+def batches(texts: Iterable[str], most_texts: int, most_characters: int) -> Iterator[list[str]]:
+    """Lists of texts in their order, of at most `most_texts`; the text that reaches `most_characters` ends one."""
+    batch: list[str] = []
+    n_characters = 0
+    for text in texts:
+        batch.append(text)
+        n_characters += len(text)
+        if len(batch) == most_texts or n_characters >= most_characters:
+            yield batch
+            batch, n_characters = [], 0
+    if batch:
+        yield batch

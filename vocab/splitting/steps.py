@@ -182,7 +182,7 @@ class SplitSteps:
 
     @cached_property
     def _any_added(self) -> re.Pattern[bytes]:
-        """Finds added tokens in bytes, whatever stands beside them."""
+        """Finds added tokens in bytes, whatever the text around them."""
         return re.compile(any_of([added.text for added in self.added]).encode())
 
     def ends(self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

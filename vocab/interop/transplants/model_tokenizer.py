@@ -13,6 +13,7 @@ from typing import Any
 
 from vocab.errors import SourceError
 from vocab.formats.companions import CONFIG, MORE_TEMPLATES, SPECIAL, TEMPLATE, roles_of
+from vocab.formats.frame import with_ids
 from vocab.formats.id_map import FILE_NAME as ID_MAP
 from vocab.formats.id_map import IdMap
 from vocab.interop.transplants.model_ids import OldTokens
@@ -177,19 +178,10 @@ def _tokenizer(old: Mapping[str, Any], config: Mapping[str, Any], new: dict[str,
 
 def _processor(processor: dict[str, Any], ids: Mapping[str, int]) -> dict[str, Any]:
     """A post-processor with the new ids of the tokens that it puts around a text."""
-    kind = processor.get("type")
     try:
-        if kind == "Sequence":
-            return processor | {"processors": [_processor(inner, ids) for inner in processor["processors"]]}
-        if kind == "TemplateProcessing":
-            named = processor["special_tokens"]
-            special = {k: v | {"ids": [ids[text] for text in v["tokens"]]} for k, v in named.items()}
-            return processor | {"special_tokens": special}
-        if kind in ("BertProcessing", "RobertaProcessing"):
-            return processor | {side: [processor[side][0], ids[processor[side][0]]] for side in ("sep", "cls")}
+        return with_ids(processor, ids.__getitem__)
     except (KeyError, TypeError, IndexError, AttributeError):
         raise SourceError(f"the model's {TOKENIZER} puts a token around texts that the new vocabulary lacks") from None
-    return processor
 
 
 def _check_loads(path: Path) -> None:
