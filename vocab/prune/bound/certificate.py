@@ -27,9 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import Ints, Mask
+from vocab.errors import CertificateError
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.bound.objective import EdgePrices, Objective
 from vocab.prune.bound.optimal import SearchResult
+from vocab.prune.check_certificate import MAX_TEXT_BYTES
 from vocab.vocabulary import Vocabulary
 
 FILE_NAME = "certificate.zip"
@@ -102,12 +104,18 @@ class Proof:
     search: SearchResult
 
     def certificate(self) -> Certificate:
-        """Write down the claims and the texts that prove them."""
+        """Write down the claims and the texts that prove them; raises CertificateError when they are too large."""
         texts = {
             "counts": _counts_text(self.counts),
             "candidates": _candidates_text(self.candidates, self.kept, self.objective.is_free),
             "prices": _lines(_price_lines(self.objective, self.search.bound.prices)),
         }
+        for name, text in texts.items():
+            if len(text) > MAX_TEXT_BYTES:
+                raise CertificateError(
+                    f"{name}.txt of the certificate would have {len(text):,} bytes, and only {MAX_TEXT_BYTES:,} are "
+                    "ever checked: certify for a smaller corpus"
+                )
         return Certificate(self._claims(texts), texts)
 
     def _claims(self, texts: dict[str, bytes]) -> dict[str, Any]:
