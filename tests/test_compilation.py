@@ -22,6 +22,16 @@ count_ends(np.ones(3, dtype=np.bool_), np.array([0, 3]), n_ends)
 print(n_ends[0], count_ends.stats.cache_path)
 """
 
+# A kernel that is kept already, and whether calling it imported what only compiling needs.
+KEPT = """
+import sys
+import numpy as np
+from vocab.encoding.lattice_kernels import count_ends
+n_ends = np.zeros(1, dtype=np.int64)
+count_ends(np.ones(3, dtype=np.bool_), np.array([0, 3]), n_ends)
+print(n_ends[0], sum(count_ends.stats.cache_hits.values()), "numba.np.arraymath" in sys.modules)
+"""
+
 
 @pytest.fixture
 def folder_of(monkeypatch):
@@ -64,6 +74,12 @@ def test_where_no_folder_can_be_written_kernels_are_compiled_into_a_temporary_on
     assert n_ends == "3"
     assert "vocab-kernels-" in folder
     assert not Path(folder).exists()
+
+
+def test_a_kept_kernel_is_read_without_what_compiling_needs():
+    for _ in range(2):  # the first run may have to compile it
+        done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "1", "False"]
 
 
 def test_the_notice_is_given_once(monkeypatch):

@@ -15,8 +15,9 @@ from vocab.pretokens.counts import PretokenCounts
 from vocab.prune import check_certificate
 from vocab.prune.bound.dual import DualSearch
 from vocab.prune.bound.dual_kernels import FLOW
+from vocab.prune.bound.limits import Limits
 from vocab.prune.bound.objective import EdgePrices, Objective
-from vocab.prune.bound.optimal import Limits, search
+from vocab.prune.bound.optimal import search
 from vocab.prune.methods.pricing import PriceBook
 
 

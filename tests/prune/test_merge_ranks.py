@@ -19,7 +19,6 @@ from vocab.prune.methods.distill import distill
 from vocab.prune.methods.merge_ranks import (
     distill_in_order,
     improve_order,
-    kept_tokens,
     precedences,
     recombine,
     tokens_in_order,
@@ -133,7 +132,7 @@ def test_distilling_in_order_keeps_as_many_and_needs_fewer():
     heard = []
     distill_in_order(ordered, 330, protected, lambda done, total: heard.append((done, total)))
     assert ordered.n_kept == plain.n_kept == 330
-    assert set(np.flatnonzero(protected)) <= set(kept_tokens(ordered).tolist())
+    assert set(np.flatnonzero(protected)) <= set(ordered.kept_tokens.tolist())
     assert ordered.total_tokens < plain.total_tokens
     assert ordered.total_tokens == oracles.total_tokens("merges", ranks_after(tokens, ordered), counts)
     assert all(0 <= done <= total == len(tokens) - 330 for done, total in heard)
@@ -151,7 +150,7 @@ def test_the_order_does_not_depend_on_threads():
     for n_threads in (1, 3):
         book = book_of(tokens, counts, "merges", n_threads)
         distill_in_order(book, 320, protected)
-        kept.append(kept_tokens(book).tolist())
+        kept.append(book.kept_tokens.tolist())
     assert kept[0] == kept[1]
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vocab.analysis.evaluation import Compression
     from vocab.choices import FRONTIER_METHODS, METHODS, FrontierMethod, InferenceMethod, Method, Ranks
     from vocab.prune.bound.certificate import Certificate
-    from vocab.prune.bound.optimal import Limits
+    from vocab.prune.bound.limits import Limits
     from vocab.prune.candidates.pool import Candidates
     from vocab.prune.check_certificate import check
     from vocab.prune.frontier.neighbours import MeasuredSize, measure_sizes
@@ -63,7 +63,7 @@ _HOMES = {
     "Frontier": "vocab.prune.frontier.trace",
     "FrontierMethod": "vocab.choices",
     "InferenceMethod": "vocab.choices",
-    "Limits": "vocab.prune.bound.optimal",
+    "Limits": "vocab.prune.bound.limits",
     "Method": "vocab.choices",
     "Payoff": "vocab.prune.frontier.payoff",
     "PruneRequest": "vocab.prune.request",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +13,15 @@ from vocab.arrays import Ints, Mask
 from vocab.corpus.mixture import corpus_summary
 from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.formats.companions import KEY as COMPANIONS
-from vocab.prune.bound.certificate import Certificate, Proof
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
-from vocab.prune.methods.refit import refit
 from vocab.prune.report import Report, ReportRow, change, make_row
 from vocab.prune.result import PruneResult
 from vocab.prune.selection import select_baseline
 from vocab.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from vocab.prune.bound.certificate import Certificate
 
 # Rounds of replacing tokens that no text produces; the replacements are early ranks, so one round nearly always does.
 _MAX_REPAIRS = 5
@@ -99,6 +101,8 @@ def _unspellable(vocabulary: Vocabulary) -> Ints:
 
 def _refitted(job: Job, result: _Evaluated) -> _Evaluated:
     """The same tokens with scores fitted to the corpus."""
+    from vocab.prune.methods.refit import refit
+
     with job.stage("fit scores"):
         counts = job.weighted_counts
         fitted = refit(result.vocabulary, counts.counts, scale=counts.scale, n_threads=job.n_threads).vocabulary
@@ -132,6 +136,8 @@ def _vocabulary(job: Job, kept: Ints) -> Vocabulary:
 
 def make_certificate(job: Job, kept: Ints, vocabulary: Vocabulary | None = None) -> Certificate:
     """The proof of how near kept candidates are to the best possible, on the counts that they were chosen by."""
+    from vocab.prune.bound.certificate import Proof
+
     search = job.best_possible
     with job.stage("certify"):
         n_tokens = _certified_tokens(job, kept, vocabulary)

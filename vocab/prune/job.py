@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,17 +19,18 @@ from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import TargetError
 from vocab.progress import OnProgress, Stopwatch
-from vocab.prune.bound.objective import Objective
-from vocab.prune.bound.optimal import Deadline, SearchResult, search
+from vocab.prune.bound.limits import Deadline
 from vocab.prune.candidates.pool import Pool
 from vocab.prune.candidates.prior import WeightedCounts, default_prior, with_prior
 from vocab.prune.methods.distill import distill
-from vocab.prune.methods.merge_ranks import distill_in_order
 from vocab.prune.methods.pricing import PriceBook
-from vocab.prune.methods.refit import rounded
 from vocab.prune.request import PruneRequest, check_corpus
 from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from vocab.prune.bound.objective import Objective
+    from vocab.prune.bound.optimal import SearchResult
 
 
 class Job:
@@ -125,21 +127,33 @@ class Job:
             counts = self.weighted_counts.counts
         with self.stage("price tokens"):
             book = PriceBook(self.trie, counts, inference, self.n_threads)
-        reorders = self.request.resolved_ranks == "reorder" and inference == "merges"
         with self.stage("drop tokens"):
-            reduce = distill_in_order if reorders else distill
-            reduce(book, n_keep, self.protected, lambda done, total: self.report_progress("drop tokens", done, total))
+            self._reducer(inference)(
+                book, n_keep, self.protected, lambda done, total: self.report_progress("drop tokens", done, total)
+            )
         return book
+
+    def _reducer(self, inference: InferenceMethod) -> Callable[..., None]:
+        """The function that drops tokens, with ranks put in order meanwhile where that is asked for."""
+        if self.request.resolved_ranks != "reorder" or inference != "merges":
+            return distill
+        from vocab.prune.methods.merge_ranks import distill_in_order
+
+        return distill_in_order
 
     @cached_property
     def objective(self) -> Objective:
         """The tokens to be minimised under least-tokens, as a lattice."""
+        from vocab.prune.bound.objective import Objective
+
         counts = self.weighted_counts.counts
         return Objective.build(self.trie, counts, self.protected, self.request.n_keep, self.n_threads)
 
     @cached_property
     def best_possible(self) -> SearchResult:
         """The bound and the best vocabulary for least-tokens, which no inference method can undercut."""
+        from vocab.prune.bound.optimal import search
+
         book = self.distilled("least-tokens")
 
         def report(bound: int, best: int, done: int, total: int) -> None:
@@ -161,6 +175,8 @@ def _with_rounded_scores(source: Vocabulary) -> Vocabulary:
     """Under unigram the source with scores that all runtimes add up alike; else the source itself."""
     if source.inference != "unigram" or source.scores is None:
         return source
+    from vocab.prune.methods.refit import rounded
+
     return replace(source, scores=rounded(source.scores, source.n_stand_ins))
 
 

@@ -11,7 +11,7 @@ from vocab.formats import load_lossless
 from vocab.measured import MeasuredTokenizer
 from vocab.progress import OnProgress
 from vocab.prune.bound.certificate import Certificate
-from vocab.prune.bound.optimal import Limits
+from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.pool import Candidates
 from vocab.prune.finishing import finish, make_certificate
 from vocab.prune.job import Job

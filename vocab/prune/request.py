@@ -15,7 +15,7 @@ from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
-from vocab.prune.bound.optimal import Limits
+from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.pool import Candidates
 from vocab.prune.dropped_special import dropped_special_tokens
 from vocab.vocabulary import Vocabulary

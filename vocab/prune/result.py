@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vocab.analysis.spelling import spellings
 from vocab.formats.folder import safe_name, write_files
-from vocab.prune.bound.certificate import FILE_NAME, Certificate
 from vocab.prune.card import model_card
 from vocab.prune.report import Report
 from vocab.vocabulary import Vocabulary
 from vocab.writing import staged_folder, write_bytes, write_json, write_text
+
+if TYPE_CHECKING:
+    from vocab.prune.bound.certificate import Certificate
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class PruneResult:
         with staged_folder(directory, force=force) as staging:
             names = [path.name for path in write_files(self.vocabulary, staging, name)]
             if self.certificate:
+                from vocab.prune.bound.certificate import FILE_NAME
+
                 names.append(FILE_NAME)
                 write_bytes(staging / FILE_NAME, self.certificate.as_zip())
             write_json(staging / "id_map.json", self.id_map_json(), None)

@@ -7,11 +7,8 @@ import numpy as np
 from vocab.arrays import Ints, Mask
 from vocab.choices import Method
 from vocab.errors import TargetError
-from vocab.prune.bound.optimal import polish, set_kept
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import BASELINES, by_frequency, by_leaf, by_rank, by_score
-from vocab.prune.methods.merge_ranks import kept_tokens, recombine
-from vocab.prune.methods.tokenmonster import Scorer, by_tokenmonster
 
 
 def select(job: Job) -> Ints:
@@ -23,7 +20,7 @@ def select(job: Job) -> Ints:
         return np.flatnonzero(_by_tokenmonster(job))
     if method == "optimal":
         return _optimal(job)
-    return kept_tokens(job.distilled(job.inference))
+    return job.distilled(job.inference).kept_tokens
 
 
 def select_baseline(job: Job, method: Method) -> Ints:
@@ -48,6 +45,8 @@ def _baseline(job: Job, method: Method, protected: Mask) -> Mask:
 
 def _by_tokenmonster(job: Job) -> Mask:
     """Candidates that TokenMonster's search keeps, bool[n_candidates]."""
+    from vocab.prune.methods.tokenmonster import Scorer, by_tokenmonster
+
     request = job.request
     with job.stage("put counts together"):
         scorer = Scorer(job.trie, job.weighted_counts.counts, job.inference, job.n_threads)
@@ -59,15 +58,18 @@ def _by_tokenmonster(job: Job) -> Mask:
 
 def _optimal(job: Job) -> Ints:
     """Candidates of the best vocabulary for least-tokens; under another inference method improved from there."""
+    from vocab.prune.bound.optimal import polish, set_kept
+    from vocab.prune.methods.merge_ranks import recombine
+
     best = job.best_possible.kept
     if job.inference == "least-tokens":
         return np.flatnonzero(best)
     book = job.distilled(job.inference)
-    distilled, n_tokens = kept_tokens(book), book.total_tokens
+    distilled, n_tokens = book.kept_tokens, book.total_tokens
     with job.stage("exchange tokens"):
         if job.request.resolved_ranks == "reorder":
             recombine(book, best, job.request.n_keep, job.protected)
         else:
             set_kept(book, best)
             polish(book, job.protected, ~job.protected, lambda: job.deadline.is_over)
-    return kept_tokens(book) if book.total_tokens < n_tokens else distilled
+    return book.kept_tokens if book.total_tokens < n_tokens else distilled

@@ -6,7 +6,6 @@ which exchanges under exact prices improve. The search ends when the best vocabu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,13 +13,11 @@ import numpy as np
 
 from vocab.arrays import Mask
 from vocab.prune.bound.dual import PRUNING_STEPS, DualSearch
+from vocab.prune.bound.limits import Deadline, Limits
 from vocab.prune.bound.objective import Bound, EdgePrices, Objective
 from vocab.prune.methods.distill import trade
 from vocab.prune.methods.pricing import PriceBook
 
-# Share above the bound at which to stop, and the most steps.
-DEFAULT_GAP = 1e-4
-MAX_STEPS = 310
 # The bound is computed each time that the number of steps has grown by this factor, and exchanges are tried from
 # _FIRST_EXCHANGE on.
 _GROWTH = 1.4
@@ -35,33 +32,6 @@ _LEAST_SAVING = 2e-7
 
 # Called with the bound in tokens, the tokens of the best vocabulary, steps done and steps at most.
 OnStep = Callable[[int, int, int, int], None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When the search for the bound stops.
-
-    Attributes:
-        gap: distance between bound and vocabulary, as a share of the bound, at which to stop.
-        seconds: time after which to stop, from the start of the pruning; it makes the result depend on the machine.
-        max_steps: steps at most.
-    """
-
-    gap: float = DEFAULT_GAP
-    seconds: float | None = None
-    max_steps: int = MAX_STEPS
-
-
-class Deadline:
-    """The moment that is `seconds` from now; None never comes."""
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the moment has come."""
-        return self._end is not None and time.monotonic() >= self._end
 
 
 @dataclass

@@ -18,7 +18,6 @@ from vocab.encoding.lattice import TokenTrie
 from vocab.errors import CorpusError, TargetError
 from vocab.formats import TokenList, load_tokens
 from vocab.pretokens.counts import PretokenCounts
-from vocab.prune.candidates.mining import mine
 from vocab.splitting.byte_alphabet import CHARACTER_TO_BYTE, to_bytes
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -228,6 +227,8 @@ def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
 
 def _mined(corpus: CorpusCounts, candidates: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:
     """Substrings of the training text with their counts, and the least count, at the corpus's own size."""
+    from vocab.prune.candidates.mining import mine
+
     n_bytes = sum(part.train.n_bytes for part in corpus.parts)
     min_count = candidates.min_count or default_min_count(n_bytes, n_keep)
     substrings = mine(

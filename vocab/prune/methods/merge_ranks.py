@@ -84,11 +84,6 @@ def recombine(book: PriceBook, others: Mask, n_keep: int, protected: Mask) -> No
             return
 
 
-def kept_tokens(book: PriceBook) -> Ints:
-    """The kept tokens of a book, by their numbers in its trie, in order of rank."""
-    return book.tokens[book.kept]
-
-
 def improve_order(book: PriceBook, max_rounds: int = _MAX_ROUNDS) -> None:
     """Move kept tokens of a book for merges to ranks at which the corpus needs fewer tokens."""
     ranks = np.arange(book.kept.size, dtype=np.int64)

@@ -67,6 +67,11 @@ class PriceBook:
         """How many tokens are kept."""
         return int(np.count_nonzero(self.kept))
 
+    @property
+    def kept_tokens(self) -> Ints:
+        """The kept tokens by their numbers in the trie, in order of rank, int64[n_kept]."""
+        return self.tokens[self.kept]
+
     def change(self, *, drop: Ints | None = None, restore: Ints | None = None) -> None:
         """Drop kept tokens and restore dropped ones, given by rank, and bring all prices up to date."""
         dropped, restored = np.zeros_like(self.kept), np.zeros_like(self.kept)
