@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import OutputError, SourceError
+from vocab.errors import OutputError
 
 # Given the names in a folder, those of files that others put there.
 Foreign = Callable[[list[str]], list[str]]
@@ -161,19 +161,6 @@ def write_json(path: Path, content: Any, indent: int | None = 2, *, ensure_ascii
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replace a file of one JSON object a line in one step; raises OutputError."""
     write_text(path, "".join(json_text(row, None, ensure_ascii=True) for row in rows))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises SourceError when the file cannot be read or holds anything else."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise SourceError(f"{path} is not a JSON object")
-    return content
 
 
 # A folder

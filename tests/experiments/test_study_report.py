@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,30 @@ def test_the_page_needs_nothing_from_elsewhere(report):
     assert body.count('class="chart"') == 4
     for name in re.findall(r'class="chart" id="([^"]+)"', body):
         assert f'"{name}": {{' in body
+
+
+@pytest.mark.slow
+def test_a_report_shows_hostile_words_and_obeys_none(tmp_path):
+    """Markup, a script, a picture from elsewhere and control characters in a question, a machine and a timing's set."""
+    hostile = "</script><script>alert(1)</script> ![x](http://evil/x.png) <!--<script> **b** | \x1b[2J \u202e"
+    study = replace(load_spec("hamming-cpu"), question=hostile)
+    rows = RowFile(tmp_path / "rows.jsonl")
+    machine = {**ORIGIN["machine"], "processor": hostile}
+    for row in cycles(0.0, 0):
+        key = {**row.key, "timing": study.timings[0].name, "machine": hostile}
+        rows.add(StudyRow(study.name, key, row.result, {**ORIGIN, "machine": machine, "spec_sha256": study.sha256}))
+    write_report([study], [rows.path], tmp_path / "out")
+    page = (tmp_path / "out/study.html").read_text()
+    body = page[page.rindex("<body>") :]
+    assert body.count("<script>") == body.count("</script>") == 1
+    assert "<!--" not in body
+    assert "<img" not in body
+    assert "<b>" not in body
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in body
+    assert "default-src 'none'" in page.partition("<script>")[0]
+    text = (tmp_path / "out/study.md").read_text()
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", text + body)
+    assert text.count(r"\</script\>\<script\>alert(1)") >= 4  # in the list, the section, the machine's heading and line
 
 
 def test_a_study_that_has_only_timed_steps_is_not_measured_yet(report, tmp_path):

@@ -84,6 +84,10 @@ def test_digest_follows_the_settings_and_not_the_words():
         (SPEED.replace("margin", "margins"), "unknown key 'margins'"),
         (SPEED.replace("margin = 0.0025\n", ""), "lacks 'margin'"),
         (SPEED.replace("cycles = 2", "cycles = 2\nspeedy = 1"), "timings 1 has the unknown key 'speedy'"),
+        (SPEED.replace('name = "s"', 'name = "../../s"'), "'../../s', which cannot name files"),
+        (SPEED.replace('name = "s"', 'name = ".s"'), "'.s', which cannot name files"),
+        (LOSS.replace('name = "a"', 'name = "a/b"'), "arm 'a/b' has a name that cannot name files"),
+        (SPEED.replace("[64, 65, 66]", "[" * 60 + "]" * 60), "whole numbers from 1"),
         (SPEED.replace("0.0025", "2.0"), "margin is a share"),
         (SPEED.replace("0.0025", '"much"'), "must be a number"),
         (SPEED.replace('"head"', '"tail"'), "part is step or head"),
@@ -115,6 +119,10 @@ def test_a_specification_that_cannot_be_is_refused(text, says):
 def test_files_that_are_not_specifications(tmp_path):
     with pytest.raises(StudyError, match="no such file, nor a built-in study"):
         load_spec("nothing-like-it")
+    for depth in (60, 5_000):
+        (tmp_path / "deep.toml").write_text("a = " + "[" * depth + "]" * depth)
+        with pytest.raises(StudyError, match="is not TOML: it is nested too deep"):
+            load_spec(tmp_path / "deep.toml")
     (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(StudyError, match="is not TOML"):
         load_spec(tmp_path / "a.toml")

@@ -260,6 +260,10 @@ def write(name, content, *gone):
     return fault
 
 
+def link_out(model, small):
+    (model / "generation_config.json").symlink_to(small / "id_map.json")
+
+
 def dropped_id(key):
     def fault(model, small):
         ids = json.loads((small / "id_map.json").read_text())
@@ -340,6 +344,12 @@ REFUSED = {
     "size of another shape": (in_entry(shape=[N_OLD + 1]), "cannot take"),
     "negative shape": (in_entry(shape=[-N_OLD]), "is not that of a tensor"),
     "unknown dtype": (in_entry(dtype="F128"), "of the dtype 'F128'"),
+    "dtype a list": (in_entry(dtype=["F32"]), "is not that of a tensor"),
+    "shape of another type": (in_entry(shape=[1.0]), "is not that of a tensor"),
+    "many dimensions": (in_entry(shape=[1] * 65), "is not that of a tensor"),
+    "huge dimension": (in_entry(shape=[1 << 63, 0]), "is not that of a tensor"),
+    "deep config": (write("config.json", b'{"a":' + b"[" * 60 + b"]" * 60 + b"}"), "nested too deep"),
+    "link": (link_out, "is a symbolic link out of its folder"),
     "other embedding": (embedding_of(650), "has 650 rows"),
     "index: parent": (in_index("../evil.safetensors"), "only safetensors files of the same folder"),
     "index: absolute": (in_index("/etc/evil.safetensors"), "only safetensors files of the same folder"),

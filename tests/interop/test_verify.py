@@ -50,6 +50,22 @@ def test_every_runtime_agrees(folder):
 
 
 @pytest.mark.slow
+def test_code_in_a_folder_is_never_run_and_nobody_is_asked(tmp_path, cl100k):
+    """A tokenizer_config.json names a class of the folder's own, and somebody answers y."""
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, {"<|endoftext|>": 300})
+    small.save(tmp_path / "out")
+    (tmp_path / "out/evil.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nclass Evil: pass\n")
+    config = tmp_path / "out/tokenizer_config.json"
+    named = {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}
+    template = {"chat_template": "{{ messages[0]['content'] }}"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | named | template))
+    done = run("verify", "out", "--megabytes", "0", where=tmp_path, given="y\n" * 20, HF_HUB_OFFLINE="1")
+    assert not (tmp_path / "run").exists()
+    assert "y/N" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
 def test_a_tokenizer_json_that_differs_is_seen(tmp_path, cl100k):
     """The folder's ranks are those of another vocabulary with two tokens exchanged."""
     tokens = list(cl100k.tokens())[:2000]

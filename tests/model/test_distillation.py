@@ -41,6 +41,28 @@ def test_a_teacher_over_the_source_is_asked_in_its_ids_and_answers_in_ours():
     torch.testing.assert_close(shares, torch.tensor([[0.4, 0.1, 0.5]]).expand(3, 3))
     with pytest.raises(TrainingError, match="no source for id 1"):
         Teacher.of_source(logits, {"n_new": 2, "kept": {"4": 0}})
+    with pytest.raises(TrainingError, match="no source for id 1"):
+        Teacher.of_source(logits, {"n_new": 10**15, "kept": {"4": 0}})
+
+
+def test_code_of_a_teacher_is_never_run(tmp_path, monkeypatch):
+    """A config.json that names a class of the folder's own, as for `trust_remote_code`, and somebody answers y."""
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    named = {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(named))
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\n")
+    with pytest.raises(TrainingError, match="cannot be loaded"):
+        of_transformers(str(tmp_path), torch.device("cpu"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_pickled_weights_of_a_teacher_are_not_read(tmp_path):
+    from transformers import LlamaConfig
+
+    LlamaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=9).save_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"cannot be loaded.*safetensors"):
+        of_transformers(str(tmp_path), torch.device("cpu"))
 
 
 def test_a_run_learns_from_a_teacher_that_knows_more(tmp_path):

@@ -100,7 +100,7 @@ def test_one_thread_and_three_write_the_same(folder, small_vocabulary, tmp_path)
     assert facts == read_metadata(folder)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "gone", "documents", "facts", "header"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone", "documents", "facts", "header", "parent", "deep"])
 def test_damaged_shards_are_refused(folder, tmp_path, damage):
     import shutil
 
@@ -118,6 +118,12 @@ def test_damaged_shards_are_refused(folder, tmp_path, damage):
         path.unlink()
     elif damage == "documents":
         documents_path(path).write_bytes(documents_path(path).read_bytes()[:-8])
+    elif damage == "parent":  # the same bytes, by a path that leaves the folder
+        named = f'"{path.name}"'
+        stated = (copy / "shards.json").read_text()
+        (copy / "shards.json").write_text(stated.replace(named, f'"../{folder.name}/{path.name}"'))
+    elif damage == "deep":
+        (copy / "shards.json").write_text("[" * 100_000)
     else:
         (copy / "shards.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"damaged|cannot be read"):

@@ -1,5 +1,6 @@
 """Training: it learns, resumes to the bit, survives damage and spikes, refuses what it cannot; one process and two."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from helpers.models import CONFIG, END, SETTINGS, TOKEN_BYTES, curve, data, stre
 
 from vocab.errors import TrainingError
 from vocab.model.network.head import IGNORED
-from vocab.model.training.checkpoint import Checkpoints
+from vocab.model.training.checkpoint import Checkpoints, damage_of
 from vocab.model.training.held_out_loss import window_batch, windows
 from vocab.model.training.logs import read_log
 from vocab.model.training.settings import TrainSettings
@@ -123,6 +124,19 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(whole_run, tmp_path):
     with pytest.warns(UserWarning, match=r"step-.* is skipped: .*safetensors is damaged"):
         trainer(tmp_path).run()
     assert curve(tmp_path) == curve(whole_run[0])
+
+
+def test_a_checkpoint_that_names_files_elsewhere_or_is_too_deep_is_damaged(tmp_path):
+    (tmp_path / "state.json").write_text("{}")
+    digest = hashlib.sha256(b"{}").hexdigest()
+    for content, damage in (
+        (json.dumps({"state.json": digest}), None),
+        (json.dumps({"state.json": digest, "../secret": digest}), "whole.json names files of other folders"),
+        ("[" * 100_000, "whole.json cannot be read"),
+        ("{}", "whole.json names no state"),
+    ):
+        (tmp_path / "whole.json").write_text(content)
+        assert damage_of(tmp_path) == damage
 
 
 def test_only_json_and_safetensors_are_in_a_checkpoint(whole_run):

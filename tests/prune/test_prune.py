@@ -21,8 +21,9 @@ from vocab.corpus.profile import builtin_profile
 from vocab.errors import CorpusError, SourceError, TargetError
 from vocab.prune import METHODS, PruneResult, prune
 from vocab.prune.candidates.prior import with_prior
+from vocab.prune.card import model_card
 from vocab.splitting import GPT2_REGEX, SplitPattern
-from vocab.vocabulary import Vocabulary
+from vocab.vocabulary import Provenance, Vocabulary
 
 TARGET = 4000
 N_SPECIAL = 5
@@ -328,6 +329,19 @@ def test_old_ids_lead_to_new_ones(result, source):
 
 
 # Files
+
+
+def test_a_card_shows_a_hostile_name_and_obeys_nothing(cl100k, tmp_path):
+    """Names of a source and of a corpus may hold Markdown, HTML and control characters."""
+    name = "![x](http://evil/x.png)<script>|*b*\x1b[2J\n# h"
+    tokens = list(cl100k.tokens())[:400]
+    source = Vocabulary.from_tokens(tokens, cl100k.pattern, provenance=Provenance(name))
+    result = prune(source, 300, method="rank")
+    card = model_card(result.report, result.vocabulary, "small")
+    shown = r"!\[x\](http://evil/x.png)\<script\>\|\*b\*\\x1b\[2J\\n# h"
+    assert card.count(shown) == 2  # the source, and its row
+    assert card.count("evil") == card.count(shown)
+    assert "\x1b" not in card
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
-from vocab.cli.screen import INTERRUPTED
+from vocab.cli.screen import INTERRUPTED, say
 from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
@@ -32,6 +32,7 @@ from vocab.cli.transplant import transplant
 from vocab.cli.verify import verify
 from vocab.compilation.notice import when_compiling
 from vocab.errors import VocabError
+from vocab.shown_text import one_line
 
 app = typer.Typer(
     name="vocab",
@@ -68,7 +69,7 @@ def _print_version(is_asked_for: bool) -> None:
     if is_asked_for:
         from importlib.metadata import version
 
-        typer.echo(f"vocab {version('vocabkit')}")
+        say(f"vocab {version('vocabkit')}")
         raise typer.Exit
 
 
@@ -85,7 +86,7 @@ def _options(
 def main() -> None:
     """Entry point: a VocabError is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
     gc.set_threshold(_GC_THRESHOLD)
-    when_compiling(lambda line: typer.echo(f"vocab: {line}", err=True))
+    when_compiling(lambda line: say(f"vocab: {line}", err=True))
     try:
         code = app(standalone_mode=False)
     except VocabError as error:
@@ -132,5 +133,5 @@ def _options_by_parameter(command: Any) -> dict[str, str]:
 
 
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"vocab: {message}", err=True)
+    say(f"vocab: {one_line(message)}", err=True)
     sys.exit(code)

@@ -29,7 +29,7 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
-from vocab.cli.screen import progress, stages
+from vocab.cli.screen import progress, say, stages
 
 
 def bound(
@@ -93,4 +93,4 @@ def bound(
     show_certificate(proof.claims)
     if certificate:
         write_bytes(certificate, proof.as_zip())
-        typer.echo(f"Wrote {certificate}")
+        say(f"Wrote {certificate}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.screen import say
+
 
 def check(
     certificate: Annotated[Path, typer.Argument(help="A certificate.zip.")],
@@ -22,4 +24,4 @@ def check(
         claims = check_certificate.check(str(certificate), str(report) if report else None)
     except check_certificate.RejectedError as error:
         raise CertificateError(f"{certificate} is rejected: {error}") from None
-    typer.echo(f"Proven: {check_certificate.claims_sentence(claims)}.")
+    say(f"Proven: {check_certificate.claims_sentence(claims)}.")

@@ -74,7 +74,7 @@ def _show(result: Conversion, directory: Path) -> None:
         if result.named_holes:
             screen.print(f"{result.named_holes} unused ids are called <|unused_ID|>.")
     if result.measured is not None:
-        screen.print(f"Approximate: {result.obstacle}.", markup=False)
+        screen.print(f"Approximate: {result.obstacle}.")
         screen.print(f"{result.source.n_ids:,} ids → {result.vocabulary.n_ids:,}; {_changes(result)}.")
         screen.print(_measured(result.measured))
     runtimes = [f"{check.runtime} {check.version}" for check in result.verification.checks]

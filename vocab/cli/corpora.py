@@ -135,7 +135,7 @@ def corpus_of(
 def note_skipped(options: ReadOptions) -> None:
     """Tell the user what reading left out."""
     for sentence in options.skipped.sentences():
-        console(stderr=True).print(sentence, soft_wrap=True, markup=False)
+        console(stderr=True).print(sentence, soft_wrap=True)
 
 
 def documents_of(corpora: Sequence[str], options: ReadOptions) -> DocumentCorpus:

@@ -126,7 +126,7 @@ def _show(done: CountResult, out: Path) -> None:
     )
     tally = done.metadata.tally
     for sentence in done.skipped.sentences(tally.n_rows_without_text, tally.n_rows_skipped):
-        screen.print(sentence, soft_wrap=True, markup=False)
+        screen.print(sentence, soft_wrap=True)
     screen.print(
         f"Wrote {out}: counts.parquet, report.json. Next: vocab prune --counts {out} --target 32000", soft_wrap=True
     )
@@ -193,14 +193,17 @@ def info(
     stored = CountTable(table_path(path))
     rows = most_frequent(stored, top)
     if as_json:
-        typer.echo(json_text({**json.loads(stored.metadata.to_json()), "n_pretokens": stored.n_rows}), nl=False)
+        typer.echo(
+            json_text({**json.loads(stored.metadata.to_json()), "n_pretokens": stored.n_rows}, ensure_ascii=True),
+            nl=False,
+        )
         return
     screen = console()
     screen.print(_metadata_table(stored.metadata, stored.n_rows))
     for entry in stored.metadata.corpus:
         screen.print(", ".join(f"{key} {value}" for key, value in entry.items()), soft_wrap=True)
     split = SplitPattern(stored.metadata.split_pattern).description
-    screen.print(split[0].upper() + split[1:], markup=False)
+    screen.print(split[0].upper() + split[1:])
     screen.print(f"Held out: {stored.metadata.held_out_rule}.")
     if rows:
         shown = table("Most frequent", ["pre-token", "count", "documents", "held-out count"])

@@ -40,7 +40,7 @@ def diff(
     for name, tokens in ((a.name, comparison.only_first), (b.name, comparison.only_second)):
         if tokens and examples:
             listed = " ".join(_shown(token) for token in tokens[:examples])
-            screen.print(f"Only in {name}, first of {len(tokens):,}: {listed}", markup=False)
+            screen.print(f"Only in {name}, first of {len(tokens):,}: {listed}")
 
 
 def _shown(token: bytes) -> str:

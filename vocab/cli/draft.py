@@ -79,6 +79,4 @@ def draft(
         target = load_lossless(source)
         drafted = interop.draft_of_most_used(target, size, counted(target))
     interop.write_draft(drafted, out, file_format, n_rows=target_rows, force=force)
-    console().print(
-        f"Wrote {out}: {drafted.target_ids.size:,} of the {drafted.n_target:,} ids of {drafted.source}.", markup=False
-    )
+    console().print(f"Wrote {out}: {drafted.target_ids.size:,} of the {drafted.n_target:,} ids of {drafted.source}.")

@@ -107,7 +107,7 @@ def _note_losses(measured: Measured, *, whole_words: bool) -> None:
 
     train, tokenizer = measured.train, measured.tokenizer
     if measured.is_text_changed:
-        console().print(f"{tokenizer.name} changes text, and its bytes are those of the changed text.", markup=False)
+        console().print(f"{tokenizer.name} changes text, and its bytes are those of the changed text.")
     if not isinstance(tokenizer, RuntimeTokenizer):
         return
     how = "word by word" if tokenizer.pattern else "on whole documents"
@@ -118,4 +118,4 @@ def _note_losses(measured: Measured, *, whole_words: bool) -> None:
     sentences += [*tokenizer.notes, "Bytes are those of the text itself."]
     if not whole_words:
         sentences.append("The built-in profile cuts some of its words: name a corpus.")
-    console().print(" ".join(sentences), markup=False)
+    console().print(" ".join(sentences))

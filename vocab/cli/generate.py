@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vocab.shown_text import on_screen
 
 
 def generate(
@@ -34,4 +37,4 @@ def generate(
     decoder = load_export(directory).to(choose_device("auto"))
     loaded = load_lossless(vocabulary or directory)
     text = generate_text(decoder, loaded, prompt, n_tokens, temperature=temperature, top_p=top_p, seed=seed)
-    typer.echo(prompt + text)
+    typer.echo(on_screen(prompt + text) if sys.stdout.isatty() else prompt + text)

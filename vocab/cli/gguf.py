@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vocab.cli.screen import console
+from vocab.cli.screen import console, say
 
 
 def gguf(
@@ -32,9 +32,9 @@ def gguf(
     written = write_gguf(directory, out, pre=pre, force=force)
     screen = console()
     kind = f"{written.model}, pre-tokenizer {written.pre}" if written.pre else written.model
-    screen.print(f"Wrote {out}: {written.n_rows:,} rows, tokenizer {kind}.", markup=False)
+    screen.print(f"Wrote {out}: {written.n_rows:,} rows, tokenizer {kind}.")
     for note in written.notes:
-        screen.print(f"{note}.", markup=False)
+        screen.print(f"{note}.")
     if written.patch:
-        screen.print("For convert_hf_to_gguf.py, in get_vocab_base_pre:", markup=False)
-        typer.echo(written.patch)
+        screen.print("For convert_hf_to_gguf.py, in get_vocab_base_pre:")
+        say(written.patch)

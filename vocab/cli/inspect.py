@@ -32,9 +32,9 @@ def inspect(
     )
     if loaded.max_id != loaded.n_ids - 1:
         screen.print(f"Ids have holes: the highest is {loaded.max_id:,}.")
-    screen.print(f"Inference {loaded.inference}; {loaded.split_description}", markup=False)
+    screen.print(f"Inference {loaded.inference}; {loaded.split_description}")
     if obstacle := getattr(loaded, "obstacle", None):
-        screen.print(f"It can be measured, not pruned: {obstacle}.", markup=False)
+        screen.print(f"It can be measured, not pruned: {obstacle}.")
     screen.print(
         f"Hamming weight {composition.size.hamming_weight}, {composition.size.trailing_zeros} trailing zeros, "
         f"divisible by {composition.size.largest_power_of_two_divisor}"

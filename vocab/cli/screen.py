@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+from vocab.shown_text import on_screen, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
     from vocab.analysis.evaluation import Compression
     from vocab.progress import OnProgress
@@ -23,13 +27,29 @@ INTERRUPTED = 130
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console no wider than 100 columns."""
+    """A console no wider than 100 columns, which shows text as it is: no markup, no emoji by name, no control."""
+    kind = _plain_console()
+    screen = kind(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if screen.width > MAX_COLUMNS or not screen.is_terminal:
+        return kind(stderr=stderr, highlight=False, markup=False, emoji=False, width=MAX_COLUMNS)
+    return screen
+
+
+@cache
+def _plain_console() -> type[Console]:
+    """Rich's console, which escapes control characters of every text that it is given."""
     from rich.console import Console
 
-    screen = Console(stderr=stderr, highlight=False)
-    if screen.width > MAX_COLUMNS or not screen.is_terminal:
-        return Console(stderr=stderr, highlight=False, width=MAX_COLUMNS)
-    return screen
+    class PlainConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(on_screen(text), **options)
+
+    return PlainConsole
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text of any width, without what could control a terminal."""
+    typer.echo(on_screen(text), err=err)
 
 
 def table(title: str, columns: list[str], n_text: int = 1) -> Table:
@@ -45,7 +65,7 @@ def table(title: str, columns: list[str], n_text: int = 1) -> Table:
 
 def stopped(kept: str) -> NoReturn:
     """Exit after Ctrl-C with code 130 and one sentence, which says what is kept."""
-    typer.echo(f"vocab: stopped; {kept}: repeat the command to go on", err=True)
+    say(f"vocab: stopped; {kept}: repeat the command to go on", err=True)
     sys.exit(INTERRUPTED)
 
 
@@ -55,9 +75,9 @@ def progress() -> Iterator[Progress]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description:<22}"),
+        TextColumn("{task.description:<22}", markup=False),
         BarColumn(bar_width=30),
-        TextColumn("{task.fields[rate]:>12}"),
+        TextColumn("{task.fields[rate]:>12}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -71,7 +91,7 @@ def stages(bar: Progress) -> OnProgress:
     tasks: dict[str, int] = {}
 
     def on_progress(stage: str, done: int, total: int) -> None:
-        stage, _, news = stage.partition(": ")
+        stage, _, news = one_line(stage).partition(": ")
         if stage not in tasks:
             tasks[stage] = bar.add_task(stage, total=None, rate="")
         task = tasks[stage]

@@ -18,7 +18,7 @@ from vocab.cli.corpora import (
     read_options,
     stored_bytes,
 )
-from vocab.cli.screen import console, progress, table
+from vocab.cli.screen import console, progress, say, table
 
 if TYPE_CHECKING:
     from vocab.corpus.read_options import ReadOptions
@@ -63,7 +63,7 @@ def shards(
         ]
         shown.add_row(side.replace("_", "-"), *cells, f"{sum(f.n_tokens for f in files):,}")
     console().print(shown)
-    typer.echo(f"Wrote {out}")
+    say(f"Wrote {out}")
 
 
 def encode_corpus(

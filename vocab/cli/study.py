@@ -49,7 +49,7 @@ def run(
             )
     except KeyboardInterrupt:
         stopped(f"rows are kept in {path}")
-    console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}", markup=False)
+    console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}")
 
 
 @app.command("report")
@@ -66,8 +66,8 @@ def report(
     written = write_report(loaded, paths, out)
     screen = console()
     for sentence in written.sentences:
-        screen.print(sentence.removeprefix("- "), markup=False)
-    screen.print(f"Wrote {', '.join(path.name for path in written.files)} to {out}", markup=False)
+        screen.print(sentence)
+    screen.print(f"Wrote {', '.join(path.name for path in written.files)} to {out}")
 
 
 @app.command("list")
@@ -76,4 +76,4 @@ def list_() -> None:
     from vocab.experiments import builtin_studies
 
     for study in builtin_studies():
-        console().print(f"{study.name}: {study.question}", markup=False)
+        console().print(f"{study.name}: {study.question}")

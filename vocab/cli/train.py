@@ -17,7 +17,7 @@ from vocab.cli.corpora import (
     ThreadsOption,
     read_options,
 )
-from vocab.cli.screen import console, progress, stopped, table
+from vocab.cli.screen import console, progress, say, stopped, table
 from vocab.cli.shards import encode_corpus
 
 if TYPE_CHECKING:
@@ -273,4 +273,4 @@ def _show(report: dict[str, Any], out: Path) -> None:
     )
     for note in report["notes"]:
         console().print(note)
-    typer.echo(f"Wrote {out / 'model'}, report.json, log.jsonl")
+    say(f"Wrote {out / 'model'}, report.json, log.jsonl")

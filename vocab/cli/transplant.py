@@ -86,9 +86,9 @@ def _show(record: dict[str, Any], out: Path) -> None:
         screen.print("The model's folder has no tokenizer that can be read: that the id map is of it was not checked.")
     for change in record["ids"]:
         if change["old"] != change["new"]:
-            screen.print(f"{change['setting']}: {_short(change['old'])} → {_short(change['new'])}", markup=False)
+            screen.print(f"{change['setting']}: {_short(change['old'])} → {_short(change['new'])}")
     for note in record["notes"]:
-        screen.print(f"{note}.", markup=False)
+        screen.print(f"{note}.")
     _show_not_followed(record)
     screen.print(f"Wrote {out} in {record['seconds']:.1f} s.")
 
@@ -109,4 +109,4 @@ def _show_not_followed(record: dict[str, Any]) -> None:
     ):
         if names:
             more = f" and {len(names) - _MOST_SHOWN:,} more, listed in transplant.json" if names[_MOST_SHOWN:] else ""
-            screen.print(f"{said}: {', '.join(names[:_MOST_SHOWN])}{more}.", markup=False)
+            screen.print(f"{said}: {', '.join(names[:_MOST_SHOWN])}{more}.")

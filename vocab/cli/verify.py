@@ -58,7 +58,7 @@ def _show(verification: Verification, title: str) -> None:
     screen.print("Right of MB: how many differ, in ids, decoded texts, ids of special tokens, and default calls.")
     for check in checks:
         if check.failure or check.first_different:
-            screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}", markup=False)
+            screen.print(f"{check.runtime}: {check.failure or repr(check.first_different[:200])}")
     for note in verification.notes:
         screen.print(note)
     if verification.n_with_special:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vocab.corpus.counting import HELD_OUT_RULE, Tally
 from vocab.errors import CorpusError
+from vocab.reading import parse_json
 from vocab.splitting import SplitPattern
 
 FORMAT = 1
@@ -69,7 +70,7 @@ class CountMetadata:
     def from_json(cls, text: bytes | str, path: Path) -> CountMetadata:
         """Read what `to_json` writes; raises CorpusError for anything else."""
         try:
-            stored = json.loads(text)
+            stored = parse_json(text)
             metadata = cls(
                 split_pattern=stored["split_pattern"],
                 corpus=tuple(dict(entry) for entry in stored.get("corpus", ())),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from vocab.corpus.blocks import Position
 from vocab.corpus.counting import Tally
 from vocab.corpus.skipped import SkippedSummary
 from vocab.errors import CorpusError
+from vocab.reading import parse_json
 from vocab.writing import write_json
 
 
@@ -44,7 +44,7 @@ class JobState:
     def load(cls, path: Path) -> JobState:
         """Read what `save` wrote; raises CorpusError for anything else."""
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = parse_json(path.read_bytes())
             position, tally = Position(**stored.pop("position")), Tally(**stored.pop("tally"))
             skipped = SkippedSummary.from_json(stored.pop("skipped"))
             return cls(position=position, tally=tally, skipped=skipped, **stored)

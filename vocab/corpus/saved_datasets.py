@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from vocab.reading import parse_json
 
 _MAX_METADATA_BYTES = 64 << 20
 
@@ -55,7 +56,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_METADATA_BYTES:
             return {}
-        stored = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        stored = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import OutputError, StudyError
+from vocab.reading import parse_json
 
 # Kinds of rows, under "kind" in their keys: one trained model, and one cycle of a timing.
 RUN, CYCLE = "run", "cycle"
@@ -134,10 +135,10 @@ def _lines(path: Path) -> Iterable[str]:
 
 def _row(line: str, where: str) -> StudyRow:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         row = StudyRow(content["study"], content["key"], content["result"], content["origin"])
         if not isinstance(row.study, str) or not all(isinstance(x, dict) for x in (row.key, row.result, row.origin)):
             raise TypeError
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise StudyError(f"{where} is not a row: a row is a JSON object with study, key, result and origin") from None
     return row

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vocab.experiments.rows import StudyRow
+from vocab.shown_text import in_markdown
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,11 @@ class Section:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose first column is text and whose others are numbers."""
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows)]
-    return "\n".join(lines)
+    return "\n".join([_line(head), f"| {' | '.join(['---', *['---:'] * (len(head) - 1)])} |", *map(_line, rows)])
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(in_markdown, cells))} |"
 
 
 def made_on(rows: Sequence[StudyRow]) -> str:
@@ -33,7 +33,7 @@ def made_on(rows: Sequence[StudyRow]) -> str:
     machines = sorted({_machine(row) for row in rows})
     versions = sorted({f"{name} {row.origin['versions'][name]}" for row in rows for name in _named(row)})
     commits = sorted({str(row.origin["commit"])[:12] for row in rows})
-    return f"Measured on {'; '.join(machines)}, with {', '.join(versions)}; commit {', '.join(commits)}."
+    return in_markdown(f"Measured on {'; '.join(machines)}, with {', '.join(versions)}; commit {', '.join(commits)}.")
 
 
 def _named(row: StudyRow) -> list[str]:

@@ -12,6 +12,7 @@ from vocab.errors import StudyError
 from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.experiments.toml_record import read_record
+from vocab.reading import check_depth, is_file_name
 
 _SPECS = resources.files("vocab.experiments") / "specs"
 
@@ -37,7 +38,10 @@ def load_spec(name_or_path: str | Path) -> SpeedStudy | LossStudy:
         raise StudyError(f"{path} cannot be read: {error.strerror or error}") from None
     try:
         content = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        check_depth(content)
+    except RecursionError:
+        raise StudyError(f"{path} is not TOML: it is nested too deep") from None
+    except ValueError as error:
         raise StudyError(f"{path} is not TOML: {error}") from None
     return parse_spec(content, str(path))
 
@@ -61,6 +65,8 @@ def parse_spec(content: Mapping[str, Any], where: str) -> SpeedStudy | LossStudy
     for key in ("name", "question"):
         if not isinstance(content.get(key), str) or not content[key]:
             raise StudyError(f"{where} lacks the text {key!r}")
+    if not is_file_name(content["name"]):
+        raise StudyError(f"{where} has the name {content['name']!r}, which cannot name files: leave out / and the like")
     words = {"name": content["name"], "question": content["question"], "notes": content.get("notes", "")}
     if "speed" in content:
         return read_record(SpeedStudy, content["speed"], f"{where} [speed]", words)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vocab.errors import SourceError
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, with_added
+from vocab.reading import parse_json
 from vocab.vocabulary import Provenance, Vocabulary
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _load_json(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer
     from vocab.formats.tokenizer_json import read_tokenizer_json
 
     try:
-        settings = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        settings = parse_json(path.read_bytes())
+    except ValueError:
         settings = None  # the reader of tokenizer.json says what is wrong
     if is_tekken(settings):
         return read_tekken(path)

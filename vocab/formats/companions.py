@@ -6,7 +6,6 @@ is a program: here it is text, and nothing of it is run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from vocab.errors import SourceError
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
+from vocab.reading import parse_json
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_bytes
 
@@ -151,8 +151,8 @@ def read_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(_read_text(path))
-    except (ValueError, RecursionError):
+        content = parse_json(_read_text(path))
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         raise SourceError(f"{path} is damaged: it holds no JSON object")

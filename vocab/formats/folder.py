@@ -24,6 +24,7 @@ from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.formats.vocab_and_merges import MERGES, VOCAB, read_vocab_and_merges
+from vocab.reading import check_links
 from vocab.special_texts import BEGIN_OF_TEXT, END_OF_TEXT, PADDING
 from vocab.vocabulary import Vocabulary
 from vocab.writing import OUR_NAMES, staged_folder, write_json
@@ -132,6 +133,7 @@ def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
     Added tokens that only its other files name are added, as AutoTokenizer does. Its chat template, roles of special
     tokens and other settings are carried as well. Raises SourceError when there is none that can be read.
     """
+    check_links(directory)
     for paths in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
         if len(paths) == 1 and paths[0].is_file():
             return with_companions(load_file(paths[0], added_by_folder(directory)), directory)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocab.errors import SourceError
-from vocab.writing import read_json
+from vocab.reading import read_json
 
 FILE_NAME = "id_map.json"
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
 from vocab.formats.companions import KEY
+from vocab.reading import parse_json
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_json
@@ -55,7 +55,7 @@ def read_tekken(path: Path) -> Vocabulary:
     """A vocabulary from a tekken.json; raises SourceError when a part of it is missing or wrong."""
     raw = path.read_bytes()
     try:
-        settings = json.loads(raw)
+        settings = parse_json(raw)
         config = settings["config"]
         n_special, n_ids = int(config["default_num_special_tokens"]), int(config["default_vocab_size"])
         pattern, entries = str(config["pattern"]), list(settings["vocab"])

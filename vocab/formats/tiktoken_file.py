@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from binascii import a2b_base64
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ import tiktoken
 from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.formats.known_ranks import named_by_sha256
+from vocab.reading import parse_json
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_bytes, write_json
@@ -105,7 +105,7 @@ def _read_sidecar(sidecar: Path, path: Path, ranks: list[int]) -> tuple[str, dic
             'as {"pat_str": "...", "special_tokens": {"<|endoftext|>": 32000}}'
         )
     try:
-        settings = json.loads(sidecar.read_text(encoding="utf-8"))
+        settings = parse_json(sidecar.read_bytes())
         pattern, special = settings["pat_str"], settings.get("special_tokens", {})
         if not isinstance(pattern, str) or not all(isinstance(k, int) for k in special.values()):
             raise TypeError

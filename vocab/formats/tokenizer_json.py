@@ -21,6 +21,7 @@ from vocab.formats import byte_level_json, pieces_json, sentencepiece_json, word
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, add_to_runtime
 from vocab.formats.frame import add_tokens, apply_frame, carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
+from vocab.reading import parse_json
 from vocab.splitting.byte_alphabet import to_bytes, to_characters
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_text
@@ -127,7 +128,7 @@ def read_tokenizer_json(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabula
     """
     raw = path.read_bytes()
     try:
-        settings = json.loads(raw)
+        settings = parse_json(raw)
         _check_known_options(settings, path)  # tokenizers itself aborts the process on some
         runtime = Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
         if add_to_runtime(runtime, added):

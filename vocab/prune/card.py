@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vocab.prune.report import Report, ReportRow, candidates_sentences, certificate_sentence, inference_sentences
+from vocab.shown_text import in_markdown
 from vocab.vocabulary import Vocabulary
 
 _SENTENCEPIECE = """\
@@ -55,17 +56,21 @@ The vocabulary was made for `{inference}`, which tiktoken does not run, so there
 def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     """README.md in Markdown."""
     loading = _LOADING[report.inference if report.inference in _LOADING else "other"]
-    notes = "\n".join(f"{note}\n" for note in report.corpus["notes"])
-    candidates = "".join(f"{text}\n" for text in candidates_sentences(report.candidates, report.source["name"]))
+    notes = "\n".join(f"{in_markdown(note)}\n" for note in report.corpus["notes"])
+    source = in_markdown(report.source["name"])
+    told = candidates_sentences(report.candidates, report.source["name"])
+    candidates = "".join(f"{in_markdown(sentence)}\n" for sentence in told)
     candidates += "\n" if candidates and notes else ""
     spread = "".join(f"{text}\n\n" for text in inference_sentences(report))
     proof = (
-        f"{certificate_sentence(report.certificate)} `certificate.zip` is the proof.\n\n" if report.certificate else ""
+        f"{in_markdown(certificate_sentence(report.certificate))} `certificate.zip` is the proof.\n\n"
+        if report.certificate
+        else ""
     )
     return f"""\
 # {name}
 
-{report.target:,} token ids, pruned from {report.source["name"]} ({report.source["n_ids"]:,} ids) by `vocab prune` with the method
+{report.target:,} token ids, pruned from {source} ({report.source["n_ids"]:,} ids) by `vocab prune` with the method
 `{report.method}`, to be run with the inference method `{report.inference}`. Ids 0 to {report.n_ordinary - 1:,} are ordinary tokens{_order(report)},
 the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
 
@@ -84,7 +89,7 @@ Change is in tokens against the whole source; held-out documents were not used t
 
 def _order(report: Report) -> str:
     """Say in what order the ordinary tokens are."""
-    name, n_new = report.source["name"], report.candidates["n_new_in_result"]
+    name, n_new = in_markdown(report.source["name"]), report.candidates["n_new_in_result"]
     if report.ranks == "reorder":
         return f" in an order of their own, {n_new:,} of them not in {name}" if n_new else " in an order of their own"
     new = f"; {n_new:,} of them are not in {name} and stand after those that are" if n_new else ""
@@ -98,7 +103,7 @@ def markdown_table(rows: list[ReportRow]) -> str:
         "|---|---|--:|--:|--:|--:|--:|--:|\n"
     )
     lines = [
-        f"| {row.name} | {row.inference} | {row.n_ids:,} | {row.train.bytes_per_token:.3f} | {row.train_change:+.2%} "
+        f"| {in_markdown(row.name)} | {row.inference} | {row.n_ids:,} | {row.train.bytes_per_token:.3f} | {row.train_change:+.2%} "
         f"| {_held_out(row)} | {row.n_unused:,} |\n"
         for row in rows
     ]

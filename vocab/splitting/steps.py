@@ -22,6 +22,7 @@ import numpy.typing as npt
 from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.markers import MARKER, marked
+from vocab.reading import parse_json
 from vocab.splitting.added_texts import AddedText, AddedTextFinder, any_of
 from vocab.splitting.known_patterns import KERNELS, ends_by_regex
 from vocab.splitting.marks import AT_MARKS, Mark, with_spaces
@@ -207,7 +208,7 @@ def _shown(text: str) -> str:
 @cache
 def _parsed(text: str) -> SplitSteps:
     try:
-        content = json.loads(text.removeprefix(COMMENT))
+        content = parse_json(text.removeprefix(COMMENT))
         return SplitSteps(
             steps=tuple(
                 SplitStep(str(regex), behavior, bool(on_bytes)) for regex, behavior, on_bytes in content["steps"]

@@ -11,6 +11,7 @@ from vocab.experiments.loss.loss_charts import curve_chart, frontier_chart
 from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.rows import RUN, StudyRow
 from vocab.experiments.section import Section, made_on, table
+from vocab.shown_text import in_code, in_markdown
 
 _AMOUNTS: dict[Protocol, str] = {
     "bytes": "{:,.0f} bytes of text",
@@ -22,14 +23,20 @@ _AMOUNTS: dict[Protocol, str] = {
 
 def loss_section(study: LossStudy, rows: Sequence[StudyRow]) -> Section:
     """Design, table, figures, and sentences on what differs from the baseline."""
-    head = [f"## {study.name}", "", study.question, "", _design(study), ""]
+    head = [f"## {in_markdown(study.name)}", "", in_markdown(study.question), "", _design(study), ""]
     if not any(row.key["kind"] == RUN for row in rows):
         return Section("\n".join([*head, "**Not measured yet**: there are no rows of this study."]))
     finding = analyse_loss(rows, study)
     sentences = _sentences(finding)
     charts, pictures = _figures(study, finding)
     parts = [made_on(rows), "", _text(rows), "", _amounts(finding), "", _table(finding), ""]
-    parts += [*pictures, "", *sentences, "", _missing(study, finding, rows)]
+    parts += [
+        *pictures,
+        "",
+        *(f"- {in_markdown(sentence)}" for sentence in sentences),
+        "",
+        _missing(study, finding, rows),
+    ]
     return Section("\n".join([*head, *parts]), charts, sentences)
 
 
@@ -52,17 +59,17 @@ def _design(study: LossStudy) -> str:
         f"length. Vocabularies are chosen, or trained, by {study.choosing_megabytes:g} MB that hold that text. "
         "Documents are packed end to end and none is left out. Loss is bits per byte of the same held-out "
         "documents, which neither vocabularies nor models saw; special tokens count in none. Changes are against "
-        f"{study.baseline[0]} at {study.baseline[1]:,} ids, seed by seed, with Student's 95% intervals over seeds, "
-        "each for itself: of many that differ in nothing, one in twenty looks better or worse. Seconds are tokens "
-        "times the median time of a step at that size, from interleaved cycles, so that what else the machine did "
-        "in a run does not count."
+        f"{in_markdown(study.baseline[0])} at {study.baseline[1]:,} ids, seed by seed, with Student's 95% intervals "
+        "over seeds, each for itself: of many that differ in nothing, one in twenty looks better or worse. Seconds are "
+        "tokens times the median time of a step at that size, from interleaved cycles, so that what else the "
+        "machine did in a run does not count."
     )
 
 
 def _text(rows: Sequence[StudyRow]) -> str:
     """The text of the runs."""
     origin = next(row.origin for row in rows if row.key["kind"] == RUN)
-    files = " and ".join(f"`{name}`" for name in origin["corpus"])
+    files = " and ".join(in_code(str(name)) for name in origin["corpus"])
     return f"Text: {origin['n_text_bytes']:,} bytes of {files}, a tenth of them held out."
 
 
@@ -104,7 +111,7 @@ def _sentences(finding: LossFinding) -> list[str]:
     lines = [_protocol_sentence(finding, protocol) for protocol in finding.amounts]
     if best := finding.frontier():
         names = ", ".join(f"{arm.arm} {arm.n_ids:,}" for arm in best)
-        lines.append(f"- Beaten by no other in both speed and loss at equal bytes: {names}.")
+        lines.append(f"Beaten by no other in both speed and loss at equal bytes: {names}.")
     return lines
 
 
@@ -118,7 +125,7 @@ def _protocol_sentence(finding: LossFinding, protocol: Protocol) -> str:
         verdict = ("better" if change.mean < 0 else "worse") if change.leaves_out_zero else "not told apart"
         groups[verdict].append(f"{arm.arm} {arm.n_ids:,}")
     verdicts = [f"{verdict}: {', '.join(arms)}" for verdict, arms in groups.items() if arms]
-    return f"- At equal {protocol}, beside {name} {size:,}: {'; '.join(verdicts) or 'nothing to compare'}."
+    return f"At equal {protocol}, beside {name} {size:,}: {'; '.join(verdicts) or 'nothing to compare'}."
 
 
 def _missing(study: LossStudy, finding: LossFinding, rows: Sequence[StudyRow]) -> str:

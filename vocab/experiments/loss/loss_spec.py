@@ -9,6 +9,7 @@ from vocab.choices import InferenceMethod, Method, RunMode, Style, TimingHead, V
 from vocab.errors import StudyError
 from vocab.experiments.speed.speed_spec import TimingSpec
 from vocab.experiments.study import Study, check_unique
+from vocab.reading import is_file_name
 
 # The head of the models that a study trains.
 RUN_HEAD: TimingHead = "chunked"
@@ -39,6 +40,8 @@ class Arm:
     style: Style | Literal[""] = ""
 
     def __post_init__(self) -> None:
+        if not is_file_name(self.name):
+            raise StudyError(f"arm {self.name!r} has a name that cannot name files: leave out / and the like")
         if (self.build == "whole") == bool(self.sizes):
             raise StudyError(f"arm {self.name} needs sizes, unless it takes the whole source")
         if (self.build == "scratch") != bool(self.style):

@@ -13,6 +13,7 @@ from vocab.experiments.report.scaling import TAO_POWER, TAO_SOURCE, head_cost, p
 from vocab.experiments.rows import StudyRow
 from vocab.experiments.section import Section, table
 from vocab.model.network.config import PRESETS
+from vocab.shown_text import in_markdown
 
 # Tokens whose logits are held at once in the table of memory.
 _LOGIT_TOKENS = 16_384
@@ -33,9 +34,9 @@ def _law(study: LossStudy, rows: Sequence[StudyRow]) -> str:
     tried = ", ".join(f"{arm.n_ids:,}" for arm in sorted(sizes, key=lambda arm: arm.n_ids))
     return (
         f"{TAO_SOURCE}, find that parameters of the best embedding grow as the power {TAO_POWER} of the others. For "
-        f"`{study.preset}` that means {predicted:,.0f} ids. Measured at equal FLOPs, {best.arm} is best with "
-        f"{best.n_ids:,} ids of {tried}. The law was fitted to models of 33 M to 3 B parameters trained on data that "
-        "grow with them, so that a small model on little text lies outside of it."
+        f"`{study.preset}` that means {predicted:,.0f} ids. Measured at equal FLOPs, {in_markdown(best.arm)} is best "
+        f"with {best.n_ids:,} ids of {tried}. The law was fitted to models of 33 M to 3 B parameters trained on data "
+        "that grow with them, so that a small model on little text lies outside of it."
     )
 
 

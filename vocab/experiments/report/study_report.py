@@ -17,6 +17,7 @@ from vocab.experiments.section import Section
 from vocab.experiments.spec import load_spec
 from vocab.experiments.speed.speed_section import speed_section
 from vocab.experiments.speed.speed_spec import SpeedStudy
+from vocab.shown_text import in_markdown
 from vocab.writing import staged_file, write_text
 
 REPORT, PAGE = "study.md", "study.html"
@@ -79,7 +80,7 @@ def _front(studies: Sequence[SpeedStudy | LossStudy]) -> str:
         "Written by `vocab study report` from rows that runs added to; nothing here is written by hand. "
         "[The same as a page](study.html) can be filtered and hovered.",
         "",
-        *(f"- **{study.name}**: {study.question}" for study in studies),
+        *(f"- **{in_markdown(study.name)}**: {in_markdown(study.question)}" for study in studies),
         "",
         "",
     ]

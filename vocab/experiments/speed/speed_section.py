@@ -12,11 +12,12 @@ from vocab.experiments.speed.speed_analysis import Interval, SpeedFinding, analy
 from vocab.experiments.speed.speed_charts import coefficient_chart, speed_chart
 from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
 from vocab.model.network.config import preset
+from vocab.shown_text import in_markdown
 
 
 def speed_section(study: SpeedStudy, rows: Sequence[StudyRow]) -> Section:
     """Design, tables, figures and a sentence for each machine and timing; raises StudyError as `analyse_speed` does."""
-    parts = [f"## {study.name}", "", study.question, "", _design(study), ""]
+    parts = [f"## {in_markdown(study.name)}", "", in_markdown(study.question), "", _design(study), ""]
     charts: dict[str, Any] = {}
     sentences: list[str] = []
     for k, (machine, timings) in enumerate(sorted(_by_machine_and_timing(rows).items())):
@@ -43,9 +44,9 @@ def _machine_section(study: SpeedStudy, k: int, machine: str, timings: dict[str,
     ]
     coefficients, times = (f"{study.name}-{figure}-{k}.svg" for figure in ("coefficients", "times"))
     sentences = [finding.sentence for finding in findings]
-    parts = [f"### {machine}", "", made_on([row for group in timings.values() for row in group]), ""]
+    parts = [f"### {in_markdown(machine)}", "", made_on([row for group in timings.values() for row in group]), ""]
     parts += [_findings(findings), "", f"![Hamming weight with and without alignment known]({coefficients})", ""]
-    parts += [f"![Time of each size]({times})", "", *(f"- {sentence}" for sentence in sentences), ""]
+    parts += [f"![Time of each size]({times})", "", *(f"- {in_markdown(sentence)}" for sentence in sentences), ""]
     parts += [_terms(findings), "", *_unfinished(study, timings), ""]
     charts = {coefficients: coefficient_chart(findings), times: speed_chart(findings)}
     return Section("\n".join(parts), charts, sentences)
@@ -56,7 +57,9 @@ def _width(timing: TimingSpec) -> int:
 
 
 def _design(study: SpeedStudy) -> str:
-    sets = "\n".join(f"- {name}: {', '.join(f'{n:,}' for n in sizes)}" for name, sizes in study.sets.items())
+    sets = "\n".join(
+        f"- {in_markdown(name)}: {', '.join(f'{n:,}' for n in sizes)}" for name, sizes in study.sets.items()
+    )
     return (
         "Sizes stand in sets that are alike in one of the two and differ in the other:\n\n"
         f"{sets}\n\nAll sizes are timed in one process on random data, in the same block of memory. A cycle takes them "
@@ -94,7 +97,7 @@ def _terms(findings: Sequence[SpeedFinding]) -> str:
 
 def _unfinished(study: SpeedStudy, timings: dict[str, list[StudyRow]]) -> list[str]:
     return [
-        f"Not finished: {timing.name}, {len(timings[timing.name])} of {timing.cycles} cycles."
+        f"Not finished: {in_markdown(timing.name)}, {len(timings[timing.name])} of {timing.cycles} cycles."
         for timing in study.timings
         if len(timings[timing.name]) < timing.cycles
     ]

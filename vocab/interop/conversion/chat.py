@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.formats.companions import chat_template
-from vocab.interop.conversion.runtime_check import RuntimeCheck, has_package, reason_of
+from vocab.interop.conversion.runtime_check import RuntimeCheck, auto_tokenizer, has_package, reason_of
 from vocab.vocabulary import Vocabulary
 
 Message = dict[str, str]
@@ -47,7 +47,7 @@ def verify_chat(directory: Path, vocabulary: Vocabulary) -> RuntimeCheck | None:
     check = RuntimeCheck("chat template", version("transformers"), vocabulary.n_ids)
     names = [None] if isinstance(template, str) else [part["name"] for part in template]
     try:
-        peer: Any = import_module("transformers").AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+        peer = auto_tokenizer(directory)
         for name in names:
             for conversation in _CONVERSATIONS:
                 _compare(check, peer, name, conversation, vocabulary)

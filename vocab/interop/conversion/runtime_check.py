@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -52,6 +55,12 @@ def has_package(name: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
+
+
+def auto_tokenizer(directory: Path) -> Any:
+    """The tokenizer that transformers loads from a folder. Code in the folder is never run, and nobody is asked to."""
+    loader = import_module("transformers").AutoTokenizer
+    return loader.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
 
 
 def reason_of(error: Exception) -> str:

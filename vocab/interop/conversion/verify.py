@@ -27,10 +27,10 @@ from vocab.interop.conversion.default_calls import DefaultCalls, compare_default
 from vocab.interop.conversion.llama_cpp_peer import ENDING as GGUF
 from vocab.interop.conversion.llama_cpp_peer import llama_cpp
 from vocab.interop.conversion.peer_runtime import Decode, PeerRuntime
-from vocab.interop.conversion.runtime_check import RuntimeCheck, has_package, reason_of
+from vocab.interop.conversion.runtime_check import RuntimeCheck, auto_tokenizer, has_package, reason_of
+from vocab.reading import parse_json, read_json
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
-from vocab.writing import read_json
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _tiktoken(path: Path) -> PeerRuntime:
     import tiktoken
 
     read = read_tiktoken(path)
-    settings = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    settings = parse_json(path.with_suffix(".json").read_bytes())
     encoding = tiktoken.Encoding(**settings, mergeable_ranks=read.token_ids)
     return PeerRuntime(encoding.encode_ordinary_batch, encoding.decode, encoding._special_tokens.get, read.n_ids)
 
@@ -220,7 +220,7 @@ def _around(peer: Any) -> tuple[list[int], list[int]]:
 
 
 def _transformers(directory: Path) -> PeerRuntime:
-    peer: Any = import_module("transformers").AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+    peer = auto_tokenizer(directory)
     calls = DefaultCalls(
         lambda texts: [list(ids) for ids in peer(texts)["input_ids"]],
         lambda ids: str(peer.decode(ids, skip_special_tokens=True)),

@@ -20,8 +20,8 @@ from vocab.errors import SourceError, TargetError
 from vocab.formats import load_lossless
 from vocab.formats.id_map import IdMap, read_id_map
 from vocab.pretokens.counts import PretokenCounts
+from vocab.reading import read_json
 from vocab.vocabulary import Vocabulary
-from vocab.writing import read_json
 
 REPORT = "report.json"
 

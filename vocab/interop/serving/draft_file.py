@@ -22,6 +22,7 @@ from vocab.formats import load_lossless
 from vocab.interop.serving.draft import DraftVocabulary, check_draft
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
 from vocab.measured import MeasuredTokenizer
+from vocab.reading import parse_json
 from vocab.writing import check_file, write_bytes
 
 _FOLDER = "hot_token_ids"
@@ -155,8 +156,8 @@ def _read_sglang(path: Path) -> DraftVocabulary:
             if any(archive.getinfo(name).file_size > _MOST_BYTES for name in names):
                 raise SourceError(f"{path} is not a draft vocabulary: it is too large")
             pickled, raw = (archive.read(name) for name in names)
-        metadata = json.loads(raw)
-    except (KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RecursionError):
+        metadata = parse_json(raw)
+    except (KeyError, ValueError, zipfile.BadZipFile, NotImplementedError):
         raise SourceError(f"{path} is not a draft vocabulary with the digest of its source, or a damaged one") from None
     draft = _draft(metadata.get("ids") if isinstance(metadata, dict) else None, metadata, path)
     if pickled != pickle.dumps(draft.target_ids.tolist(), protocol=2):

@@ -27,9 +27,10 @@ from vocab.interop.serving.llama_cpp import (
     split_of,
 )
 from vocab.interop.transplants.vocab_sizes import old_vocab_size
+from vocab.reading import read_json
 from vocab.splitting.byte_alphabet import to_characters
 from vocab.vocabulary import Vocabulary
-from vocab.writing import check_file, read_json, staged_file
+from vocab.writing import check_file, staged_file
 
 ARCHITECTURE = "llama"
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "mask")

@@ -8,7 +8,7 @@ from typing import Any
 
 from vocab.errors import SourceError
 from vocab.interop.transplants.safetensors_file import SafetensorsFile, read_header
-from vocab.writing import read_json
+from vocab.reading import check_links, is_file_name, read_json
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -16,7 +16,6 @@ INDEX = "model.safetensors.index.json"
 ADAPTER, CONSOLIDATED = "adapter_config.json", "consolidated.safetensors"
 _MERGE = "merge it into the model first, with merge_and_unload of peft"
 _CONVERT = "name the model as transformers saves it"
-_DEEPEST = 50  # levels of settings; the deepest known has five
 # Weights of other programs, by the ends of their names.
 _OTHERS = {
     ".gguf": "llama.cpp's",
@@ -54,6 +53,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder")
+    check_links(folder)
     if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
         raise SourceError(f"{folder} is an adapter ({ADAPTER}), not a model: {_MERGE}")
     if not (folder / CONFIG).is_file():
@@ -62,7 +62,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise SourceError(f"{folder} has no {CONFIG}: name the folder of a Hugging Face model")
     if (folder / ADAPTER).is_file():
         raise SourceError(f"{folder} has an adapter beside the model ({ADAPTER}): {_MERGE}")
-    config = read_settings(folder / CONFIG)
+    config = read_json(folder / CONFIG)
     if (folder / SINGLE).is_file():
         return Checkpoint(folder, config, (read_header(folder / SINGLE),), None)
     if not (folder / INDEX).is_file():
@@ -88,25 +88,13 @@ def _without_weights(folder: Path) -> str:
     return f"{folder} has neither {SINGLE} nor {INDEX}"
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """A JSON object with settings; raises SourceError for any other file, and where it is nested too deep."""
-    content = read_json(path)
-    level: list[Any] = [content]
-    for _ in range(_DEEPEST):
-        inside = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [value for values in inside for value in values if isinstance(value, dict | list)]
-        if not level:
-            return content
-    raise SourceError(f"{path} is nested deeper than any settings: it is not read")
-
-
 def _weight_map(index: dict[str, Any], path: Path) -> dict[str, str]:
     """Tensor name → file name; raises SourceError for a name that is more than a file in the folder."""
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise SourceError(f"{path} has no weight_map")
     for name in set(map(str, weight_map.values())):
-        if name in (".", "..") or any(c in name for c in "/\\:\0") or not name.endswith(".safetensors"):
+        if not is_file_name(name) or not name.endswith(".safetensors"):
             raise SourceError(f"{path} names the file {name!r}: only safetensors files of the same folder are read")
         if not (path.parent / name).is_file():
             raise SourceError(f"{path} names the file {name}, which is not there")

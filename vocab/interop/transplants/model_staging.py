@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vocab.errors import OutputError
-from vocab.writing import Foreign, read_json
+from vocab.reading import read_json
+from vocab.writing import Foreign
 
 RECORD = "transplant.json"
 

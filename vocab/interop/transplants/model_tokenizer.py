@@ -17,7 +17,8 @@ from vocab.formats.frame import with_ids
 from vocab.formats.id_map import FILE_NAME as ID_MAP
 from vocab.formats.id_map import IdMap
 from vocab.interop.transplants.model_ids import OldTokens
-from vocab.writing import read_json, write_json
+from vocab.reading import read_json
+from vocab.writing import write_json
 
 TOKENIZER, ADDED = "tokenizer.json", "added_tokens.json"
 _COPIED = ("tokenizer.model", "tekken.json", ID_MAP)  # of the new vocabulary, beside those made here

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import SourceError
+from vocab.reading import parse_json
 
 PREFIX_BYTES = 8
 _MOST_HEADER_BYTES = 100_000_000  # as in the safetensors library
 _METADATA = "__metadata__"
+_MOST_DIMENSIONS = 64  # more than any tensor of torch has
+_LARGEST = (1 << 63) - 1
 # Bits of one element, by dtype.
 BITS = {
     **dict.fromkeys(("C64", "F64", "I64", "U64"), 64),
@@ -85,15 +88,9 @@ def read_header(path: Path) -> SafetensorsFile:
 
 
 def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
-    def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entries = dict(pairs)
-        if len(entries) < len(pairs):
-            raise ValueError("a name appears twice")
-        return entries
-
     try:
-        header = json.loads(raw, object_pairs_hook=without_repeats)
-    except (ValueError, RecursionError) as error:
+        header = parse_json(raw, allow_repeats=False)
+    except ValueError as error:
         raise SourceError(f"{path} is not a safetensors file: its header cannot be read ({error})") from None
     if not isinstance(header, dict):
         raise SourceError(f"{path} is not a safetensors file: its header is not a JSON object")
@@ -103,7 +100,9 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
 def _tensor(name: str, entry: Any, path: Path) -> Tensor:
     try:
         dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+        if type(dtype) is not str or len(shape) > _MOST_DIMENSIONS:
+            raise ValueError
+        if not all(type(n) is int and 0 <= n <= _LARGEST for n in (*shape, begin, end)):
             raise ValueError
     except (TypeError, KeyError, ValueError):
         raise SourceError(f"{path} has a header whose entry for {name!r} is not that of a tensor") from None

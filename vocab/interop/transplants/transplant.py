@@ -17,7 +17,7 @@ from typing import Any
 from vocab.environment import versions
 from vocab.errors import SourceError, TargetError
 from vocab.formats.id_map import IdMap, read_id_map
-from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint, read_settings
+from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
 from vocab.interop.transplants.id_places import check_places
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
 from vocab.interop.transplants.model_staging import RECORD, check_apart, foreign_to_model
@@ -29,6 +29,7 @@ from vocab.interop.transplants.tensor_rows import OnWritten, RowWriter, copy_byt
 from vocab.interop.transplants.vocab_sizes import with_vocab_size
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, vocabulary_tensors
 from vocab.progress import OnProgress, silent
+from vocab.reading import read_json
 from vocab.writing import staged_folder, write_json
 
 GENERATION = "generation_config.json"
@@ -126,12 +127,12 @@ class _Job:
         self.plans = RowPlans(self.ids, self.found, config, multiple_of)
         self.changes = IdChanges(tokens=tokens)
         self.settings = {name: self._settings(name) for name in _settings_of(model)}
-        generation = read_settings(model / GENERATION) if GENERATION in self.settings else {}
+        generation = read_json(model / GENERATION) if GENERATION in self.settings else {}
         check_places(config, generation, self.ids, self.found.size)
         self.layouts = [(file, self._layout(file)) for file in self.checkpoint.files]
 
     def _settings(self, name: str) -> dict[str, Any]:
-        old, sizes = read_settings(self.model / name), (self.found.size, self.found.n_rows)
+        old, sizes = read_json(self.model / name), (self.found.size, self.found.n_rows)
         content = with_new_ids(old, name, self.ids, self.changes, sizes)
         return with_vocab_size(content, self.found.size, self.plans.new_size)
 

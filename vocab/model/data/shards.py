@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from vocab.choices import Side
 from vocab.errors import TrainingError
+from vocab.reading import is_file_name, parse_json
 from vocab.special_texts import END_OF_TEXT
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_json
@@ -203,9 +204,11 @@ def read_metadata(directory: Path) -> ShardMetadata:
     """Read shards.json; raises TrainingError when it is missing or damaged."""
     path = directory / METADATA
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
         for side in ("train", "held_out"):
             content[side] = tuple(ShardFile(**row) for row in content[side])
+            if not all(is_file_name(file.name) for file in content[side]):
+                raise ValueError
         return ShardMetadata(**content)
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}; make shards with `vocab shards`") from None

@@ -6,7 +6,6 @@ loaded with `trust_remote_code`. Rows of the embedding are those of the vocabula
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from vocab.model.export import alibi_transformers
 from vocab.model.hardware.parallel import whole
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
+from vocab.reading import parse_json
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_json
 
@@ -133,7 +133,7 @@ def load_export(directory: Path) -> Decoder:
         TrainingError: when the folder is missing or damaged, or another program wrote it.
     """
     try:
-        content = json.loads((directory / _CONFIG).read_text(encoding="utf-8"))
+        content = parse_json((directory / _CONFIG).read_bytes())
         tensors = load_file(directory / _WEIGHTS)
     except OSError as error:
         name = getattr(error, "filename", None) or directory

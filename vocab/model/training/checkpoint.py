@@ -7,7 +7,6 @@ A checkpoint is a folder `step-00000100` of safetensors written through torch.di
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import threading
 import warnings
@@ -24,6 +23,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from vocab.errors import OutputError, TrainingError
 from vocab.model.hardware.parallel import Workers
 from vocab.model.network.language_model import LanguageModel
+from vocab.reading import is_file_name, parse_json
 from vocab.writing import write_json
 
 _WHOLE, _STATE = "whole.json", "state.json"
@@ -127,7 +127,7 @@ class Checkpoints:
             if damage := damage_of(folder):
                 warnings.warn(f"checkpoint {folder} is skipped: {damage}", stacklevel=2)
                 continue
-            state: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+            state: dict[str, Any] = parse_json((folder / _STATE).read_bytes())
             return folder, state
         return None
 
@@ -144,7 +144,9 @@ class Checkpoints:
 def damage_of(folder: Path) -> str | None:
     """Say what is wrong with a checkpoint; None when it is whole."""
     try:
-        digests = json.loads((folder / _WHOLE).read_text(encoding="utf-8"))
+        digests = parse_json((folder / _WHOLE).read_bytes())
+        if not all(map(is_file_name, digests)):
+            return "whole.json names files of other folders"
         if _STATE not in digests:
             return "whole.json names no state"
         wrong = next((name for name, digest in digests.items() if _sha256(folder / name) != digest), None)

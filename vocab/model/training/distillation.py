@@ -7,19 +7,18 @@ and the text, and between the student and each teacher. We take the minimum toke
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vocab.errors import TrainingError
 from vocab.model.network.head import Nats
 from vocab.model.network.language_model import LanguageModel
+from vocab.reading import parse_json
 
 # From the teacher's ids (B, T) to its logits (B, T, n_teacher_ids).
 Logits = Callable[[Tensor], Tensor]
@@ -62,16 +61,18 @@ class Teacher:
         Raises:
             TrainingError: for a map that leaves out an id.
         """
-        old_ids = np.full(int(id_map["n_new"]), -1, dtype=np.int64)
-        for old, new in id_map["kept"].items():
-            old_ids[new] = int(old)
-        if (old_ids < 0).any():
-            raise TrainingError(f"the id map has no source for id {int(np.argmin(old_ids))}: prune again")
-        return cls(logits, torch.from_numpy(old_ids))
+        old_ids = {new: int(old) for old, new in id_map["kept"].items()}
+        new_ids = range(int(id_map["n_new"]))
+        if (missing := next((new for new in new_ids if new not in old_ids), None)) is not None:
+            raise TrainingError(f"the id map has no source for id {missing}: prune again")
+        return cls(logits, torch.tensor([old_ids[new] for new in new_ids], dtype=torch.int64))
 
 
 def of_transformers(name_or_path: str, device: torch.device) -> Logits:
-    """The logits of a Hugging Face causal model; raises TrainingError when it cannot be loaded."""
+    """The logits of a Hugging Face causal model, of safetensors files; code of its repository is never run.
+
+    Raises TrainingError when it cannot be loaded.
+    """
     try:
         from transformers import AutoModelForCausalLM
     except ImportError:
@@ -79,7 +80,7 @@ def of_transformers(name_or_path: str, device: torch.device) -> Logits:
             "a teacher needs the package transformers, which is not installed: pip install transformers"
         ) from None
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(name_or_path)
+        model: Any = AutoModelForCausalLM.from_pretrained(name_or_path, trust_remote_code=False, use_safetensors=True)
         model = model.to(device).eval()
     except (OSError, ValueError) as error:
         raise TrainingError(f"the teacher {name_or_path} cannot be loaded: {str(error).splitlines()[0]}") from None
@@ -121,7 +122,7 @@ def distiller_of(names: Sequence[str], id_map: Path | None, n_ids: int, device: 
     if id_map is None:
         return Distiller([Teacher.of_same_ids(model, n_ids) for model in models])
     try:
-        content = json.loads(id_map.read_text(encoding="utf-8"))
+        content = parse_json(id_map.read_bytes())
         return Distiller([Teacher.of_source(model, content) for model in models])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise TrainingError(f"{id_map} cannot be read as the id_map.json of `vocab prune`: {error}") from None

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocab.reading import parse_json
 from vocab.writing import write_text
 
 if TYPE_CHECKING:
@@ -67,5 +68,5 @@ def read_lines(directory: Path) -> list[str]:
 
 def read_log(directory: Path, kind: str | None = None) -> list[dict[str, Any]]:
     """Records of a log: those of one kind ("step", "eval", "rollback"), or all."""
-    rows = [json.loads(line) for line in read_lines(directory)]
+    rows = [parse_json(line) for line in read_lines(directory)]
     return [row for row in rows if kind in (None, row["kind"])]
