@@ -15,7 +15,6 @@ from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.encoding.loop_kernels import count_uses
 from vocab.pretokens.counts import PretokenCounts
-from vocab.pretokens.table import PretokenTable
 from vocab.threads import run_shards, shard_bounds
 
 
@@ -83,21 +82,14 @@ class Evaluator:
     """
 
     def __init__(self, trie: TokenTrie, corpus: CorpusCounts, n_threads: int = 1, *, keep_whole: bool = False) -> None:
-        table = PretokenTable()
-        # The table is asked for the rows of each part only; what it counts is not used.
-        rows = {
-            part.name: [
-                (table.add(side.blob, side.starts[1:]), side)
-                for side in (part.train.without_added(), part.held_out.without_added())
-            ]
-            for part in corpus.parts
-        }
-        cut = Segments.build(trie, table.blob, table.starts, table.counts, n_threads=n_threads, keep_whole=keep_whole)
+        merged = corpus.without_added().merged
+        # What the segments count is not used: each part counts its own.
+        nothing = np.zeros(merged.starts.size - 1, dtype=np.uint64)
+        cut = Segments.build(trie, merged.blob, merged.starts, nothing, n_threads=n_threads, keep_whole=keep_whole)
         self._keeps_whole = keep_whole
-        self._parts = {
-            name: (_segment_rows(cut, *train), _segment_rows(cut, *held_out))
-            for name, (train, held_out) in rows.items()
-        }
+        rows = [_segment_rows(cut, *side) for side in zip(merged.entries, merged.tables, strict=True)]
+        names = [part.name for part in corpus.parts]
+        self._parts = dict(zip(names, zip(rows[: len(names)], rows[len(names) :], strict=True), strict=True))
         self._weights = [part.weight for part in corpus.parts]
         self._trie, self._blob = trie, cut.blob
         self._lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
@@ -155,7 +147,7 @@ class Evaluator:
         return uses, occurrences > 0
 
 
-def _segment_rows(cut: Segments, rows: npt.NDArray[np.int32], counts: PretokenCounts) -> _PartRows:
+def _segment_rows(cut: Segments, rows: npt.NDArray[np.int64], counts: PretokenCounts) -> _PartRows:
     """Counts of segments from those of pre-tokens, whose numbers in the table that was cut are `rows`."""
     first = cut.firsts[rows]
     n = cut.firsts[rows + 1] - first

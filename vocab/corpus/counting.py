@@ -22,7 +22,8 @@ from vocab.corpus.readers import read_blocks
 from vocab.corpus.skipped import Skipped, SkippedSummary
 from vocab.corpus.sources import check_distinct, list_corpora
 from vocab.errors import CorpusError
-from vocab.pretokens.counts import PretokenCounts, from_tables, merge
+from vocab.pretokens.counts import PretokenCounts, from_tables
+from vocab.pretokens.merged_counts import MergedCounts
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
 
@@ -128,21 +129,37 @@ class CorpusCounts:
         )
         return replace(self, parts=tuple(parts))
 
-    def add_up(self, n_threads: int) -> None:
-        """Make `train` on several threads; without this the first use makes it on one."""
-        if "train" not in self.__dict__:
-            weights = [part.weight for part in self.parts]
-            self.__dict__["train"] = merge([part.train for part in self.parts], weights, n_threads)
+    def merge(self, n_threads: int) -> None:
+        """Make `merged` on several threads; without this the first use makes it on one."""
+        if "merged" not in self.__dict__:
+            self.__dict__["merged"] = MergedCounts.of(self._sides, n_threads)
+
+    @cached_property
+    def merged(self) -> MergedCounts:
+        """Training counts of all parts and then their held-out counts, as one list of distinct pre-tokens."""
+        return MergedCounts.of(self._sides)
+
+    @property
+    def _sides(self) -> list[PretokenCounts]:
+        return [*(part.train for part in self.parts), *(part.held_out for part in self.parts)]
+
+    @property
+    def _weights(self) -> list[int]:
+        return [part.weight for part in self.parts]
 
     @cached_property
     def train(self) -> PretokenCounts:
         """Weighted training counts of all parts, which selection works on."""
-        return merge([part.train for part in self.parts], [part.weight for part in self.parts])
+        if self._weights == [1]:
+            return self.parts[0].train
+        return self.merged.total(range(len(self.parts)), self._weights)
 
     @cached_property
     def held_out(self) -> PretokenCounts:
         """Held-out counts of all parts, with the same weights."""
-        return merge([part.held_out for part in self.parts], [part.weight for part in self.parts])
+        if self._weights == [1]:
+            return self.parts[0].held_out
+        return self.merged.total(range(len(self.parts), 2 * len(self.parts)), self._weights)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from vocab.compilation.kernels import helper, kernel
+from vocab.compilation.kernels import helper, inlined, kernel
+from vocab.compilation.words import load8, store8
+from vocab.pretokens.table_sort_kernels import chunk_at, is_before
 
 
 @helper
@@ -28,31 +30,83 @@ def first_not_rising(blob, starts):
     return -1
 
 
+@inlined
+def _goes_first(blob, starts, rows, keys, one, other):
+    """Whether the next row of table `one` stands before that of table `other`; `keys` are their first eight bytes."""
+    a, b = keys[one], keys[other]
+    return a < b or (a == b and is_before(blob, starts, rows[one], rows[other], 8))
+
+
+@helper
+def _sift_down(blob, starts, rows, keys, heap, n_heap, at):
+    """Move the table at heap[at] down to its place among those below it."""
+    table = heap[at]
+    while 2 * at + 1 < n_heap:
+        child = 2 * at + 1
+        if child + 1 < n_heap and _goes_first(blob, starts, rows, keys, heap[child + 1], heap[child]):
+            child += 1
+        if not _goes_first(blob, starts, rows, keys, heap[child], table):
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = table
+
+
+@helper
+def _new_heap(blob, starts, rows, stops, keys, heap):
+    """Put the tables that have rows into the heap, the one whose next row is first on top; returns how many."""
+    n_heap = 0
+    for table in range(rows.size):
+        if rows[table] < stops[table]:
+            keys[table] = chunk_at(blob, starts, rows[table], 0)
+            heap[n_heap] = table
+            n_heap += 1
+    for at in range(n_heap // 2 - 1, -1, -1):
+        _sift_down(blob, starts, rows, keys, heap, n_heap, at)
+    return n_heap
+
+
+@inlined
+def _copy(blob, first, stop, out, to):
+    """Copy bytes a word at a time, up to seven bytes too many on either side."""
+    for k in range(0, stop - first, 8):
+        store8(out, to + k, load8(blob, first + k))
+    return to + stop - first
+
+
 @kernel
-def merge_rows(blob, starts, values, other_blob, other_starts, other_values, out_blob, out_starts, out_values):
-    """Write the rows of two tables in order, the values (uint64[n, k]) of equal pre-tokens added; returns how many."""
-    i = j = n = to = 0
-    n_rows, n_other = starts.size - 1, other_starts.size - 1
-    while i < n_rows or j < n_other:
-        order = -1
-        if i == n_rows:
-            order = 1
-        elif j < n_other:
-            order = _order(blob, starts[i], starts[i + 1], other_blob, other_starts[j], other_starts[j + 1])
-        out_starts[n] = to
-        if order <= 0:
-            for p in range(starts[i], starts[i + 1]):
-                out_blob[to] = blob[p]
-                to += 1
+def merge_rows(blob, starts, values, rows, stops, keys, heap, out_blob, out_starts, out_values, entries):
+    """Write rows rows[t] … stops[t] - 1 of each table t in order, the values (uint64[n, k]) of equal ones added up.
+
+    The tables stand one after another. Writes which row of the output each row became to `entries`, and returns how
+    many there are. `rows` is changed; `keys` uint64 and `heap` int64 are room for each table. Both blobs have eight
+    bytes to spare.
+    """
+    n_heap = _new_heap(blob, starts, rows, stops, keys, heap)
+    n = np.int64(-1)
+    to = np.int64(0)
+    last = np.int64(0)
+    last_key = np.uint64(0)
+    while n_heap > 0:
+        table = heap[0]
+        row, key = rows[table], keys[table]
+        if n < 0 or key != last_key or is_before(blob, starts, last, row, 8):
+            n += 1
+            out_starts[n] = to
+            to = _copy(blob, starts[row], starts[row + 1], out_blob, to)
+            last, last_key = row, key
+            for c in range(values.shape[1]):
+                out_values[n, c] = values[row, c]
         else:
-            for p in range(other_starts[j], other_starts[j + 1]):
-                out_blob[to] = other_blob[p]
-                to += 1
-        for c in range(values.shape[1]):
-            value = values[i, c] if order <= 0 else other_values[j, c]
-            out_values[n, c] = value + other_values[j, c] if order == 0 else value
-        i += order <= 0
-        j += order >= 0
-        n += 1
-    out_starts[n] = to
-    return n
+            for c in range(values.shape[1]):
+                out_values[n, c] += values[row, c]
+        entries[row] = n
+        rows[table] = row + 1
+        if row + 1 < stops[table]:
+            keys[table] = chunk_at(blob, starts, row + 1, 0)
+        else:
+            n_heap -= 1
+            heap[0] = heap[n_heap]
+        _sift_down(blob, starts, rows, keys, heap, n_heap, 0)
+    out_starts[n + 1] = to
+    return n + 1

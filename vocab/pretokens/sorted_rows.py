@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import frozen
+from vocab.arrays import Ints, frozen
+
+_N_SPARE = 8  # bytes after a blob that the kernel may read or write
 
 
 @dataclass(frozen=True)
@@ -42,42 +44,61 @@ class Rows:
 
 
 def sum_rows(parts: Sequence[Rows], n_threads: int = 1) -> Rows:
-    """The rows of several tables in byte order, values of equal pre-tokens added: pairs of tables, then pairs of pairs.
+    """The rows of several tables in byte order, values of equal pre-tokens added."""
+    return parts[0] if len(parts) == 1 else merge_rows(parts, n_threads)[0]
 
-    Pairs are cut in two at a pre-token of about the middle, so that two threads have work even for the last.
+
+def merge_rows(parts: Sequence[Rows], n_threads: int = 1) -> tuple[Rows, list[Ints]]:
+    """The sum of several tables, and for each table which row of the sum each of its rows is in, int64.
+
+    All tables are merged at once. Each thread has the rows of all of them between two pre-tokens.
     """
-    if len(parts) == 1:
-        return parts[0]
-    pieces = [piece for k in range(0, len(parts) - 1, 2) for piece in _halves(parts[k], parts[k + 1])]
-    if n_threads > 1:
-        with ThreadPoolExecutor(n_threads) as pool:
-            merged = list(pool.map(_sum_of_two, pieces))
-    else:
-        merged = [_sum_of_two(piece) for piece in pieces]
-    sums = [concatenate_rows(merged[k : k + 2]) for k in range(0, len(merged), 2)]
-    return sum_rows([*sums, *parts[len(parts) // 2 * 2 :]], n_threads)
+    whole = concatenate_rows(parts)
+    firsts = np.cumsum([0] + [rows.n_rows for rows in parts])
+    cuts = [firsts[:-1], *(firsts[:-1] + n for n in _shares(parts, n_threads)), firsts[1:]]
+    blob = np.concatenate([whole.blob, np.zeros(_N_SPARE, dtype=np.uint8)])
+    entries = np.empty(whole.n_rows, dtype=np.int64)
+    inputs = frozen(blob), frozen(whole.starts), frozen(whole.values)
+    with ThreadPoolExecutor(max(1, n_threads)) as pool:
+        pieces = list(pool.map(lambda a, b: _merged(*inputs, a, b, entries), cuts[:-1], cuts[1:]))
+    if len(pieces) == 1:
+        return pieces[0], np.split(entries, firsts[1:-1])
+    n_before = np.cumsum([0] + [piece.n_rows for piece in pieces])
+    for k in range(1, len(pieces)):
+        for first, stop in zip(cuts[k], cuts[k + 1], strict=True):
+            entries[first:stop] += n_before[k]
+    return concatenate_rows(pieces), np.split(entries, firsts[1:-1])
 
 
-def _halves(one: Rows, other: Rows) -> list[tuple[Rows, Rows]]:
-    longer = one if one.n_rows >= other.n_rows else other
-    if longer.n_rows == 0:
-        return [(one, other), (one, other)]
-    middle = longer.pretoken(longer.n_rows // 2)
-    a, b = one.n_at_most(middle), other.n_at_most(middle)
-    return [(one.slice(0, a), other.slice(0, b)), (one.slice(a, one.n_rows), other.slice(b, other.n_rows))]
+def _shares(parts: Sequence[Rows], n_shares: int) -> list[Ints]:
+    """Where to cut each table so that there are shares of about equal size: rows before each cut, int64[n_tables]."""
+    longest = max(parts, key=lambda rows: rows.n_rows)
+    places = [longest.n_rows * k // n_shares for k in range(1, n_shares)] if longest.n_rows else []
+    return [np.array([rows.n_at_most(longest.pretoken(place)) for rows in parts]) for place in places]
 
 
-def _sum_of_two(pair: tuple[Rows, Rows]) -> Rows:
-    from vocab.pretokens.sorted_row_kernels import merge_rows
+def _merged(
+    blob: npt.NDArray[np.uint8],
+    starts: Ints,
+    values: npt.NDArray[np.uint64],
+    firsts: Ints,
+    stops: Ints,
+    entries: Ints,
+) -> Rows:
+    """The sum of rows firsts[t] … stops[t] - 1 of each table t; writes to `entries` which row of it each row is in."""
+    from vocab.pretokens.sorted_row_kernels import merge_rows as merge_by_kernel
 
-    one, other = pair
-    n_most = one.n_rows + other.n_rows
-    blob = np.empty(one.blob.size + other.blob.size, dtype=np.uint8)
-    starts = np.empty(n_most + 1, dtype=np.int64)
-    values = np.empty((n_most, one.values.shape[1]), dtype=np.uint64)
-    inputs = [frozen(array) for rows in pair for array in (rows.blob, rows.starts, rows.values)]
-    n = int(merge_rows(*inputs, blob, starts, values))
-    return Rows(blob[: starts[n]], starts[: n + 1], values[:n])
+    n_most = int((stops - firsts).sum())
+    out_blob = np.empty(int((starts[stops] - starts[firsts]).sum()) + _N_SPARE, dtype=np.uint8)
+    out_starts = np.empty(n_most + 1, dtype=np.int64)
+    out_values = np.empty((n_most, values.shape[1]), dtype=np.uint64)
+    room = np.empty(firsts.size, dtype=np.uint64), np.empty(firsts.size, dtype=np.int64)
+    n = int(
+        merge_by_kernel(
+            blob, starts, values, firsts.copy(), frozen(stops), *room, out_blob, out_starts, out_values, entries
+        )
+    )
+    return Rows(out_blob[: out_starts[n]], out_starts[: n + 1], out_values[:n])
 
 
 def concatenate_rows(parts: Sequence[Rows]) -> Rows:

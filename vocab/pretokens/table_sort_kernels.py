@@ -16,7 +16,7 @@ _BYTE = np.uint64(0xFF)
 
 
 @inlined
-def _chunk_at(arena, starts, entry, depth):
+def chunk_at(arena, starts, entry, depth):
     """Bytes `depth` to `depth` + 8 of an entry, as a number that orders as they do; NULs where it has ended."""
     at = starts[entry] + depth
     n_left = starts[entry + 1] - at
@@ -29,11 +29,11 @@ def _chunk_at(arena, starts, entry, depth):
 
 
 @inlined
-def _is_before(arena, starts, one, other, depth):
+def is_before(arena, starts, one, other, depth):
     """Whether entry `one` stands before entry `other`, whose first `depth` bytes are equal."""
     shorter = min(starts[one + 1] - starts[one], starts[other + 1] - starts[other])
     while depth < shorter:
-        a, b = _chunk_at(arena, starts, one, depth), _chunk_at(arena, starts, other, depth)
+        a, b = chunk_at(arena, starts, one, depth), chunk_at(arena, starts, other, depth)
         if a != b:
             return a < b
         depth += 8
@@ -45,7 +45,7 @@ def _sort_few(arena, starts, order, low, high, depth):
     for k in range(low + 1, high):
         entry = order[k]
         at = k
-        while at > low and _is_before(arena, starts, entry, order[at - 1], depth):
+        while at > low and is_before(arena, starts, entry, order[at - 1], depth):
             order[at] = order[at - 1]
             at -= 1
         order[at] = entry
@@ -107,7 +107,7 @@ def sort(arena, starts, order, keys, other_keys, other_order, tallies, waiting):
         low, high, depth = waiting[n_waiting, 0], waiting[n_waiting, 1], waiting[n_waiting, 2]
         differ = False
         for k in range(low, high):
-            keys[k] = _chunk_at(arena, starts, order[k], depth)
+            keys[k] = chunk_at(arena, starts, order[k], depth)
             differ |= keys[k] != keys[low]
         if differ:
             _radix_sort(keys, order, low, high, other_keys, other_order, tallies)

@@ -57,7 +57,7 @@ class Job:
         self.deadline = Deadline(request.limits.seconds)
         self.stopwatch = Stopwatch(on_progress)
         self.corpus = _corpus_with_prior(request)
-        self.corpus.add_up(self.n_threads)
+        self.corpus.merge(self.n_threads)
         with self.stage("gather candidates"):
             self.pool = Pool.build(
                 self.source,
