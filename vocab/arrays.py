@@ -14,6 +14,10 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Mask = npt.NDArray[np.bool_]
 # Ids, numbers of things or counts of them.
 Ints = npt.NDArray[np.int64]
+# Text end to end in UTF-8.
+Utf8 = npt.NDArray[np.uint8]
+# Ids of tokens, or numbers of tokens.
+Tokens = npt.NDArray[np.int32]
 
 
 def frozen(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:

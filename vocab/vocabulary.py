@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import end_to_end
+from vocab.arrays import Ints, Tokens, Utf8, end_to_end
 from vocab.errors import SourceError
 from vocab.origin import Provenance as Provenance
 from vocab.splitting import SplitPattern
@@ -317,15 +317,17 @@ class Vocabulary:
         """
         return self._id_encoder.encode(text, allow_special=allow_special)
 
-    def encode_documents(
-        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Ids of documents in one buffer, as `Encoder.encode_documents`; no special or user-defined piece is found."""
-        return self._id_encoder.encode_documents(text, doc_starts)
+    def encode_to_numpy(self, text: str) -> Tokens:
+        """The same as an array, int32, special tokens not recognised."""
+        return self._id_encoder.encode_to_numpy(text)
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens not recognised: as `encode`, but faster for short texts."""
-        return self._id_encoder.encode_batch(texts)
+    def encode_documents(self, text: Utf8, doc_starts: Ints, n_threads: int = 1) -> tuple[Tokens, Ints]:
+        """Ids of documents in one buffer, as `Encoder.encode_documents`; no special or user-defined piece is found."""
+        return self._id_encoder.encode_documents(text, doc_starts, n_threads)
+
+    def encode_batch(self, texts: Sequence[str], n_threads: int | None = None) -> list[list[int]]:
+        """Token ids of each text, special tokens not recognised: as `encode`, on every core or so many threads."""
+        return self._id_encoder.encode_batch(texts, n_threads)
 
     def has_special(self, text: str) -> bool:
         """Whether `text` holds a special token; one that is text itself counts only without `added_texts`."""
@@ -337,11 +339,9 @@ class Vocabulary:
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text`, special tokens not recognised."""
-        return len(self.encode(text))
+        return self.encode_to_numpy(text).size
 
-    def count_pretokens(
-        self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def count_pretokens(self, blob: Utf8, starts: Ints, n_threads: int = 1) -> tuple[Tokens, Tokens]:
         """(tokens, unknown) of each pre-token, both int32[n_pretokens]; see `MeasuredTokenizer`."""
         ids, sizes = self.encoder.encode_pretokens(blob, starts, n_threads)
         return sizes, self.encoder.count_unknown(ids, sizes, starts)

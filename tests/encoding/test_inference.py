@@ -14,7 +14,6 @@ from helpers.texts import random_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocab.encoding import encoder as encoder_module
 from vocab.encoding.encoder import CHARACTER_METHODS, Encoder
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.encoding.lattice import Lattice, TokenTrie
@@ -150,14 +149,6 @@ def test_lattice_holds_every_place_of_every_token_shortest_first(small):
 @pytest.mark.slow
 def test_merges_equal_tiktoken_on_real_text(cl100k, tiktoken_cl100k, real_text):
     assert cl100k.encode(real_text) == tiktoken_cl100k.encode_ordinary(real_text)
-
-
-@pytest.mark.parametrize("part_bytes", [1, 7, 1000, 65_537])
-def test_text_of_several_parts_equals_text_of_one(cl100k, real_text, monkeypatch, part_bytes):
-    raw = real_text[-part_bytes * 50 - 1000 :].encode()
-    expected = cl100k.encoder.encode(raw).tolist()
-    monkeypatch.setattr(encoder_module, "_PART_BYTES", part_bytes)
-    assert cl100k.encoder.encode(raw).tolist() == expected
 
 
 @pytest.mark.slow

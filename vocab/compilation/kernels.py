@@ -5,7 +5,7 @@ reference counts of arrays (`_nrt`). Numba does not see that it could leave the 
 tenths of the time.
 
 Only those that Python calls are kept on disk. A kept kernel holds the code of all helpers that it calls. Those have to
-be in files of its own folder named `*_kernels.py`, or in `words` (see `cache_folder`).
+be in files of its own folder named `*_kernels.py`, or in this folder (see `cache_folder`).
 
 Helpers are compiled without the wrapper by which Python calls a function: that took a third of the time to compile.
 Calling one from Python ends the process.

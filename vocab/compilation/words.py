@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -57,3 +58,39 @@ def n_zero_bytes(typingctx, word):
         return builder.lshr(n_bits, context.get_constant(types.uint64, 3))
 
     return types.int64(word), codegen
+
+
+@_intrinsic
+def n_low_zeros(typingctx, word):
+    """How many bits of a uint64, from the lowest on, are 0 before one that is not: 0 to 64, int64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.cttz(args[0], cgutils.false_bit)
+
+    return types.int64(word), codegen
+
+
+@_intrinsic
+def n_high_zeros(typingctx, word):
+    """How many bits of a uint64, from the highest on, are 0 before one that is not: 0 to 64, int64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctlz(args[0], cgutils.false_bit)
+
+    return types.int64(word), codegen
+
+
+@_intrinsic
+def prefetch(typingctx, array, at):
+    """Ask for the memory of element `at`, counted through all dimensions of an array, which is read soon."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        declared = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, declared, "llvm.prefetch.p0")
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        builder.call(function, [pointer, word(0), word(3), word(1)])  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, at), codegen

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.choices import InferenceMethod
+from vocab.encoding.cached_encoding import CachedEncoding
+from vocab.encoding.id_cache import IdCaches
 from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.encoding.unigram import Scores, TextEncoder
 from vocab.markers import marked, marked_rows
-from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
 from vocab.threads import run_shards, shard_bounds
 
@@ -27,8 +28,7 @@ _MARKED = re.compile(b"(\xff[^\xff]+\xff)")
 _BEFORE_SPACE = re.compile(rb"(?= )")
 # Words whose tokens are held.
 _MOST_WORDS = 1 << 18
-# Text is encoded in parts of this many bytes, cut where the split pattern cuts it.
-_PART_BYTES = 8 << 20
+_NO_IDS = np.empty(0, dtype=np.int32)
 
 
 class Encoder:
@@ -63,7 +63,20 @@ class Encoder:
         self._kept = np.ones(starts.size - 1, dtype=np.bool_)
         self._cuts_words = pattern.steps is not None and pattern.steps.cuts_at_marks
         self._words: dict[bytes, npt.NDArray[np.int32]] = {}
+        self._cached = CachedEncoding(
+            self.trie,
+            merges=method == "merges",
+            caches=IdCaches(),
+            encode_pretokens=self.encode_pretokens,
+        )
         self._added = {marked(text): starts.size - 1 + k for k, text in enumerate(added)}
+
+    def limit_cache(self, n_bytes: int) -> None:
+        """Bound what encoding remembers: `n_bytes` for each call at once (64 MB at first), and forget what it has.
+
+        Raises TargetError for less than 64 kB. Ids do not depend on it.
+        """
+        self._cached.caches = IdCaches(n_bytes)
 
     def encode(self, text: bytes) -> npt.NDArray[np.int32]:
         """Token ids of UTF-8 `text`, without special tokens, int32."""
@@ -82,23 +95,17 @@ class Encoder:
             return self._encode_stretches(text, self._whole_texts)
         ends = self.pattern.ends(text) if ends is None else ends
         raw = np.frombuffer(text, dtype=np.uint8)
-        parts = []
-        first = done = 0
-        while done < ends.size:
-            last = max(done + 1, int(np.searchsorted(ends, first + _PART_BYTES)))
-            stop = int(ends[last - 1])
-            parts.append(self._encode_pieces(raw[first:stop], ends[done:last] - first)[0])
-            first, done = stop, last
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+        return self._cached.encode(raw, ends, np.array([0, ends.size], dtype=np.int64))[0]
 
     def encode_documents(
-        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], n_threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Token ids of many documents that stand one after another in one buffer, each encoded on its own.
 
         Args:
             text: UTF-8, uint8; document d is text[doc_starts[d] : doc_starts[d + 1]].
             doc_starts: int64[n_documents + 1] from 0 on, never falling, the last len(text).
+            n_threads: threads to use; the ids are the same for any number.
 
         Returns:
             (ids, firsts): ids int32 end to end; those of document d are ids[firsts[d] : firsts[d + 1]], int64.
@@ -109,9 +116,20 @@ class Encoder:
             each = [self._encode_stretches(raw[a:b], self._whole_texts) for a, b in edges]
             firsts = np.concatenate([[0], np.cumsum([ids.size for ids in each], dtype=np.int64)])
             return np.concatenate([np.empty(0, dtype=np.int32), *each]), firsts
-        ends, pieces = self.pattern.ends_of_documents(text, doc_starts)
-        ids, n_tokens = self._encode_pieces(text, ends)
-        return ids, np.concatenate([[0], np.cumsum(n_tokens)])[pieces]
+        shards = shard_bounds(doc_starts, n_threads)
+        parts = run_shards(lambda a, b: self._encode_whole(text, doc_starts[a : b + 1]), shards)
+        if len(parts) == 1:
+            return parts[0]
+        before = np.cumsum([0, *(ids.size for ids, _ in parts)])
+        shifted = [part[:-1] + n for (_, part), n in zip(parts, before, strict=False)]
+        return np.concatenate([_NO_IDS, *(ids for ids, _ in parts)]), np.concatenate([*shifted, before[-1:]])
+
+    def _encode_whole(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The same for documents that are prepared, on this thread."""
+        ends, firsts = self.pattern.ends_of_documents(text, doc_starts)
+        return self._cached.encode(text, ends, firsts, int(doc_starts[0]))
 
     def _encode_stretches(self, text: bytes, whole_texts: TextEncoder) -> npt.NDArray[np.int32]:
         """A prepared text under unigram: each stretch between added tokens as one, or each word where runtimes cut."""
@@ -133,19 +151,6 @@ class Encoder:
             if word not in self._words:
                 self._words[word] = whole_texts.encode(word)
         return [self._words[word] for word in words]
-
-    def _encode_pieces(
-        self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Ids of the pieces of `text` that stop at `ends`, end to end, and how many tokens each piece is."""
-        table = PretokenTable()
-        entries = table.add(text, ends)
-        ids, sizes = self.encode_pretokens(table.blob, table.starts)
-        # Token k of the text is token `within` of the pre-token that entries names.
-        n_tokens = sizes[entries].astype(np.int64)
-        before = np.cumsum(n_tokens) - n_tokens
-        within = np.arange(int(n_tokens.sum())) - np.repeat(before, n_tokens)
-        return ids[np.repeat(table.starts[entries], n_tokens) + within], n_tokens
 
     def count_unknown(
         self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]

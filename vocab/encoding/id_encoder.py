@@ -19,7 +19,11 @@ from vocab.splitting.added_texts import AddedText
 from vocab.splitting.preparation import MARK
 from vocab.splitting.split_step import SplitStep
 from vocab.splitting.steps import SplitSteps
+from vocab.threads import n_cores
 from vocab.utf8 import utf8
+
+# A thread more is worth its start from so many bytes on.
+_THREAD_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,22 +63,28 @@ class IdEncoder:
             ids += [self.special_tokens[part]] if k % 2 else self._encode_text(part)
         return ids
 
-    def encode_documents(
-        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Ids of many documents in one buffer, in the layout of `Encoder.encode_documents`."""
-        numbers, firsts = self.encoder.encode_documents(text, doc_starts)
-        if self._first_id is not None:
-            return numbers + np.int32(self._first_id), firsts
-        return self._ids[numbers].astype(np.int32, copy=False), firsts
+    def encode_to_numpy(self, text: str) -> npt.NDArray[np.int32]:
+        """Ids of a text as an array, special tokens not recognised."""
+        if self._cuts_by_text:
+            return np.array(self._encode_text(text), dtype=np.int32)
+        return self._as_ids(self.encoder.encode(utf8(text)))
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, special tokens not recognised."""
+    def encode_documents(
+        self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], n_threads: int = 1
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Ids of many documents in one buffer, as `Encoder.encode_documents`."""
+        numbers, firsts = self.encoder.encode_documents(text, doc_starts, n_threads)
+        return self._as_ids(numbers), firsts
+
+    def encode_batch(self, texts: Sequence[str], n_threads: int | None = None) -> list[list[int]]:
+        """Ids of each text, special tokens not recognised; on every core, or so many threads."""
         if self._cuts_by_text:
             return [self._encode_text(text) for text in texts]
         encoded: list[list[int]] = []
         for raw in in_groups([utf8(text) for text in texts]):
-            ids, firsts = self.encode_documents(*end_to_end(raw))
+            blob, starts = end_to_end(raw)
+            most = 1 + blob.size // _THREAD_BYTES
+            ids, firsts = self.encode_documents(blob, starts, min(n_threads or n_cores(), most))
             listed = ids.tolist()
             encoded += [listed[a:b] for a, b in itertools.pairwise(firsts.tolist())]
         return encoded
@@ -107,8 +117,16 @@ class IdEncoder:
         return ids
 
     def _listed(self, numbers: npt.NDArray[np.int32]) -> list[int]:
-        listed: list[int] = self._ids[numbers].tolist()
+        listed: list[int] = self._as_ids(numbers).tolist()
         return listed
+
+    def _as_ids(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """The ids of what the encoder gives; that itself where it gives ids."""
+        if self._first_id == 0:
+            return numbers
+        if self._first_id is not None:
+            return numbers + np.int32(self._first_id)
+        return self._ids[numbers].astype(np.int32, copy=False)
 
     @cached_property
     def _first_id(self) -> int | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from vocab.compilation.kernels import helper, inlined, kernel
-from vocab.pretokens.key_kernels import HALF, LONG, equals, hash_of, key_of
+from vocab.compilation.piece_keys import HALF, LONG, equals, hash_of, key_of
 
 N_SPARE = 8  # bytes past the last pre-token, so that a word can be read from any of its bytes
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 
 from vocab.compilation.kernels import helper, inlined, kernel
+from vocab.compilation.piece_keys import FIRST_MASKS
 from vocab.compilation.words import big_endian, load8, store8
-from vocab.pretokens.key_kernels import FIRST_MASKS
 from vocab.pretokens.table_kernels import COUNT, DOCUMENTS
 
 N_SMALL = 24  # entries that are sorted by insertion

@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from vocab.compilation.kernels import inlined, kernel
-from vocab.compilation.words import load8, n_zero_bytes
+from vocab.compilation.words import load8, n_low_zeros, n_zero_bytes
 from vocab.splitting.classes import CASELESS, DIGIT, LETTER, LOWER, NEWLINE, SPACE, UPPER
+from vocab.splitting.window_kernels import N_WINDOW, begins_in_ascii, cl100k_starts
 
 _HEAD = UPPER | CASELESS  # [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
 _TAIL = LOWER | CASELESS  # [\p{Ll}\p{Lm}\p{Lo}\p{M}]
@@ -22,6 +23,7 @@ _WORD = LETTER | DIGIT
 _FULL = SPACE | _WORD  # what [^\s\p{L}\p{N}] leaves out
 
 # Eight bytes at once: the high bit of each byte carries the answer.
+_NOTHING = np.uint64(0)
 _HIGH = np.uint64(0x8080808080808080)
 _SEVEN = np.uint64(0x7F7F7F7F7F7F7F7F)
 _CASE = np.uint64(0x2020202020202020)  # the bit between a and A, and eight spaces
@@ -260,6 +262,16 @@ def _o200k_end(text, i, stop, table, max_digits, contractions):
     return _space_end(text, i, stop, table, True, False)
 
 
+@inlined
+def _write_ends(starts, i, ends, n):
+    """Write the ends of the pre-tokens before these starts of a window at byte i; returns (last start, n)."""
+    while starts != _NOTHING:
+        ends[n] = i + n_low_zeros(starts)
+        starts &= starts - np.uint64(1)
+        n += 1
+    return ends[n - 1], n
+
+
 # Each family has a kernel of its own, so that only the one in use is compiled.
 
 
@@ -293,6 +305,11 @@ def split_cl100k(text, doc_starts, table, max_digits, whole_at_end, ends, firsts
         while i < stop:
             if n == ends.size:
                 return document, n
+            if i + N_WINDOW <= stop and n + N_WINDOW <= ends.size and begins_in_ascii(text, i):
+                starts = cl100k_starts(text, i, max_digits)
+                if starts != _NOTHING:
+                    i, n = _write_ends(starts, i, ends, n)
+                    continue
             i = _cl100k_end(text, i, stop, table, max_digits, whole_at_end)
             ends[n] = i
             n += 1

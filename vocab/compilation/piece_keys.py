@@ -1,4 +1,4 @@
-"""Kernels of a pre-token table's keys: two words for a piece, and their hash.
+"""Keys of pieces in hash tables: two words for a piece, and their hash. Kernels of every folder may use them.
 
 Up to 15 bytes are the key, padded with NULs, with the length in the top byte, so that two words compare what bytes
 would. A longer piece has its hash and its length there, and its bytes are compared.
@@ -16,6 +16,7 @@ from vocab.compilation.words import load8
 HALF = np.uint64(32)
 LONG = np.uint64(0xFF << 56)  # second words from here on are of pieces of 16 bytes or more
 _TOP = np.uint64(56)
+_MOST_SHORT = np.uint64(15)
 _MIX_KEY = np.uint64(0x9E3779B97F4A7C15)
 _MIX_REST = np.uint64(0xD6E8FEB86659FD93)
 # What of the first and of the second word belongs to a piece of 0 to 15 bytes.
@@ -46,15 +47,16 @@ def _long_hash(text, start, length):
 @inlined
 def key_of(text, start, length):
     """The two words of the piece of `length` bytes at `start`."""
-    if length > 15:
-        return _long_hash(text, start, length), LONG | np.uint64(length)
+    size = np.uint64(length)
+    if size > _MOST_SHORT:
+        return _long_hash(text, start, length), LONG | size
     if start + 16 <= text.size:
         first, second = load8(text, start), load8(text, start + 8)
     else:
         first, second = _word(text, start, length), _word(text, start + 8, length - 8)
-    first &= FIRST_MASKS[length]
-    second &= _SECOND_MASKS[length]
-    return first, second | (np.uint64(length) << _TOP)
+    first &= FIRST_MASKS[size]
+    second &= _SECOND_MASKS[size]
+    return first, second | (size << _TOP)
 
 
 @inlined
