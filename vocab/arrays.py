@@ -19,6 +19,9 @@ Utf8 = npt.NDArray[np.uint8]
 # Ids of tokens, or numbers of tokens.
 Tokens = npt.NDArray[np.int32]
 
+# The highest id. The largest vocabularies have a million ids, and a file may claim any.
+MAX_ID = (1 << 24) - 1
+
 
 def frozen(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """A read-only view. Numba compiles a kernel once more for read-only arrays, so inputs always are."""

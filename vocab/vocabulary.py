@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import Ints, Tokens, Utf8, end_to_end
+from vocab.arrays import MAX_ID, Ints, Tokens, Utf8, end_to_end
 from vocab.errors import SourceError
 from vocab.origin import Provenance as Provenance
 from vocab.splitting import SplitPattern
@@ -85,8 +85,8 @@ class Vocabulary:
                 raise SourceError("two ordinary tokens share one id")
         if taken := [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]:
             raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
-        if min([self.first_id, *self.special_tokens.values()]) < 0:
-            raise SourceError("an id is below 0")
+        if min([self.first_id, *self.special_tokens.values()]) < 0 or self.max_id > MAX_ID:
+            raise SourceError(f"an id is below 0 or above {MAX_ID:,}")
         if len(set(self.special_tokens.values())) < len(self.special_tokens):
             raise SourceError("two special tokens share one id")
 

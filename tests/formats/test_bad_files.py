@@ -156,3 +156,21 @@ def test_a_huge_file_is_not_read(tmp_path):
             file.truncate(1 << 31)
         with pytest.raises(SourceError, match=r"huge has 2,147,483,648 bytes, more than any vocabulary"):
             vocab.load(tmp_path / "huge")
+
+
+@pytest.mark.parametrize("n", [-1, 10**10])
+def test_a_tekken_json_of_special_tokens_without_end_is_refused(tmp_path, n):
+    """A file of 250 bytes that asks for ten billion names."""
+    config = {"pattern": "a", "default_vocab_size": 10**12, "default_num_special_tokens": n, "version": "v3"}
+    entry = {"rank": 0, "token_bytes": "AA==", "token_str": "x"}
+    (tmp_path / "tekken.json").write_text(json.dumps({"config": config, "vocab": [entry], "special_tokens": []}))
+    with pytest.raises(SourceError, match="files have at most 65,536"):
+        vocab.load(tmp_path)
+
+
+def test_ids_without_end_are_refused(cl100k):
+    tokens = list(cl100k.tokens())[:300]
+    assert Vocabulary.from_tokens(tokens, cl100k.pattern, {"<s>": (1 << 24) - 1}).max_id == (1 << 24) - 1
+    for wrong in (-1, 1 << 24):
+        with pytest.raises(SourceError, match="an id is below 0 or above 16,777,215"):
+            Vocabulary.from_tokens(tokens, cl100k.pattern, {"<s>": wrong})

@@ -8,6 +8,7 @@ from helpers.files import mistral_file, packaged
 
 import vocab
 from vocab.hard_texts import HARD_TEXTS
+from vocab.interop.conversion import chat
 from vocab.interop.conversion.trial_texts import trial_texts
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
@@ -63,6 +64,30 @@ def test_code_in_a_folder_is_never_run_and_nobody_is_asked(tmp_path, cl100k):
     assert not (tmp_path / "run").exists()
     assert "y/N" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+BOMBS = {
+    "endless": (ENDLESS, "it takes more than 2 seconds"),
+    "power": ("{{ 9**(9**(9**9)) }}", "it takes more than 2 seconds"),
+    "memory": ("{{ ('x' * 99999 * 99999) | length }}", "cannot be rendered"),
+    "long": ("{{ 'x' * 2000000 }}", "a text has 2,000,000 characters, more than the 1,048,576"),
+    "undefined": ("{{ raise_exception('no') }}", "TemplateError: no"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_chat_template_has_limits(tmp_path, cl100k, monkeypatch, bomb):
+    monkeypatch.setattr(chat, "_SECONDS", 2)
+    small = Vocabulary.from_tokens(list(cl100k.tokens())[:300], cl100k.pattern, {"<|endoftext|>": 300})
+    small.save(tmp_path / "out")
+    (tmp_path / "out/chat_template.jinja").write_text(BOMBS[bomb][0])
+    found = verify(tmp_path / "out", ["a text"]).chat
+    assert found
+    assert found.failure.startswith("cannot be rendered: ")
+    assert BOMBS[bomb][1] in found.failure
+    assert not found.agrees
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_json
 
 FILE_NAME = "tekken.json"
+_MOST_SPECIAL = 1 << 16  # files have 1,000
 _OURS = ("vocab", "special_tokens", "config", KEY)  # read by themselves; the other entries are carried
 _OLD_SPECIAL = [
     "<unk>",
@@ -58,6 +59,8 @@ def read_tekken(path: Path) -> Vocabulary:
         settings = parse_json(raw)
         config = settings["config"]
         n_special, n_ids = int(config["default_num_special_tokens"]), int(config["default_vocab_size"])
+        if not 0 <= n_special <= _MOST_SPECIAL:
+            raise ValueError(f"it states {n_special:,} special tokens, and files have at most {_MOST_SPECIAL:,}")
         pattern, entries = str(config["pattern"]), list(settings["vocab"])
         special = _special_texts(settings, n_special, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

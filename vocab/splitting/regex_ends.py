@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+import time
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -18,6 +21,13 @@ Behavior = Literal["isolated", "merged_with_previous", "merged_with_next"]
 
 # Pieces up to this many characters are cut once for each distinct one.
 _LONGEST_KEPT = 64
+
+# A pattern may come from a file. Ordinary ones cut a million characters a second, and those that backtrack without end
+# none at all.
+_SECONDS, _CHARACTERS_PER_SECOND = 10.0, 10_000
+_MOST_COPIES = 1_000_000  # of a part of a pattern that is repeated a fixed number of times, which takes memory
+_FIXED_REPEAT = re.compile(r"\{(\d+)(?:,\d*)?\}")
+_LONGEST_SHOWN = 200
 
 
 def regex_ends(
@@ -67,17 +77,40 @@ def _ends(characters: str, places: list[int], pattern: Any, behavior: Behavior) 
 
 
 def _piece_ends(piece: str, pattern: Any, behavior: Behavior) -> list[int]:
-    spans = [match.span() for match in pattern.finditer(piece)]
+    spans = _spans(piece, pattern)
     begins = {} if behavior == "merged_with_previous" else {begin for begin, _ in spans}
     edges = {} if behavior == "merged_with_next" else {end for _, end in spans}
     edges = {*begins, *edges, *([len(piece)] if piece else [])} - {0}
     return sorted(edges)
 
 
+def _spans(piece: str, pattern: Any) -> list[tuple[int, int]]:
+    """Places of all matches; raises SourceError when they take longer than any ordinary pattern does.
+
+    `regex` measures the time of the whole process, which other threads spend as well, so that it is asked again until
+    this thread has spent the time itself.
+    """
+    most = seconds = _SECONDS + len(piece) / _CHARACTERS_PER_SECOND
+    began = time.thread_time()
+    while True:
+        try:
+            return [match.span() for match in pattern.finditer(piece, timeout=seconds)]
+        except TimeoutError:
+            if time.thread_time() - began > most / 2:
+                raise SourceError(
+                    f"the split pattern takes more than {most / 2:,.0f} seconds for {len(piece):,} characters, as "
+                    f"one that backtracks without end does: {pattern.pattern[:_LONGEST_SHOWN]}"
+                ) from None
+            seconds *= 2
+
+
 @cache
 def compiled(pattern: str) -> Any:
-    """The pattern compiled by `regex`; raises SourceError for what is no regular expression there."""
+    """The pattern compiled by `regex`; raises SourceError for what is no regular expression there, or far too large."""
+    shown = pattern[:_LONGEST_SHOWN]
+    if math.prod(max(1, int(n[:9])) for n in _FIXED_REPEAT.findall(pattern)) > _MOST_COPIES:
+        raise SourceError(f"the split pattern repeats a part more than {_MOST_COPIES:,} times: {shown}")
     try:
         return regex.compile(pattern)
-    except regex.error as error:
-        raise SourceError(f"the split pattern is not a regular expression ({error}): {pattern}") from None
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise SourceError(f"the split pattern is not a regular expression ({error}): {shown}") from None
