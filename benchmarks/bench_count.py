@@ -19,18 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import regex
-from common import (
-    MB,
-    THROUGHPUT_COLUMNS,
-    installed,
-    interleaved,
-    machine,
-    sample,
-    show,
-    throughput,
-    throughput_cells,
-    write_json,
-)
+from common import MB, THROUGHPUT_COLUMNS, installed, interleaved, sample, throughput, throughput_cells, write_json
+from tables import machine, show
 
 from vocab.corpus.counting import CorpusPart, count, count_documents
 from vocab.pretokens.counts import merge

@@ -19,18 +19,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import (
-    MB,
-    THROUGHPUT_COLUMNS,
-    installed,
-    interleaved,
-    machine,
-    sample,
-    show,
-    throughput,
-    throughput_cells,
-    write_json,
-)
+from common import MB, THROUGHPUT_COLUMNS, installed, interleaved, sample, throughput, throughput_cells, write_json
+from tables import machine, show
 
 import vocab
 from vocab import CorpusCounts, Vocabulary

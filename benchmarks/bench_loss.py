@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import machine, mixed_texts, show, timed, up_to, write_json
+from common import mixed_texts, timed, up_to, write_json
+from tables import machine, show
 
 TRAIN_BYTES, HELD_OUT_BYTES = 18_000_000, 2_000_000
 VOCAB = [sys.executable, "-c", "from vocab.cli.app import main; main()"]

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import MB, documents, machine, show, write_json
+from common import MB, documents, write_json
+from tables import machine, show
 
 FILE_BYTES = 500 * 10**6
 BYTES_BETWEEN_IDENTIFIERS = 500

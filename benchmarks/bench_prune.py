@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import corpus_files, documents, in_child, installed, machine, show, spread, timed, write_json
+from common import corpus_files, documents, in_child, installed, spread, timed, write_json
+from tables import machine, show
 
 import vocab
 from vocab import CorpusCounts, Vocabulary

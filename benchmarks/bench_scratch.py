@@ -19,7 +19,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common import CORPORA, MB, in_child, installed, machine, mixed_texts, show, up_to, write_json
+from common import CORPORA, MB, in_child, installed, mixed_texts, up_to, write_json
+from tables import machine, show
 
 import vocab
 from vocab import CorpusCounts, Vocabulary

@@ -1,12 +1,17 @@
 """Training speed: our step beside Hugging Face's LlamaForCausalLM of the same shape, batches and optimiser.
 
-One step of each in turn, forth and back, so that a busy machine is busy for both. In float32 on a CPU; under autocast
+One step of each in turn, forth and back, so that a busy machine is busy for all. In float32 on a CPU; under autocast
 to bfloat16 and compiled on a GPU (`bench_gpu.py` has more for one). `--tiny` shows that all of it runs.
+
+`transformers` is its decoder with all that can be had alike: the same head and loss, residual stream in the same dtype,
+blocks compiled one by one as ours. (Compiled whole, its attention gets a dense mask.) On a CPU there is a second row,
+`transformers, own loss`, with all logits at once in float32, as its users have it.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from common import machine, show
+from tables import machine, show
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from vocab.model.export.transformers_folder import llama_config
+from vocab.model.export.llama_layout import SHAPE_FIELD, llama_config
 from vocab.model.hardware.machine import hardware, training_versions
 from vocab.model.hardware.precision import autocast
 from vocab.model.network.config import ModelConfig, preset
 from vocab.model.network.decoder import Decoder
+from vocab.model.network.head import head_loss
 from vocab.model.network.language_model import LanguageModel
 from vocab.model.timing.bench import ratio_interval
 from vocab.model.timing.bench_rows import write_rows
@@ -32,49 +39,69 @@ ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 DTYPE = torch.bfloat16 if ON_GPU else torch.float32
 Call = Callable[[], None]
+# From a shape and ids (B, T + 1) to the steps that are timed, by name.
+Peers = Callable[..., dict[str, Call]]
 WARM_UP = 3
 
 
-def our_step(config: ModelConfig, ids: torch.Tensor, *, compiled: bool, head: str) -> Call:
+def our_step(config: ModelConfig, ids: torch.Tensor, *, compiled: bool, head: str, attention: str = "auto") -> Call:
     """A step of ours on `ids` (B, T + 1)."""
-    model = LanguageModel(Decoder(config), head).to(DEVICE)
+    model = LanguageModel(Decoder(config, attention), head).to(DEVICE)
     model.decoder.initialise(0)
     model.decoder.prepare(DTYPE)
     if compiled:
-        model.trunk = torch.compile(model.decoder.trunk)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-
-    def step() -> None:
-        with autocast(DEVICE, DTYPE):
-            total = model(ids[:, :-1], ids[:, 1:]).total
-        (total / ids[:, 1:].numel()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-
-    return step
+        model.decoder.compile_blocks()
+    inputs, targets = ids[:, :-1], ids[:, 1:]
+    return _step(lambda: model(inputs, targets).total / targets.numel(), model)
 
 
-def their_step(config: ModelConfig, ids: torch.Tensor, *, compiled: bool) -> Call:
-    """A step of transformers' Llama of the same shape, its attention by SDPA."""
+def their_step(config: ModelConfig, ids: torch.Tensor, *, compiled: bool, head: str | None) -> Call:
+    """A step of transformers' Llama of the same shape, attention by SDPA; `head` None for its own logits and loss."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    settings = LlamaConfig(**{k: v for k, v in llama_config(config, 0).items() if k != "vocab_decoder"})
+    settings = LlamaConfig(**{k: v for k, v in llama_config(config, 0).items() if k != SHAPE_FIELD})
     settings._attn_implementation = "sdpa"
     model = LlamaForCausalLM(settings).to(DEVICE)
-    run: Any = torch.compile(model) if compiled else model
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    # Weights are float32, and so would be the residual stream.
+    model.model.embed_tokens.register_forward_hook(lambda module, given, embedded: embedded.to(DTYPE))
+    for layer in model.model.layers if compiled else ():
+        layer.compile(dynamic=False)
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+    loss = head_loss(head) if head else None
+
+    def mean_nats() -> torch.Tensor:
+        hidden = model.model(input_ids=inputs, use_cache=False).last_hidden_state
+        if loss is None:
+            return F.cross_entropy(model.lm_head(hidden).float().flatten(0, 1), targets.flatten())
+        return loss(hidden.to(DTYPE).flatten(0, 1), model.lm_head.weight, targets.flatten()).total / targets.numel()
+
+    return _step(mean_nats, model)
+
+
+def _step(mean_nats: Callable[[], torch.Tensor], model: torch.nn.Module) -> Call:
+    """Forward, backward, clipping and AdamW."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
         with autocast(DEVICE, DTYPE):
-            logits = run(input_ids=inputs, use_cache=False).logits
-        torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten()).backward()
+            loss = mean_nats()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
 
     return step
+
+
+def peers_of(config: ModelConfig, ids: torch.Tensor, *, compiled: bool, head: str) -> dict[str, Call]:
+    """Ours and theirs; on a CPU theirs with its own loss too."""
+    calls = {
+        "vocab": our_step(config, ids, compiled=compiled, head=head),
+        "transformers": their_step(config, ids, compiled=compiled, head=head),
+    }
+    if not ON_GPU:
+        calls["transformers, own loss"] = their_step(config, ids, compiled=compiled, head=None)
+    return calls
 
 
 class Laps(NamedTuple):
@@ -119,26 +146,42 @@ def bench_steps(
     head: str,
     compiled: bool = ON_GPU,
     limit: float = float("inf"),
+    peers: Peers = peers_of,
 ) -> list[dict[str, Any]]:
-    """A row of ours and one of theirs for a preset. Halves the batch when memory does not suffice."""
-    try:
-        return _bench_steps(name, config, batch, repeats, head=head, compiled=compiled, limit=limit)
-    except torch.OutOfMemoryError:
-        if batch == 1:
-            raise
-    torch.cuda.empty_cache()
-    return bench_steps(name, config, batch // 2, repeats, head=head, compiled=compiled, limit=limit)
+    """A row of each peer for a preset, the speeds against the second. Halves the batch when memory does not suffice."""
+    while True:
+        try:
+            return _bench_steps(name, config, batch, repeats, head=head, compiled=compiled, limit=limit, peers=peers)
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+        batch //= 2
+        free_memory()
+
+
+def free_memory() -> None:
+    """Forget models and compiled code of an earlier part: static shapes are compiled anew for the next."""
+    gc.collect()
+    torch._dynamo.reset()
+    if ON_GPU:
+        torch.cuda.empty_cache()
 
 
 def _bench_steps(
-    name: str, config: ModelConfig, batch: int, repeats: int, *, head: str, compiled: bool, limit: float
+    name: str,
+    config: ModelConfig,
+    batch: int,
+    repeats: int,
+    *,
+    head: str,
+    compiled: bool,
+    limit: float,
+    peers: Peers,
 ) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     ids = torch.randint(0, config.n_ids, (batch, config.max_seq_len + 1), device=DEVICE)
-    calls = {
-        "vocab": our_step(config, ids, compiled=compiled, head=head),
-        "transformers": their_step(config, ids, compiled=compiled),
-    }
+    calls = peers(config, ids, compiled=compiled, head=head)
+    base = list(calls)[-1] if len(calls) < 2 else list(calls)[1]
     memory = {peer: warm(call) for peer, call in calls.items()}
     before = clock_mhz(DEVICE)
     laps = time_in_turn(calls, repeats, limit)
@@ -149,7 +192,7 @@ def _bench_steps(
     for peer, lap in laps.items():
         rate = n_tokens / statistics.median(lap.seconds)
         ratios = {
-            kind: ratio_interval(np.array(getattr(laps["transformers"], kind)), np.array(getattr(lap, kind)), rng)
+            kind: ratio_interval(np.array(getattr(laps[base], kind)), np.array(getattr(lap, kind)), rng)
             for kind in Laps._fields
         }
         row = {
@@ -159,13 +202,13 @@ def _bench_steps(
             "sequences": batch,
             "seq_len": config.max_seq_len,
             "compiled": compiled,
-            "head": head if peer == "vocab" else "plain",
+            "head": "plain, uncompiled" if peer.endswith("own loss") else head,
             "dtype": str(DTYPE),
             **lap._asdict(),
             "tokens_per_second": rate,
             "tokens_per_cpu_second": n_tokens / statistics.median(lap.cpu_seconds),
-            "speed_against_transformers": ratios["seconds"],
-            "speed_against_transformers_by_cpu_seconds": ratios["cpu_seconds"],
+            "speed_against": {base: ratios["seconds"]},
+            "speed_against_by_cpu_seconds": {base: ratios["cpu_seconds"]},
             "mfu": rate * config.flops_per_token(config.max_seq_len) / top.flops,
             "mfu_causal": rate * config.flops_per_token(config.max_seq_len, causal=True) / top.flops,
             "mfu_formula": MFU_FORMULA,
@@ -186,19 +229,19 @@ def show_steps(rows: list[dict[str, Any]]) -> None:
     """Print rows of `bench_steps`."""
     cells = []
     for row in rows:
-        middle, low, high = row["speed_against_transformers"]
+        ((base, (middle, low, high)),) = row["speed_against"].items()
         cells.append(
             [
                 f"{row['preset']}, {row['name']}",
                 f"{row['sequences']} × {row['seq_len']}",
                 f"{row['tokens_per_second']:,.0f}",
                 f"{middle:.3f} ({low:.3f} to {high:.3f})",
-                f"{row['speed_against_transformers_by_cpu_seconds'][0]:.3f}",
+                f"{row['speed_against_by_cpu_seconds'][base][0]:.3f}",
                 f"{row['mfu']:.1%} ({row['mfu_causal']:.1%})",
                 f"{row['peak_memory_bytes'] / 1e9:.1f}",
             ]
         )
-    columns = ["", "batch", "tokens/s", "against transformers (95%)", "by CPU time", "MFU (causal)", "GB"]
+    columns = ["", "batch", "tokens/s", f"against {base} (95%)", "by CPU time", "MFU (causal)", "GB"]
     show("Training steps", columns, cells, machine("torch", "transformers") | {"cpu": hardware(DEVICE)["device"]})
 
 
@@ -219,6 +262,7 @@ def main() -> None:
     repeats = 2 if given.tiny else given.repeats
     rows: list[dict[str, Any]] = []
     for name in given.preset or ["micro"]:
+        free_memory()
         rows += bench_steps(name, preset(name, **small), given.batch, repeats, head=given.head)
     show_steps(rows)
     if given.json:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import MB, machine, show, spread, write_json
+from common import MB, spread, write_json
+from tables import machine, show
 
 import vocab
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes

@@ -1,4 +1,4 @@
-"""What the benchmarks share: documents of a corpus, timing, peak memory and facts about the machine."""
+"""What the benchmarks share: documents of a corpus, timing and peak memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import gc
 import importlib.util
 import json
 import multiprocessing
-import os
-import platform
 import resource
 import statistics
 import sys
@@ -19,13 +17,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rich.console import Console
-from rich.table import Table
-
 from vocab.corpus.counting import is_held_out
 from vocab.corpus.documents import read_documents
-from vocab.environment import processor, versions
-from vocab.threads import n_cores
 from vocab.writing import write_text
 
 T = TypeVar("T")
@@ -33,9 +26,6 @@ MB = 1_000_000
 # Unlike corpora out of scripts/fetch_text.py, by what the names of their domains begin with.
 CORPORA = {"English": ("books-en", "docs-", "markup"), "code": ("code-",), "languages": ("lang-",)}
 THROUGHPUT_COLUMNS = ["MB/s", "ratio", "MB/CPU second"]
-
-_WIDTH = 110  # for output into a file
-_PEERS = ("rustbpe", "bpeasy", "gigabpe", "bpe-openai", "rs-bpe")
 
 
 def corpus_files(corpus: Path) -> list[str]:
@@ -178,38 +168,6 @@ def spread(values: list[float], digits: int = 1) -> str:
 def installed(module: str) -> bool:
     """Whether a peer can be imported."""
     return importlib.util.find_spec(module) is not None
-
-
-def machine(*packages: str) -> dict[str, object]:
-    """What timings depend on: processor, cores, load, system and versions, those of `packages` too."""
-    return {
-        "cpu": processor(),
-        "cores": n_cores(),
-        "load_1_minute": round(os.getloadavg()[0], 2),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": versions(*_PEERS, *packages),
-    }
-
-
-def show(title: str, columns: list[str], rows: list[list[str]], facts: Mapping[str, object]) -> None:
-    """Print a table, its first column to the left, and the machine below it."""
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    console.width = max(console.width, _WIDTH)
-    console.print(table)
-    console.print(machine_line(facts))
-
-
-def machine_line(facts: Mapping[str, Any]) -> str:
-    """The result of `machine` as a sentence. Rows measured before name packages that were not installed."""
-    known = {name: version for name, version in facts["versions"].items() if version != "not installed"}
-    listed = ", ".join(f"{name} {version}" for name, version in known.items())
-    load = f"load {facts['load_1_minute']} before the run"
-    return f"{facts['cpu']}, {facts['cores']} cores, {load}, {facts['system']}; {listed}."
 
 
 def write_json(path: Path | None, content: Mapping[str, object]) -> None:

@@ -20,7 +20,8 @@ import bench_memory
 import bench_overfit
 import bench_prune
 import bench_scratch
-from common import MB, machine_line
+from common import MB
+from tables import machine_line
 
 HEAD = """# Benchmarks
 

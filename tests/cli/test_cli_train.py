@@ -1,6 +1,9 @@
 """`vocab train` and `vocab generate` in this process: from text to a model, interruption, refusals."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -106,6 +109,56 @@ def test_shards_serve_another_run_and_an_interrupted_one_goes_on(work, tmp_path,
     assert losses[0] == losses[1]
     with pytest.raises(OutputError, match="finished run"):
         vocab(*command)
+
+
+def test_of_several_processes_one_encodes_and_writes(work, tmp_path):
+    """All processes are told the corpus; with `--force` one empties the folder, while the others wait."""
+    command = [
+        "train",
+        "--vocab",
+        work / "small",
+        "--corpus",
+        work / "corpus.jsonl",
+        *OPTIONS,
+        "--out",
+        tmp_path / "run",
+    ]
+    program = "from vocab.cli.app import main; main()"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--no-python"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.jsonl").write_text("")
+    done = subprocess.run(
+        [*torchrun, sys.executable, "-c", program, *map(str, command), "--force"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Wrote") == 1
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["n_steps"], report["ran"]["n_processes"]) == (23, 2)
+    alone = json.loads((work / "run" / "report.json").read_text())
+    assert report["held_out"]["nats"] == pytest.approx(alone["held_out"]["nats"], rel=1e-4)
+
+
+def test_a_finished_run_goes_on_for_more_tokens(work, tmp_path):
+    command = [
+        "train",
+        "--vocab",
+        work / "small",
+        "--shards",
+        work / "run" / "shards",
+        *OPTIONS,
+        "--out",
+        tmp_path / "run",
+    ]
+    assert vocab(*command).exit_code == 0
+    done = vocab(*command, "--tokens", 8000)
+    assert done.exit_code == 0, done.output
+    assert "from step 23 on to 8,000 tokens, not 6,000" in done.output
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["n_steps"] == 31
 
 
 @pytest.mark.parametrize(

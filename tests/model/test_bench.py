@@ -140,9 +140,10 @@ def run_script(name, monkeypatch, *arguments, tiny=True):
 
 def test_steps_are_timed_beside_transformers(tmp_path, monkeypatch, capsys):
     run_script("bench_train.py", monkeypatch, "--json", tmp_path / "t.jsonl")
-    ours, theirs = (json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines())
+    ours, theirs, with_own_loss = (json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines())
     assert (ours["name"], theirs["name"]) == ("vocab", "transformers")
-    assert theirs["speed_against_transformers"] == [1.0, 1.0, 1.0]
+    assert theirs["speed_against"] == {"transformers": [1.0, 1.0, 1.0]}
+    assert (ours["head"], theirs["head"], with_own_loss["head"]) == ("chunked", "chunked", "plain, uncompiled")
     assert ours["kernels"]
     assert ours["versions"]["torch"] == torch.__version__
     assert "Training steps" in capsys.readouterr().out
@@ -152,13 +153,29 @@ def test_the_script_for_gpus_runs_on_tiny_shapes(tmp_path, monkeypatch):
     run_script("bench_gpu.py", monkeypatch, "--out", tmp_path / "g.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "g.jsonl").read_text().splitlines()]
     steps = [(row["preset"], row["name"]) for row in rows if row["kind"] == "step"]
-    assert steps == [(p, name) for p in ("tinyllama-1.1b", "gpt2-124m-class") for name in ("vocab", "transformers")]
+    peers = ("vocab", "transformers", "transformers, own loss")
+    assert steps == [(p, name) for p in ("gpt2-124m-class", "tinyllama-1.1b") for name in peers]
+    checks = [row for row in rows if row["kind"] == "check" and "reason" not in row]
+    assert {"attention sdpa, rope", "attention sdpa-alibi, alibi, documents", "head chunked"} <= {
+        row["name"] for row in checks
+    }
+    assert all(row["passed"] for row in checks)
+    assert not [row for row in rows if row["kind"] == "error"]
     attention = [row for row in rows if row["kind"] == "attention"]
     timed = {(row["name"], row["position"]) for row in attention if "seconds" in row}
     assert {("sdpa, forward", "rope"), ("sdpa, both passes", "rope"), ("sdpa-alibi, both passes", "alibi")} <= timed
     assert "pip install" in next(row["reason"] for row in attention if row["name"] == "flash-attn-2")
     assert [row["name"] for row in rows if row["kind"] == "head"] == ["64", "65", AA]
     assert all(row["hardware"]["device"] and row["versions"]["torch"] for row in rows)
+
+
+def test_a_part_that_fails_leaves_a_row_and_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("vocab.model.timing.bench.calls_for_sizes", lambda *given: 1 / 0)
+    run_script("bench_gpu.py", monkeypatch, "--out", tmp_path / "g.jsonl", "--part", "head")
+    rows = [json.loads(line) for line in (tmp_path / "g.jsonl").read_text().splitlines()]
+    assert [row["part"] for row in rows if row["kind"] == "error"] == ["head of micro"]
+    assert "ZeroDivisionError" in rows[-1]["error"]
+    assert any(row["kind"] == "check" for row in rows)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the whole benchmark would run")

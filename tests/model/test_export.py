@@ -1,5 +1,8 @@
 """Exported models give the same logits in transformers, come back unchanged, and generate."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
@@ -141,3 +144,13 @@ def test_sampling_goes_on_past_the_longest_sequence():
         assert found == int(expected)
         ids.append(found)
     assert len(ids) == 23
+
+
+def test_training_and_generating_need_no_transformers():
+    """A folder for it is written without it."""
+    program = (
+        "import sys; sys.modules['transformers'] = None; "
+        "import vocab.model.training.training_run, vocab.model.export.generate"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

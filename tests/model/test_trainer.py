@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.models import CONFIG, END, SETTINGS, TOKEN_BYTES, curve, data, stream, trainer
+from safetensors.torch import load_file
 
 from vocab.errors import TrainingError
 from vocab.model.network.head import IGNORED
@@ -205,10 +206,44 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, value
 def test_resuming_with_other_settings_says_which(whole_run):
     with pytest.raises(TrainingError, match=r"learning_rate is 0\.02, was 0\.01"):
         trainer(whole_run[0], replace(SETTINGS, learning_rate=0.02)).run()
+    with pytest.raises(TrainingError, match="n_tokens is 512, was 1536"):
+        trainer(whole_run[0], replace(SETTINGS, n_tokens=512)).run()
+    with pytest.raises(TrainingError, match="n_tokens is 3072, was 1536"):  # its batch would have grown more slowly
+        trainer(whole_run[0], replace(SETTINGS, n_tokens=3072)).run()
     with pytest.raises(TrainingError, match="width is 8, was 16"):
         trainer(whole_run[0], config=CONFIG.with_fields({"width": 8})).run()
     with pytest.raises(TrainingError, match="the shards are of other text"):
         trainer(whole_run[0], given=replace(data(), fingerprint="another")).run()
+
+
+def test_memory_may_be_saved_half_way(tmp_path):
+    """What the message for too little memory proposes: a smaller micro-batch, and activations computed again."""
+    whole, shorter = tmp_path / "whole", tmp_path / "half"
+    trainer(whole).run()
+    with pytest.raises(KilledError):
+        trainer(shorter, on_record=killed_after(8)).run()
+    trainer(shorter, replace(SETTINGS, micro_batch=2, activation_checkpointing=True, head="plain")).run()
+    for a, b in zip(curve(whole), curve(shorter), strict=True):
+        assert a["kind"] == b["kind"]
+        if "loss" in a:
+            assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+
+
+def test_a_finished_run_may_become_longer(tmp_path):
+    settings = replace(SETTINGS, batch_warmup=0.0, schedule="wsd", decay=0.0)
+    trainer(tmp_path, settings).run()
+    longer = replace(settings, n_tokens=2 * settings.n_tokens)
+    trainer(tmp_path, longer).run()
+    (row,) = read_log(tmp_path, "longer")
+    assert (row["step"], row["before"], row["tokens_planned"]) == (12, 1536, 3072)
+    steps = read_log(tmp_path, "step")
+    assert [step["step"] for step in steps] == list(range(1, longer.plan.n_steps + 1))
+    at_once = tmp_path / "at once"
+    trainer(at_once, longer).run()
+    rates = [step["learning_rate"] for step in read_log(at_once, "step")]
+    # The part that was trained before had the warm-up of the shorter run.
+    assert [step["learning_rate"] for step in steps][12:] == rates[12:]
+    assert steps[-1]["loss"] < steps[11]["loss"]
 
 
 def test_documents_are_masked_when_asked_to(tmp_path):
@@ -306,48 +341,75 @@ from helpers.models import CADENCE, CONFIG, SETTINGS, data
 from vocab.model.hardware.parallel import join, shard
 from vocab.model.network.decoder import Decoder
 from vocab.model.network.language_model import LanguageModel
+from vocab.model.training.settings import Cadence
 from vocab.model.training.trainer import Trainer
 
 class KilledError(Exception):
     pass
 
-class Killed(Trainer):
-    def _one_step(self):
-        if self.state.step == 5:
-            raise KilledError
-        super()._one_step()
-
 workers = join("cpu")
 settings = replace(SETTINGS, batch_warmup=0.0, micro_batch=2)
-for kind in (Killed, Trainer):
-    model = LanguageModel(Decoder(CONFIG))
-    model.decoder.initialise(0)
-    shard(model, workers, bfloat16=False)
-    model.decoder.prepare(torch.float32)
-    run = kind(model, settings, data(), Path(sys.argv[1]), workers, cadence=CADENCE)
-    try:
-        run.run()
-    except KilledError:
-        pass
+# Every mark of an evaluation is a save.
+often = Cadence(checkpoint_steps=1, eval_bytes=1, held_out_bytes=200)
+
+def run(name, cadence, killed_at=()):
+    for stop in (*killed_at, None):
+        class Killed(Trainer):
+            def _one_step(self):
+                if self.state.step == stop:
+                    raise KilledError
+                super()._one_step()
+
+        model = LanguageModel(Decoder(CONFIG))
+        model.decoder.initialise(0)
+        shard(model, workers, bfloat16=False)
+        model.decoder.prepare(torch.float32)
+        try:
+            trainer = Killed(model, settings, data(), Path(sys.argv[1]) / name, workers, cadence=cadence)
+            trainer.run()
+        except KilledError:
+            pass
+
+for name in ("sparse", "whole", "killed"):
+    (Path(sys.argv[1]) / name).mkdir(exist_ok=True)
+run("sparse", CADENCE, [5])
+run("whole", often)
+run("killed", often, [1, 2, 6, 11])
 dist.destroy_process_group()
 """
 
 
-def test_two_processes_reproduce_one_and_resume(tmp_path):
-    """FSDP2 over gloo: the same losses to 1e-5 with the same global batch, stopped half way and begun again."""
-    alone, shared = tmp_path / "alone", tmp_path / "shared"
-    shared.mkdir()
-    trainer(alone, replace(SETTINGS, batch_warmup=0.0)).run()
-    script = tmp_path / "worker.py"
+@pytest.fixture(scope="module")
+def shared_runs(tmp_path_factory):
+    """Runs of two processes with FSDP2 over gloo."""
+    folder = tmp_path_factory.mktemp("shared")
+    script = folder / "worker.py"
     script.write_text(WORKER.format(tests=str(Path(__file__).parents[1])))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, shared]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, folder]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    one, two = curve(alone), curve(shared)
+    return folder
+
+
+def test_two_processes_reproduce_one(tmp_path, shared_runs):
+    """The same losses to 1e-5 with the same global batch, stopped half way and begun again."""
+    trainer(tmp_path, replace(SETTINGS, batch_warmup=0.0)).run()
+    one, two = curve(tmp_path), curve(shared_runs / "sparse")
     assert [row["kind"] for row in one] == [row["kind"] for row in two]
     for a, b in zip(one, two, strict=True):
         for key in ("loss", "bits_per_byte", "held_out_bits_per_byte"):
             if key in a:
                 assert a[key] == pytest.approx(b[key], rel=1e-5), json.dumps([a, b])
         assert a.get("bytes") == b.get("bytes")
+
+
+def test_two_processes_resume_to_the_bit_after_evaluations(shared_runs):
+    """Evaluation leaves weights whole, and the optimiser's moments are by sharded ones."""
+    assert curve(shared_runs / "killed") == curve(shared_runs / "whole")
+    newest = [sorted((shared_runs / name / "checkpoints").glob("step-*"))[-1] for name in ("whole", "killed")]
+    tensors = [{k: v for part in folder.glob("*.safetensors") for k, v in load_file(part).items()} for folder in newest]
+    assert tensors[0].keys() == tensors[1].keys()
+    for name, tensor in tensors[0].items():
+        assert torch.equal(tensor, tensors[1][name]), name
+        assert tensor.any(), f"{name} is lost"

@@ -38,7 +38,10 @@ def bench(
     head: Annotated[
         str, typer.Option("--head", help="Head: chunked, plain, compiled, torch, liger or cce.")
     ] = "chunked",
-    compiled: Annotated[bool, typer.Option("--compile", help="Run the blocks through torch.compile.")] = False,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Run the blocks through torch.compile. [default: on a GPU]"),
+    ] = None,
     padding: Annotated[
         bool, typer.Option("--padding/--no-padding", help="Whether the compiler may pad shapes.")
     ] = True,
@@ -63,7 +66,7 @@ def bench(
         seq_len=seq_len,
         part=part,
         head=head,
-        compile=compiled,
+        compile=device.type == "cuda" if compiled is None else compiled,
         padding=padding,
         dtype=usual_dtype(device),
         cycles=cycles,

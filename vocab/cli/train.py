@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from vocab.corpus.read_options import ReadOptions
+    from vocab.model.hardware.parallel import Workers
     from vocab.model.network.config import ModelConfig
     from vocab.model.training.settings import Cadence, TrainSettings
     from vocab.vocabulary import Vocabulary
@@ -69,7 +70,10 @@ def train(
     precision: Annotated[
         PrecisionOrAuto, typer.Option("--precision", help="auto: bfloat16 on a GPU, float32 elsewhere.")
     ] = "auto",
-    compiled: Annotated[bool, typer.Option("--compile", help="Run the decoder through torch.compile.")] = False,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Run the blocks through torch.compile. [default: on a GPU]"),
+    ] = None,
     activation_checkpointing: Annotated[
         bool, typer.Option("--activation-checkpointing", help="Save memory; computes activations twice.")
     ] = False,
@@ -106,17 +110,24 @@ def train(
     Loss is reported in bits per byte of source text, which compares across vocabularies.
     """
     from vocab.formats import load_lossless
+    from vocab.model import require_torch
     from vocab.model.network.config import preset as preset_shape
     from vocab.model.training.settings import Cadence
 
+    require_torch("training")
+    from vocab.model.hardware.parallel import join
+    from vocab.model.training.training_run import check_run_folder
+
     _set_up(corpus, shards, threads)
+    workers = join(device)
     loaded = load_lossless(vocabulary)
-    _check_run_folder(out, force)
     config = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
-    if shards is None:
-        shards = _encoded(
-            loaded, corpus or [], out, read_options(column, documents, encoding_errors, on_error), threads
-        )
+    if workers.is_first:
+        check_run_folder(out, force=force)
+        options = read_options(column, documents, encoding_errors, on_error)
+        _encode(loaded, corpus or [], out / "shards", options, threads)
+    workers.wait_for_first()
+    shards = shards or out / "shards"
     sizes = {"n_tokens": n_tokens, "epochs": epochs, "seq_len": seq_len, "batch": batch, "micro_batch": micro_batch}
     rates = {"learning_rate": learning_rate, "schedule": schedule, "batch_warmup": batch_warmup, "seed": seed}
     model_code = {"attention": attention, "head": head, "compile": compiled, "masked": mask_documents}
@@ -124,16 +135,16 @@ def train(
     distilling = {"distill_every": distill_every if teacher else 0}
     settings = _settings(preset, config, shards, {**sizes, **rates, **model_code, **memory, **distilling})
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
-    _show(_train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map), out)
+    report = _train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map)
+    if workers.is_first:
+        _show(report, out)
 
 
 def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) -> None:
     """Check what can be checked before anything is loaded, and set torch's threads."""
     from vocab.errors import TrainingError
-    from vocab.model import require_torch
     from vocab.threads import sleep_when_waiting
 
-    require_torch("training")
     sleep_when_waiting()
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
@@ -141,12 +152,6 @@ def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) 
         import torch
 
         torch.set_num_threads(threads)
-
-
-def _check_run_folder(out: Path, force: bool) -> None:
-    from vocab.model.training.training_run import check_run_folder
-
-    check_run_folder(out, force=force)
 
 
 def _settings(preset: str, config: ModelConfig, shards: Path, given: dict[str, Any]) -> TrainSettings:
@@ -178,14 +183,12 @@ def _fields(texts: list[str]) -> dict[str, Any]:
     return fields
 
 
-def _encoded(vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None) -> Path:
-    """Folder of the run's own shards; an interrupted run has made them already."""
+def _encode(vocabulary: Vocabulary, corpus: list[str], shards: Path, options: ReadOptions, threads: int | None) -> None:
+    """Make the run's own shards, if it has a corpus; an interrupted run has made them already."""
     from vocab.model.data.shards import METADATA
 
-    shards = out / "shards"
-    if not (shards / METADATA).exists():
+    if corpus and not (shards / METADATA).exists():
         encode_corpus(vocabulary, corpus, shards, options, threads, force=False)
-    return shards
 
 
 def _train(
@@ -207,8 +210,9 @@ def _train(
 
     try:
         with progress() as bar:
-            shown = _record_bar(bar, config, settings)
-            distill = distiller_of(teachers, id_map, config.n_ids, join(device).device) if teachers else None
+            workers = join(device)
+            shown = _record_bar(bar, config, settings, workers)
+            distill = distiller_of(teachers, id_map, config.n_ids, workers.device) if teachers else None
             return train_model(
                 *(vocabulary, shards, out, config, settings),
                 cadence=cadence,
@@ -227,15 +231,15 @@ def _announce(config: ModelConfig, settings: TrainSettings, name: str, n_bytes: 
     )
 
 
-def _record_bar(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Callable[[str, dict[str, Any]], None]:
+def _record_bar(
+    bar: Bar, config: ModelConfig, settings: TrainSettings, workers: Workers
+) -> Callable[[str, dict[str, Any]], None]:
     """Show loss, bits per byte, speed and MFU of each step; print evaluations above the bar."""
-    import torch
-
     from vocab.model.timing.throughput import peak
 
     task = bar.add_task("train", total=settings.plan.n_steps, rate="")
     flops = config.flops_per_token(settings.seq_len)
-    top = peak(torch.device("cuda" if torch.cuda.is_available() else "cpu")).flops
+    top = peak(workers.device).flops * workers.world
 
     def on_record(kind: str, row: dict[str, Any]) -> None:
         if kind == "step":
@@ -248,6 +252,10 @@ def _record_bar(bar: Bar, config: ModelConfig, settings: TrainSettings) -> Calla
             bar.console.print(f"step {row['step']:,}, {row['bytes'] / 1e6:,.1f} MB: {bits}")
         elif kind == "rollback":
             bar.console.print(f"loss {row['loss']:.3f} at step {row['step']:,}: back to step {row['back_to']:,}")
+        elif kind == "longer":
+            bar.console.print(
+                f"from step {row['step']:,} on to {row['tokens_planned']:,} tokens, not {row['before']:,}"
+            )
 
     return on_record
 

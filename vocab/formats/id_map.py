@@ -54,6 +54,11 @@ def read_id_map(directory: str | Path) -> IdMap:
     path = Path(directory) / FILE_NAME
     if not path.is_file():
         raise SourceError(f"{directory} has no {FILE_NAME}: name a folder that vocab prune wrote")
+    return read_id_map_file(path)
+
+
+def read_id_map_file(path: Path) -> IdMap:
+    """Read an id map; raises SourceError for one that is missing, damaged or contradicts itself."""
     content = read_json(path)
     try:
         id_map = IdMap(

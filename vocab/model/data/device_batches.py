@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from vocab.model.data.sampling import Batch
 
 
+def tensor_on(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """An array as a tensor, through pinned memory on a GPU, so that the program does not wait for the copy."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Ids, targets and document numbers of a batch as tensors (B, T), through pinned memory on a GPU."""
-    arrays = [batch.ids, batch.targets, batch.documents]
-    tensors = [None if array is None else torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-    if device.type == "cuda":
-        tensors = [None if x is None else x.pin_memory().to(device, non_blocking=True) for x in tensors]
-    ids, targets, numbers = tensors
-    assert ids is not None
-    assert targets is not None
-    return ids, targets, numbers
+    """Ids, targets and document numbers of a batch as tensors (B, T)."""
+    numbers = None if batch.documents is None else tensor_on(batch.documents, device)
+    return tensor_on(batch.ids, device), tensor_on(batch.targets, device), numbers

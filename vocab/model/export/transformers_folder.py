@@ -7,8 +7,6 @@ loaded with `trust_remote_code`. Rows of the embedding are those of the vocabula
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from torch import Tensor
 from vocab.errors import TrainingError
 from vocab.formats.folder import safe_name, write_files
 from vocab.model.data.shards import end_of_text
-from vocab.model.export import alibi_transformers
+from vocab.model.export.llama_layout import ALIBI_MODULE, SHAPE_FIELD, llama_config, llama_names
 from vocab.model.hardware.parallel import whole
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
@@ -28,63 +26,7 @@ from vocab.reading import parse_json
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_json
 
-_WEIGHTS, _CONFIG, _OURS = "model.safetensors", "config.json", "vocab_decoder"
-
-
-def llama_names(config: ModelConfig) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
-    """Yield for each of our weights its name, Llama's names of its parts in the order of rows, and their rows."""
-    kv_width = config.n_kv_heads * config.head_dim
-    yield "embedding.weight", ("model.embed_tokens.weight",), (config.n_ids,)
-    for k in range(config.n_layers):
-        ours, theirs = f"blocks.{k}.", f"model.layers.{k}."
-        yield ours + "attention_norm.weight", (theirs + "input_layernorm.weight",), (config.width,)
-        parts = tuple(f"{theirs}self_attn.{name}_proj.weight" for name in "qkv")
-        yield ours + "attention.qkv.weight", parts, (config.width, kv_width, kv_width)
-        yield ours + "attention.out.weight", (theirs + "self_attn.o_proj.weight",), (config.width,)
-        yield ours + "ffn_norm.weight", (theirs + "post_attention_layernorm.weight",), (config.width,)
-        parts = tuple(f"{theirs}mlp.{name}_proj.weight" for name in ("gate", "up"))
-        yield ours + "ffn.gate_up.weight", parts, (config.ffn_width, config.ffn_width)
-        yield ours + "ffn.down.weight", (theirs + "mlp.down_proj.weight",), (config.width,)
-    yield "norm.weight", ("model.norm.weight",), (config.width,)
-    if not config.tied:
-        yield "head.weight", ("lm_head.weight",), (config.n_ids,)
-
-
-def llama_config(config: ModelConfig, end: int | None) -> dict[str, Any]:
-    """Content of config.json; `end` is the id of the token between documents."""
-    content: dict[str, Any] = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": config.n_ids,
-        "hidden_size": config.width,
-        "intermediate_size": config.ffn_width,
-        "num_hidden_layers": config.n_layers,
-        "num_attention_heads": config.n_heads,
-        "num_key_value_heads": config.n_kv_heads,
-        "head_dim": config.head_dim,
-        "max_position_embeddings": config.max_seq_len,
-        "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_base,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": config.tied,
-        "bos_token_id": end,
-        "eos_token_id": end,
-        "torch_dtype": "float32",
-        _OURS: asdict(config),
-    }
-    if config.position == "alibi":
-        module = Path(alibi_transformers.__file__).stem
-        content |= {
-            "architectures": ["AlibiForCausalLM"],
-            "model_type": "vocab_alibi",
-            "auto_map": {
-                "AutoConfig": f"{module}.AlibiConfig",
-                "AutoModelForCausalLM": f"{module}.AlibiForCausalLM",
-            },
-        }
-    return content
+_WEIGHTS, _CONFIG = "model.safetensors", "config.json"
 
 
 def export(decoder: Decoder, vocabulary: Vocabulary, directory: Path, *, write: bool = True) -> None:
@@ -109,7 +51,7 @@ def export(decoder: Decoder, vocabulary: Vocabulary, directory: Path, *, write: 
     content = llama_config(decoder.config, end_of_text(vocabulary))
     write_json(directory / _CONFIG, content, ensure_ascii=True)
     if decoder.config.position == "alibi":
-        shutil.copy(alibi_transformers.__file__, directory)
+        shutil.copy(Path(__file__).with_name(f"{ALIBI_MODULE}.py"), directory)
     _write_tokenizer(vocabulary, directory)
 
 
@@ -142,9 +84,9 @@ def load_export(directory: Path) -> Decoder:
         ) from None
     except (ValueError, SafetensorError) as error:
         raise TrainingError(f"{directory} holds a damaged model: {error}") from None
-    if _OURS not in content:
+    if SHAPE_FIELD not in content:
         raise TrainingError(f"{directory} holds a model that `vocab train` did not write")
-    decoder = Decoder(_stored_config(content[_OURS], directory))
+    decoder = Decoder(_stored_config(content[SHAPE_FIELD], directory))
     weights = dict(decoder.named_parameters())
     with torch.no_grad():
         for name, parts, _ in llama_names(decoder.config):

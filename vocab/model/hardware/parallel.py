@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,9 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from vocab.errors import TrainingError
 from vocab.model.network.language_model import LanguageModel
+
+# For the first process to encode a corpus; a group's own limit, ten minutes with NCCL, is for lost processes.
+_LONGEST_WAIT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Workers:
         if self.group is not None:
             dist.barrier(group=self.group)
 
+    def wait_for_first(self) -> None:
+        """Wait until the first process calls this too, for hours if it must be; all processes call it."""
+        if self.group is not None:
+            dist.barrier(group=dist.new_group(backend="gloo", timeout=_LONGEST_WAIT))
+
 
 def choose_device(device: str) -> torch.device:
     """The device of that name; "auto" takes a GPU where there is one. Raises TrainingError where there is none."""
@@ -88,6 +97,13 @@ def shard(model: LanguageModel, workers: Workers, *, bfloat16: bool) -> None:
     for block in model.decoder.blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
+
+
+def reshard(model: LanguageModel) -> None:
+    """Give each process its own part of all weights again; a forward pass without a backward one leaves some whole."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def synchronise_gradients(model: LanguageModel, enabled: bool) -> None:

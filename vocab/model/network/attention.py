@@ -18,14 +18,21 @@ from vocab.model.network.attention_interface import AttentionBackend, AttentionR
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def visible(seq_len: int, documents: Tensor | None, device: torch.device, *, causal: bool) -> Tensor:
+# Digits of a position: 7 bits each, which bfloat16 holds exactly at any of their places.
+_DIGIT, _N_DIGITS = 128, 3
+
+
+def visible(seq_len: int, documents: Tensor | None, device: torch.device) -> Tensor:
     """Mask of the keys (last axis) that each query (second last) sees: bool (T, T), or (B, 1, T, T) with documents."""
-    mask = torch.ones(seq_len, seq_len, dtype=torch.bool, device=device)
-    if causal:
-        mask = mask.tril()
+    mask = torch.ones(seq_len, seq_len, dtype=torch.bool, device=device).tril()
     if documents is None:
         return mask
     return mask & (documents[:, None, :, None] == documents[:, None, None, :])
+
+
+def _mask_of_documents(seq_len: int, documents: Tensor | None, device: torch.device) -> Tensor | None:
+    """A mask for what SDPA cannot tell by itself: that attention stays inside documents."""
+    return None if documents is None else visible(seq_len, documents, device)
 
 
 class Reference:
@@ -41,16 +48,18 @@ class Reference:
     def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return slopes
 
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
+    def mask(self, state: object, seq_len: int, documents: Tensor | None, device: torch.device) -> object:
+        return visible(seq_len, documents, device)
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, mask: object) -> Tensor:
+        assert isinstance(mask, Tensor)
         seq_len, group_size = q.shape[2], q.shape[1] // k.shape[1]
         keys, values = (x.double().repeat_interleave(group_size, dim=1) for x in (k, v))
         scores = q.double() @ keys.transpose(-1, -2) / math.sqrt(q.shape[3])  # (B, H, T, T)
         if isinstance(state, Tensor):
             at = torch.arange(seq_len, device=q.device)
             scores = scores + state.double()[:, None, None] * (at[None, :] - at[:, None])
-        scores = scores.masked_fill(~visible(seq_len, documents, q.device, causal=causal), -math.inf)
+        scores = scores.masked_fill(~mask, -math.inf)
         return (scores.softmax(dim=-1) @ values).to(q.dtype)
 
 
@@ -82,29 +91,30 @@ class Sdpa:
     def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return None
 
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
+    def mask(self, state: object, seq_len: int, documents: Tensor | None, device: torch.device) -> object:
+        return _mask_of_documents(seq_len, documents, device)
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, mask: object) -> Tensor:
         if self._kernel is None:
-            return _sdpa(q, k, v, None, causal=causal, documents=documents)
+            return _sdpa(q, k, v, mask)
         with sdpa_kernel([self._kernel]):
-            return _sdpa(q, k, v, None, causal=causal, documents=documents)
+            return _sdpa(q, k, v, mask)
 
 
-def _sdpa(q: Tensor, k: Tensor, v: Tensor, scale: float | None, *, causal: bool, documents: Tensor | None) -> Tensor:
-    mask = None if documents is None else visible(q.shape[2], documents, q.device, causal=causal)
+def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: object, scale: float | None = None) -> Tensor:
+    assert mask is None or isinstance(mask, Tensor)
     grouped = q.shape[1] != k.shape[1]
     return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scale, enable_gqa=grouped
+        q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=grouped
     )
 
 
 class SdpaAlibi:
-    """Exact ALiBi through the same kernels, by four more dimensions (FlashBias, Wu et al. 2025, arXiv 2505.12044).
+    """Exact ALiBi through the same kernels, by six more dimensions (FlashBias, Wu et al. 2025, arXiv 2505.12044).
 
     Softmax ignores what all scores of a query share, so the bias m·(j − i) may be m·j: a product of m / scale in the
-    query with j in the key. Both factors are split in two, so that bfloat16 holds them exactly: j into 128·⌊j / 128⌋
-    and j mod 128, m / scale into its bfloat16 value and the rest. Heads are padded to a multiple of 8.
+    query with j in the key. Both factors are split, so that bfloat16 holds them exactly: j into three digits to base
+    128, each at its place, and m / scale into its bfloat16 value and the rest. Heads are padded to a multiple of 8.
     """
 
     name = "sdpa-alibi"
@@ -115,27 +125,30 @@ class SdpaAlibi:
     def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         if slopes is None:
             raise TrainingError("sdpa-alibi needs the slopes of ALiBi")
+        if max_seq_len > _DIGIT**_N_DIGITS:
+            raise TrainingError(f"sdpa-alibi knows {_DIGIT**_N_DIGITS:,} positions: lower `max_seq_len`")
         at = torch.arange(max_seq_len, device=device)
-        high, low = at // 128 * 128, at % 128
-        return slopes, torch.stack([high, low, high, low], dim=-1).float()  # (H,), (T, 4)
+        places = [_DIGIT**k for k in range(_N_DIGITS)]
+        digits = torch.stack([at // place % _DIGIT * place for place in places], dim=-1).float()
+        return slopes, digits  # (H,), (T, 3)
 
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
+    def mask(self, state: object, seq_len: int, documents: Tensor | None, device: torch.device) -> object:
+        return _mask_of_documents(seq_len, documents, device)
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, mask: object) -> Tensor:
         assert isinstance(state, tuple)
-        slopes, position_parts = state
+        slopes, digits = state
         n_batch, n_heads, seq_len, head_dim = q.shape
         scale = 1 / math.sqrt(head_dim)
-        n_more = -(-(head_dim + 4) // 8) * 8 - head_dim
+        n_used = 2 * _N_DIGITS
+        n_more = -(-(head_dim + n_used) // 8) * 8 - head_dim
         coarse = (slopes / scale).bfloat16().float()
-        fine = slopes / scale - coarse
-        weights = F.pad(torch.stack([coarse, coarse, fine, fine], dim=-1), (0, n_more - 4)).to(q.dtype)  # (H, more)
-        keys = F.pad(position_parts[:seq_len], (0, n_more - 4)).to(q.dtype)  # (T, more)
+        weights = torch.cat([part[:, None].expand(-1, _N_DIGITS) for part in (coarse, slopes / scale - coarse)], dim=-1)
+        weights = F.pad(weights, (0, n_more - n_used)).to(q.dtype)  # (H, more)
+        keys = F.pad(digits[:seq_len].repeat(1, 2), (0, n_more - n_used)).to(q.dtype)  # (T, more)
         longer_q = torch.cat([q, weights[None, :, None].expand(n_batch, n_heads, seq_len, n_more)], dim=-1)
         longer_k = torch.cat([k, keys.expand(n_batch, k.shape[1], seq_len, n_more)], dim=-1)
-        longer_v = F.pad(v, (0, n_more))
-        mixed = _sdpa(longer_q, longer_k, longer_v, scale, causal=causal, documents=documents)
-        return mixed[..., :head_dim]
+        return _sdpa(longer_q, longer_k, F.pad(v, (0, n_more)), mask, scale)[..., :head_dim]
 
 
 def backends() -> Mapping[str, AttentionBackend]:

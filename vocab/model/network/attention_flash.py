@@ -39,13 +39,14 @@ class FlashAttention2:
     def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return slopes
 
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
+    def mask(self, state: object, seq_len: int, documents: Tensor | None, device: torch.device) -> object:
+        return None
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, mask: object) -> Tensor:
         from flash_attn.flash_attn_interface import flash_attn_func
 
         inputs = (x.transpose(1, 2) for x in (q, k, v))  # (B, T, H, D)
-        mixed: Tensor = flash_attn_func(*inputs, causal=causal, alibi_slopes=state)
+        mixed: Tensor = flash_attn_func(*inputs, causal=True, alibi_slopes=state)
         return mixed.transpose(1, 2)
 
 
@@ -64,11 +65,12 @@ class FlashAttention4:
     def prepare(self, *, heads: int, max_seq_len: int, slopes: Tensor | None, device: torch.device) -> object:
         return None
 
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
+    def mask(self, state: object, seq_len: int, documents: Tensor | None, device: torch.device) -> object:
+        return None
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, mask: object) -> Tensor:
         from flash_attn.cute import flash_attn_func
 
-        mixed = flash_attn_func(*(x.transpose(1, 2) for x in (q, k, v)), causal=causal)
+        mixed = flash_attn_func(*(x.transpose(1, 2) for x in (q, k, v)), causal=True)
         first: Tensor = mixed[0] if isinstance(mixed, tuple) else mixed
         return first.transpose(1, 2)

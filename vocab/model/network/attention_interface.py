@@ -56,18 +56,27 @@ class AttentionBackend(Protocol):
         """
         ...
 
-    def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, state: object, *, causal: bool = True, documents: Tensor | None = None
-    ) -> Tensor:
-        """Attend.
+    def mask(self, state: object, seq_len: int, documents: Tensor | None, device: torch.device) -> object:
+        """Compute once a step what the blocks' calls share: which keys are hidden.
+
+        Args:
+            state: what `prepare` returned.
+            seq_len: tokens of a sequence.
+            documents: (B, T) int32, the document of each token; queries see only keys of their own. None for one
+                document a sequence.
+            device: of the queries.
+        """
+        ...
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, mask: object) -> Tensor:
+        """Attend; a query sees no keys after its own position.
 
         Args:
             q: queries (B, H, T, D).
             k: keys (B, Hkv, T, D).
             v: values (B, Hkv, T, D).
             state: what `prepare` returned.
-            causal: whether a query sees only keys up to its own position.
-            documents: (B, T) int32, the document of each token; queries see only keys of their own.
+            mask: what `mask` returned.
 
         Returns:
             (B, H, T, D), of the dtype of `q`.

@@ -15,6 +15,9 @@ from vocab.model.network.attention_interface import AttentionBackend
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.positions import alibi_slopes, rope_tables, rotate
 
+# Shapes of micro-batches that the blocks are compiled for, each once.
+_MOST_SHAPES = 32
+
 
 class Attention(nn.Module):
     """Causal attention with grouped KV heads; queries, keys and values come from one product."""
@@ -45,7 +48,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map x (B, T, width) to the same shape."""
         q, k, v = self.project(x, context.cos, context.sin)
-        return self.merge(context.backend(q, k, v, context.state, documents=context.documents))
+        return self.merge(context.backend(q, k, v, context.state, context.mask))
 
 
 class SwiGLU(nn.Module):
@@ -89,23 +92,23 @@ class Block(nn.Module):
 
 
 class Context:
-    """What every block of one forward pass uses: positions, the attention back end, documents.
+    """What every block of one forward pass uses: positions, the attention back end, its mask.
 
     Args:
         backend: computes attention.
         state: what its `prepare` returned.
         cos: RoPE's table (T, D), None for ALiBi.
         sin: RoPE's table (T, D), None for ALiBi.
-        documents: (B, T) int32, the document of each token, when attention stays inside documents.
+        mask: what the back end's `mask` returned.
     """
 
     def __init__(
-        self, backend: AttentionBackend, state: object, cos: Tensor | None, sin: Tensor | None, documents: Tensor | None
+        self, backend: AttentionBackend, state: object, cos: Tensor | None, sin: Tensor | None, mask: object
     ) -> None:
         self.backend = backend
         self.state = state
         self.cos, self.sin = cos, sin
-        self.documents = documents
+        self.mask = mask
 
 
 class Decoder(nn.Module):
@@ -203,6 +206,18 @@ class Decoder(nn.Module):
             cos, sin = rope_tables(config.max_seq_len, config.head_dim, config.rope_base)
             self._tables = cos.to(device, dtype), sin.to(device, dtype)
 
+    def compile_blocks(self) -> None:
+        """Run the blocks through torch.compile: one of them is compiled, and serves all, in any model of this shape.
+
+        Shapes are static. A model that is compiled whole takes several times as long for the same code.
+        """
+        from torch._dynamo import config as dynamo
+
+        # A batch that warms up has micro-batches of several sizes; past the usual 8 they would silently run uncompiled.
+        dynamo.recompile_limit = max(dynamo.recompile_limit, _MOST_SHAPES)
+        for block in self.blocks:
+            block.compile(dynamic=False)
+
     def forward(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """Normed hidden states (B, T, width).
 
@@ -226,10 +241,11 @@ class Decoder(nn.Module):
         return embedded
 
     def trunk(self, x: Tensor, documents: Tensor | None = None) -> Tensor:
-        """Apply blocks and last norm: the part that does not depend on the vocabulary, so it compiles once for all."""
+        """Apply blocks and last norm to x (B, T, width): the part that does not depend on the vocabulary."""
         seq_len = x.shape[1]
         cos, sin = self.rotations(0, seq_len)
-        context = Context(self.backend, self._state, cos, sin, documents)
+        mask = self.backend.mask(self._state, seq_len, documents, x.device)
+        context = Context(self.backend, self._state, cos, sin, mask)
         for block in self.blocks:
             if self.activation_checkpointing and self.training:
                 x = checkpoint(block, x, context, use_reentrant=False)

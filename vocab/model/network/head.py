@@ -1,12 +1,13 @@
 """The head and its loss: hidden states to nats a token, without ever holding all logits.
 
-Heads by name: `chunked` (the default, everywhere), `plain` (all logits at once), `compiled` (plain under
-torch.compile), `torch` (F.linear_cross_entropy), `liger` and `cce`, where their packages are installed.
+Heads by name: `chunked` (the default; its chunks are compiled on a GPU), `plain` (all logits at once), `compiled`
+(plain under torch.compile), `torch` (F.linear_cross_entropy), `liger` and `cce`, where their packages are installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -36,23 +37,28 @@ class Nats(NamedTuple):
 
 # Nats from hidden states (N, width), the head's weight (n_ids, width) and targets (N,) int64.
 HeadLoss = Callable[[Tensor, Tensor, Tensor], Nats]
+# From a part of the N positions of a batch to a teacher's probabilities (n, n_ids) there, float32.
+TeacherOfPart = Callable[[slice], Tensor]
 
 
 class _Chunked(torch.autograd.Function):
     """Computes gradients together with the loss, a chunk at a time: no logits outlive their chunk (as in Liger)."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, teachers: Sequence[TeacherOfPart]
+    ) -> tuple[Tensor, Tensor]:
         with torch.autocast(hidden.device.type, enabled=False):
             matrix = weight.to(hidden.dtype)
             wants = any(ctx.needs_input_grad[:2])
-            each = torch.empty(targets.shape, dtype=torch.float32, device=hidden.device)
+            losses, each = torch.empty(2, *targets.shape, dtype=torch.float32, device=hidden.device)
             grad_hidden = torch.empty_like(hidden) if wants else None
             # Summed over chunks in float32, whatever the weight is held in.
             grad_weight = torch.zeros(weight.shape, device=weight.device) if wants else None
             for first in range(0, targets.shape[0], CHUNK_TOKENS):
                 part = slice(first, first + CHUNK_TOKENS)
-                each[part], logits = _chunk(hidden[part], matrix, targets[part])
+                shares = [teacher(part) for teacher in teachers]
+                losses[part], each[part], logits = _chunk(hidden[part], matrix, targets[part], shares)
                 if grad_hidden is not None and grad_weight is not None:
                     slope = logits.to(hidden.dtype)
                     grad_hidden[part] = slope @ matrix
@@ -60,16 +66,29 @@ class _Chunked(torch.autograd.Function):
         ctx.save_for_backward(grad_hidden, grad_weight)
         ctx.weight_dtype = weight.dtype
         ctx.mark_non_differentiable(each)
-        return each.sum(), each
+        return losses.sum(), each
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grads[0], (grad_weight * grads[0]).to(ctx.weight_dtype), None
+        return grad_hidden * grads[0], (grad_weight * grads[0]).to(ctx.weight_dtype), None, None
 
 
-def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Nats (n,) of a chunk, and the gradient (n, n_ids) of their sum by the logits; float32, with one exponential."""
+def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor, shares: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses (n,) of a chunk, its nats (n,) with the text, and the gradient (n, n_ids) of the losses by the logits.
+
+    All float32. `shares` are each teacher's probabilities (n, n_ids).
+    """
+    if shares:
+        return _distilled_chunk(hidden, matrix, targets, shares)
+    # A rest has another size each time, which would be compiled anew.
+    compiled = hidden.is_cuda and hidden.shape[0] == CHUNK_TOKENS
+    each, slope = (_compiled_text_chunk() if compiled else _text_chunk)(hidden, matrix, targets)
+    return each, each, slope
+
+
+def _text_chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Nats of a chunk with the text and their gradient, with one exponential."""
     logits = (hidden @ matrix.T).float()
     known = targets != IGNORED
     index = targets.clamp(min=0)[:, None]
@@ -83,6 +102,29 @@ def _chunk(hidden: Tensor, matrix: Tensor, targets: Tensor) -> tuple[Tensor, Ten
     return each, slope
 
 
+@cache
+def _compiled_text_chunk() -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The same in four kernels on a GPU instead of 37, compiled once for each size of vocabulary."""
+    return torch.compile(_text_chunk, dynamic=False, fullgraph=True)
+
+
+def _distilled_chunk(
+    hidden: Tensor, matrix: Tensor, targets: Tensor, shares: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_text_chunk`, with the least of the cross-entropies with the text and with each teacher."""
+    logs = (hidden @ matrix.T).float().log_softmax(dim=-1)
+    known = targets != IGNORED
+    index = targets.clamp(min=0)[:, None]
+    text = -logs.gather(1, index).squeeze(1)
+    losses = torch.stack([text, *(-(share * logs).sum(dim=-1) for share in shares)])
+    least, chosen = losses.min(dim=0)
+    slope = logs.exp_()
+    for number, share in enumerate(shares, 1):
+        slope -= share * (chosen == number)[:, None]
+    slope.scatter_add_(1, index, -(chosen == 0)[:, None].to(slope.dtype))
+    return least * known, text * known, slope.mul_(known[:, None])
+
+
 def _add_product(total: Tensor, slope: Tensor, hidden: Tensor) -> None:
     """Add slopeᵀ · hidden to `total`, the gradient of the matrix, in its precision."""
     if total.dtype == hidden.dtype:
@@ -92,8 +134,17 @@ def _add_product(total: Tensor, slope: Tensor, hidden: Tensor) -> None:
 
 
 def chunked(hidden: Tensor, weight: Tensor, targets: Tensor) -> Nats:
-    """Cross-entropy in chunks of CHUNK_TOKENS tokens."""
-    return Nats(*_Chunked.apply(hidden, weight, targets))  # type: ignore[no-untyped-call]
+    """Cross-entropy in chunks of CHUNK_TOKENS tokens, which are compiled on a GPU."""
+    return distilled(hidden, weight, targets, ())
+
+
+def distilled(hidden: Tensor, weight: Tensor, targets: Tensor, teachers: Sequence[TeacherOfPart]) -> Nats:
+    """The least, token by token, of −log p(target) and of −Σ q log p for each teacher's probabilities q.
+
+    Computed in chunks of CHUNK_TOKENS tokens. `total` is their sum, with gradients; `each` are the nats of each target
+    with the text, without.
+    """
+    return Nats(*_Chunked.apply(hidden, weight, targets, teachers))  # type: ignore[no-untyped-call]
 
 
 def plain(hidden: Tensor, weight: Tensor, targets: Tensor) -> Nats:
@@ -162,30 +213,3 @@ def head_loss(name: str) -> HeadLoss:
     if name not in HEADS:
         raise TrainingError(f"unknown head {name!r}; there are: {', '.join(HEADS)}")
     return HEADS[name]()
-
-
-def least_cross_entropy(logits: Tensor, targets: Tensor, teachers: Sequence[Tensor]) -> Tensor:
-    """The least of −log p(target) and, for each teacher's probabilities q, −Σ q log p.
-
-    Args:
-        logits: (N, n_ids).
-        targets: (N,) int64.
-        teachers: each teacher's probabilities (N, n_ids).
-
-    Returns:
-        Nats (N,), 0 where the target is ignored.
-    """
-    logs = logits.float().log_softmax(dim=-1)
-    known = targets != IGNORED
-    losses = [-logs.gather(1, targets.clamp(min=0)[:, None]).squeeze(1)]
-    losses += [-(probabilities.float() * logs).sum(dim=-1) for probabilities in teachers]
-    return torch.stack(losses).min(dim=0).values * known
-
-
-def distilled(hidden: Tensor, weight: Tensor, targets: Tensor, teachers: Sequence[Tensor]) -> Nats:
-    """The sum of `least_cross_entropy`, with gradients, and the nats of each target with the text, without."""
-    logits = F.linear(hidden, weight.to(hidden.dtype))
-    least = least_cross_entropy(logits, targets, teachers)
-    with torch.no_grad():
-        each = F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="none")
-    return Nats(least.sum(), each)

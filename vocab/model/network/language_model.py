@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from vocab.model.network.decoder import Decoder
-from vocab.model.network.head import Nats, distilled, head_loss
+from vocab.model.network.head import Nats, TeacherOfPart, distilled, head_loss
 
 
 class LanguageModel(nn.Module):
@@ -21,7 +21,6 @@ class LanguageModel(nn.Module):
     def __init__(self, decoder: Decoder, head: str = "chunked") -> None:
         super().__init__()
         self.decoder = decoder
-        self.trunk: Callable[..., Tensor] = decoder.trunk  # what may be compiled
         self.loss = head_loss(head)
 
     def forward(
@@ -29,7 +28,7 @@ class LanguageModel(nn.Module):
         ids: Tensor,
         targets: Tensor,
         documents: Tensor | None = None,
-        teachers: Sequence[Tensor] | None = None,
+        teachers: Sequence[TeacherOfPart] = (),
     ) -> Nats:
         """Nats of the tokens that follow.
 
@@ -37,9 +36,10 @@ class LanguageModel(nn.Module):
             ids: (B, T) int64.
             targets: (B, T) int64, the token after each of `ids`; IGNORED counts for nothing.
             documents: (B, T) int32, the document of each token, when attention must stay inside documents.
-            teachers: each teacher's probabilities (B · T, n_ids); with any, the sum is that of `distilled`.
+            teachers: from a part of the B · T positions to a teacher's probabilities; with any, the sum is that of
+                `distilled`.
         """
-        hidden = self.trunk(self.decoder.embed(ids), documents).flatten(0, 1)
+        hidden = self.decoder(ids, documents).flatten(0, 1)
         if teachers:
             return distilled(hidden, self.decoder.head_weight, targets.flatten(), teachers)
         return self.loss(hidden, self.decoder.head_weight, targets.flatten())

@@ -205,7 +205,7 @@ def calls_for_sizes(
     model = LanguageModel(decoder, settings.head).to(device)
     decoder.prepare(settings.dtype)
     if settings.compile:
-        model.trunk = torch.compile(decoder.trunk)
+        decoder.compile_blocks()
     common = [*decoder.blocks.parameters(), *decoder.norm.parameters()]
     trunk = torch.optim.AdamW(common, lr=_LEARNING_RATE, fused=True)
     matrices = [_SharedMatrix.of(max(sizes), config.width, device) for _ in range(1 if config.tied else 2)]

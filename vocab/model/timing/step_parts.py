@@ -37,7 +37,7 @@ def time_by_part(
 
     mark("start")
     with autocast(device, dtype):
-        hidden = model.trunk(model.decoder.embed(ids[:, :-1]), None)
+        hidden = model.decoder(ids[:, :-1])
         mark("trunk forward")
         cut = hidden.detach().requires_grad_()
         total = model.loss(cut.flatten(0, 1), model.decoder.head_weight, ids[:, 1:].flatten()).total
@@ -58,7 +58,7 @@ def median_by_part(config: ModelConfig, settings: BenchSettings, device: torch.d
     model.decoder.initialise(settings.seed)
     model.decoder.prepare(settings.dtype)
     if settings.compile:
-        model.trunk = torch.compile(model.decoder.trunk)
+        model.decoder.compile_blocks()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids = torch.randint(0, config.n_ids, (settings.batch, settings.seq_len + 1), device=device)
     steps = [time_by_part(model, optimiser, ids, device, settings.dtype) for _ in range(settings.cycles + 2)][2:]

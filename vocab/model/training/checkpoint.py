@@ -21,7 +21,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from vocab.errors import OutputError, TrainingError
-from vocab.model.hardware.parallel import Workers
+from vocab.model.hardware.parallel import Workers, reshard
 from vocab.model.network.language_model import LanguageModel
 from vocab.reading import is_file_name, parse_json
 from vocab.writing import write_json
@@ -35,6 +35,7 @@ warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavai
 
 def training_tensors(model: LanguageModel, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Weights and moments by name; moments that the optimiser does not have yet are created, as zeros."""
+    reshard(model)  # evaluation leaves whole weights behind, which the optimiser does not know
     tensors: dict[str, Tensor] = {}
     for name, weight in model.named_parameters():
         tensors[f"weight.{name}"] = weight.detach()

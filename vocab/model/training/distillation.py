@@ -7,7 +7,8 @@ and the text, and between the student and each teacher. We take the minimum toke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,57 +16,77 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vocab.errors import TrainingError
-from vocab.model.network.head import Nats
+from vocab.errors import SourceError, TrainingError
+from vocab.formats.id_map import IdMap, read_id_map_file
+from vocab.model.network.head import Nats, TeacherOfPart
 from vocab.model.network.language_model import LanguageModel
-from vocab.reading import parse_json
 
 # From the teacher's ids (B, T) to its logits (B, T, n_teacher_ids).
 Logits = Callable[[Tensor], Tensor]
+# Ids of a source, ten times as many as any known one has: a table of them is made.
+_MOST_IDS = 1 << 24
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model over its own ids, and the place of the student's ids among them.
+    """A model over its own ids, which answers in the student's.
 
-    The probability of tokens that the student lacks goes to the others in proportion.
+    The probability of a token that the student lacks goes to the first of the student's tokens that spell it, which
+    is what the student must predict there. Ids that nothing spells, such as special tokens of the source, get none.
 
     Attributes:
         logits: the model.
         old_ids: int64 (n_ids,), the teacher's id of each of the student's.
+        first_pieces: int64 (n_old,), the student's id that the probability of each of the teacher's ids goes to, -1 for
+            none. Ids from n_old on get none.
     """
 
     logits: Logits
     old_ids: Tensor
+    first_pieces: Tensor
 
-    def probabilities(self, ids: Tensor) -> Tensor:
-        """Probabilities of the next token after student ids (B, T): (B · T, n_ids) float32, without gradients."""
+    def of_batch(self, ids: Tensor) -> TeacherOfPart:
+        """The teacher's answers after student ids (B, T): from a part of the B · T positions to probabilities.
+
+        The model runs once, and its logits are kept. Each part has its probabilities (n, n_ids), float32, only while
+        they are used: over a whole batch they are gigabytes.
+        """
+        old, first = self.old_ids.to(ids.device), self.first_pieces.to(ids.device)
+        nowhere = (first < 0).nonzero().flatten()
         with torch.no_grad():
-            old = self.old_ids.to(ids.device)
-            logits = self.logits(old[ids]).flatten(0, 1)
-            return logits.float()[:, old].softmax(dim=-1)
+            logits = self.logits(old[ids]).flatten(0, 1)[:, : first.numel()]
+        if logits.shape[1] < first.numel():
+            raise TrainingError(
+                f"a teacher has {logits.shape[1]:,} ids, and {first.numel():,} are needed: a teacher over the unpruned "
+                "vocabulary needs its `id_map`"
+            )
+
+        def probabilities(part: slice) -> Tensor:
+            known = logits[part].float().index_fill(1, nowhere, -math.inf).softmax(dim=-1)
+            shares = torch.zeros(known.shape[0], old.numel(), device=known.device)
+            return shares.index_add_(1, first.clamp(min=0), known)
+
+        return probabilities
 
     @classmethod
     def of_same_ids(cls, logits: Logits, n_ids: int) -> Teacher:
         """A teacher over the student's own ids."""
-        return cls(logits, torch.arange(n_ids))
+        return cls(logits, torch.arange(n_ids), torch.arange(n_ids))
 
     @classmethod
-    def of_source(cls, logits: Logits, id_map: Mapping[str, Any]) -> Teacher:
-        """A teacher over the unpruned source vocabulary.
-
-        Args:
-            logits: the model.
-            id_map: content of the `id_map.json` that `vocab prune` wrote.
-
-        Raises:
-            TrainingError: for a map that leaves out an id.
-        """
-        old_ids = {new: int(old) for old, new in id_map["kept"].items()}
-        new_ids = range(int(id_map["n_new"]))
-        if (missing := next((new for new in new_ids if new not in old_ids), None)) is not None:
-            raise TrainingError(f"the id map has no source for id {missing}: prune again")
-        return cls(logits, torch.tensor([old_ids[new] for new in new_ids], dtype=torch.int64))
+    def of_source(cls, logits: Logits, id_map: IdMap) -> Teacher:
+        """A teacher over the unpruned source vocabulary; raises TrainingError for a map that leaves out an id."""
+        old_ids = {new: old for old, new in id_map.kept.items()}
+        if (missing := next((new for new in range(id_map.n_new) if new not in old_ids), None)) is not None:
+            raise TrainingError(f"the id map has no source for id {missing}: its tokens must be the source's")
+        if id_map.n_old > _MOST_IDS:
+            raise TrainingError(f"the id map has {id_map.n_old:,} ids of the source, and {_MOST_IDS:,} are the most")
+        first_pieces = torch.full((id_map.n_old,), -1, dtype=torch.int64)
+        for old, new in id_map.kept.items():
+            first_pieces[old] = new
+        for old, spelling in id_map.dropped.items():
+            first_pieces[old] = spelling[0] if spelling else -1
+        return cls(logits, torch.tensor([old_ids[new] for new in range(id_map.n_new)], dtype=torch.int64), first_pieces)
 
 
 def of_transformers(name_or_path: str, device: torch.device) -> Logits:
@@ -101,7 +122,7 @@ class Distiller:
 
     def __call__(self, model: LanguageModel, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
         """Nats whose sum is the objective; those of each token are with the text, so that curves stay comparable."""
-        nats: Nats = model(ids, targets, documents, [teacher.probabilities(ids) for teacher in self.teachers])
+        nats: Nats = model(ids, targets, documents, [teacher.of_batch(ids) for teacher in self.teachers])
         return nats
 
 
@@ -122,7 +143,7 @@ def distiller_of(names: Sequence[str], id_map: Path | None, n_ids: int, device: 
     if id_map is None:
         return Distiller([Teacher.of_same_ids(model, n_ids) for model in models])
     try:
-        content = parse_json(id_map.read_bytes())
-        return Distiller([Teacher.of_source(model, content) for model in models])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise TrainingError(f"{id_map} cannot be read as the id_map.json of `vocab prune`: {error}") from None
+        content = read_id_map_file(id_map)
+    except SourceError as error:
+        raise TrainingError(f"the teachers' ids are unknown: {error}") from None
+    return Distiller([Teacher.of_source(model, content) for model in models])

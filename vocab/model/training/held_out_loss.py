@@ -123,7 +123,7 @@ def score_held_out(
     """
     spans = windows(stream, seq_len, n_tokens)
     per_round = micro_batch * workers.world
-    sums = np.zeros(3)
+    scored: list[tuple[torch.Tensor, int, int]] = []
     was_training = model.training
     model.eval()
     with torch.no_grad(), autocast(workers.device, dtype):
@@ -131,18 +131,19 @@ def score_held_out(
             at = first + workers.rank * micro_batch
             mine = spans[at : min(at + micro_batch, first + per_round)]
             batch = window_batch(stream, mine, micro_batch, seq_len, masked=masked)
-            sums += _scored(model, batch, token_bytes, workers.device)
+            scored.append(_scored(model, batch, token_bytes, workers.device))
     model.train(was_training)
-    nats, n_scored, n_bytes = workers.total(*sums.tolist())
+    nats_on_device, counts = [row[0] for row in scored], [row[1:] for row in scored]
+    own = sum(torch.stack(nats_on_device).tolist()) if scored else 0.0
+    nats, n_scored, n_bytes = workers.total(own, *np.sum([(0, 0), *counts], axis=0).astype(float).tolist())
     return HeldOutLoss(nats, int(n_scored), int(n_bytes))
 
 
 def _scored(
     model: LanguageModel, batch: Batch, token_bytes: npt.NDArray[np.int32], device: torch.device
-) -> tuple[float, float, float]:
-    """Nats, tokens and bytes of the ordinary targets of a batch."""
+) -> tuple[torch.Tensor, int, int]:
+    """Nats, on the device, and tokens and bytes of the ordinary targets of a batch."""
     sizes = text_bytes(batch.targets, token_bytes)
     targets = np.where(sizes > 0, batch.targets, IGNORED)
-    ids, after, numbers = on_device(Batch(batch.ids, targets, batch.documents), device)
-    total = model(ids, after, numbers).total.item()
-    return total, float((sizes > 0).sum()), float(sizes.sum())
+    total = model(*on_device(Batch(batch.ids, targets, batch.documents), device)).total
+    return total, int((sizes > 0).sum()), int(sizes.sum())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vocab.errors import TrainingError
-from vocab.model.data.device_batches import on_device
+from vocab.model.data.device_batches import on_device, tensor_on
 from vocab.model.data.sampling import Batch, Sampler, rank_positions
 from vocab.model.hardware.parallel import Workers, synchronise_gradients, whole
 from vocab.model.hardware.precision import autocast, product_dtype
@@ -46,14 +46,17 @@ class StepResult(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Sums over micro-batches of one process."""
+    """Sums of one micro-batch. Those of nats stay on the device, so that the next micro-batch need not wait."""
 
-    total: float  # nats of all targets
-    nats: float  # of ordinary targets, NaN when unknown
-    n_bytes: float  # of text
+    total: Tensor  # nats of all targets
+    nats: Tensor  # of ordinary targets, NaN when unknown
+    n_bytes: int  # of text
 
-    def plus(self, other: _Sums) -> _Sums:
-        return _Sums(self.total + other.total, self.nats + other.nats, self.n_bytes + other.n_bytes)
+
+def _added_up(sums: list[_Sums]) -> tuple[float, float, float]:
+    """Sums over micro-batches, in their order; this waits for the device."""
+    totals, nats, n_bytes = zip(*sums, strict=True)
+    return sum(torch.stack(totals).tolist()), sum(torch.stack(nats).tolist()), float(sum(n_bytes))
 
 
 @dataclass(frozen=True)
@@ -90,22 +93,22 @@ class OptimiserSteps:
         n_global = int(plan.firsts[step + 1] - plan.firsts[step])
         first, n = rank_positions(int(plan.firsts[step]), n_global, self.workers.rank, self.workers.world)
         sums = self._accumulate(step, seed, first, n, n_global * settings.seq_len)
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)))
+        norm = whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip))
         set_learning_rate(self.optimiser, settings.learning_rate_at(step))
         self.optimiser.step()
         self.optimiser.zero_grad()
-        total, nats, n_bytes, n_stopped = self.workers.total(*sums, float(is_stopping()))
-        return StepResult(total / (n_global * settings.seq_len), nats, int(n_bytes), norm, n_stopped > 0)
+        total, nats, n_bytes, n_stopped = self.workers.total(*_added_up(sums), float(is_stopping()))
+        return StepResult(total / (n_global * settings.seq_len), nats, int(n_bytes), float(norm), n_stopped > 0)
 
-    def _accumulate(self, step: int, seed: int, first: int, n: int, n_targets: int) -> _Sums:
+    def _accumulate(self, step: int, seed: int, first: int, n: int, n_targets: int) -> list[_Sums]:
         """Gradients of the sequences at positions first … first + n - 1; `n_targets` is of all processes."""
         size = self.settings.micro_batch
         scale = self.workers.world / n_targets  # sharded gradients are averaged over processes
-        sums = _Sums(0.0, 0.0, 0.0)
+        sums = []
         for at in range(first, first + n, size):
             batch = self.sampler.batch(at, min(size, first + n - at), seed)
             synchronise_gradients(self.model, at + size >= first + n)
-            sums = sums.plus(self._backward(step, batch, scale))
+            sums.append(self._backward(step, batch, scale))
         return sums
 
     def _backward(self, step: int, batch: Batch, scale: float) -> _Sums:
@@ -118,11 +121,10 @@ class OptimiserSteps:
             nats = self._nats(step, *on_device(batch, device))
         torch.autograd.backward(nats.total * scale)
         sizes = text_bytes(batch.targets, self.token_bytes)
-        ordinary = math.nan
-        if nats.each is not None:
-            mask = torch.from_numpy((sizes > 0).ravel()).to(device)
-            ordinary = (nats.each * mask).sum().item()
-        return _Sums(nats.total.item(), ordinary, float(sizes.sum()))
+        total = nats.total.detach()
+        if nats.each is None:
+            return _Sums(total, torch.full_like(total, math.nan), int(sizes.sum()))
+        return _Sums(total, (nats.each * tensor_on(sizes.ravel() > 0, device)).sum(), int(sizes.sum()))
 
     def _nats(self, step: int, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
         """Loss of a micro-batch, distilled at every `distill_every`-th step."""

@@ -55,6 +55,7 @@ def settings_for(
     micro_batch: int | None = None,
     learning_rate: float | None = None,
     precision: PrecisionOrAuto = "auto",
+    compile: bool | None = None,  # noqa: A002 - the field's name
     device: str = "auto",
     **others: Any,
 ) -> TrainSettings:
@@ -71,6 +72,7 @@ def settings_for(
         micro_batch: sequences that one process holds at a time, by default at most `batch`.
         learning_rate: the highest learning rate.
         precision: "auto" is bfloat16 on a GPU and float32 elsewhere.
+        compile: whether blocks run through torch.compile, by default on a GPU.
         device: "auto", "cpu" or "cuda"; where the run will be.
         others: further fields of `TrainSettings`.
 
@@ -88,6 +90,7 @@ def settings_for(
         micro_batch=micro_batch or min(recipe.micro_batch, batch),
         learning_rate=recipe.learning_rate if learning_rate is None else learning_rate,
         precision=_usual_precision(device) if precision == "auto" else precision,
+        compile=_usual_precision(device) != "float32" if compile is None else compile,
         **others,
     )
 

@@ -97,6 +97,9 @@ def kernel_names(trainer: Trainer) -> list[str]:
             total = trainer.model(ids, targets, numbers).total
         torch.autograd.backward(total)
 
-    names = longest_kernels(forward_and_backward, device)
-    trainer.optimiser.zero_grad()
-    return names
+    try:
+        return longest_kernels(forward_and_backward, device)
+    except RuntimeError as error:  # too little memory beside the profiler, or a GPU that may not be profiled
+        return [f"unknown: {str(error).splitlines()[0]}"]
+    finally:
+        trainer.optimiser.zero_grad()

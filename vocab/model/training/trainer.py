@@ -8,7 +8,7 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from vocab.model.training.held_out_loss import HeldOutLoss, bits_per_byte, score
 from vocab.model.training.logs import RunLog
 from vocab.model.training.optimiser import adamw
 from vocab.model.training.optimiser_steps import Distill, OptimiserSteps, StepResult
+from vocab.model.training.resuming import changed_settings, differences
 from vocab.model.training.settings import Cadence, TrainSettings
 
 # Between the data seeds before and after a rollback.
@@ -84,7 +85,7 @@ class State:
         return settings.seed + _SEED_STRIDE * self.n_rollbacks
 
 
-# Called with the kind of a record of the log ("step", "eval", "rollback") and its figures.
+# Called with the kind of a record of the log ("step", "eval", "rollback", "longer") and its figures.
 OnRecord = Callable[[str, dict[str, Any]], None]
 
 
@@ -177,6 +178,9 @@ class Trainer:
         self._restore(*newest)
         if self.workers.is_first:
             self._log = RunLog(self.log_directory, n_lines=self.state.n_log_lines)
+        n_tokens = newest[1]["settings"]["n_tokens"]
+        if n_tokens != self.settings.n_tokens:
+            self._record("longer", step=self.state.step, tokens_planned=self.settings.n_tokens, before=n_tokens)
 
     def _restore(self, folder: Path, stored: dict[str, Any]) -> None:
         self._check_same(stored)
@@ -187,7 +191,7 @@ class Trainer:
 
     def _check_same(self, stored: dict[str, Any]) -> None:
         """Raise TrainingError unless a checkpoint is of this run."""
-        differing = differences(asdict(self.settings), stored["settings"])
+        differing = changed_settings(self.settings, stored["settings"], stored["state"]["step"])
         differing += differences(asdict(self.config), stored["config"])
         if stored["fingerprint"] != self.data.fingerprint:
             differing.append("the shards are of other text or another vocabulary")
@@ -337,12 +341,3 @@ class Trainer:
             self._stop = True
 
         return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-
-
-def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
-    """Fields in which the settings or shapes of two runs differ, for people."""
-    return [
-        f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
-        for name in {**now, **before}
-        if now.get(name) != before.get(name)
-    ]

@@ -27,6 +27,7 @@ from vocab.model.training.optimiser_steps import Distill
 from vocab.model.training.run_report import run_report
 from vocab.model.training.settings import Cadence, TrainSettings
 from vocab.model.training.trainer import OnRecord, Trainer, TrainingData
+from vocab.reading import read_json
 from vocab.vocabulary import Vocabulary
 from vocab.writing import our_names, staged_folder, write_json
 
@@ -50,15 +51,23 @@ class RunResult:
 
 
 def check_run_folder(out: Path, *, force: bool) -> None:
-    """Raise OutputError when a folder holds a finished run or other files; with `force`, delete the run in it."""
+    """Raise OutputError when a folder holds other files than those of a run; with `force`, delete the run in it."""
     names = our_names(out, lambda names: [name for name in names if name not in _OURS])
-    if not force:
-        if REPORT in names:
-            raise OutputError(f"{out} holds a finished run: name another folder with `out`, or pass `force`")
-        return
-    for name in names:
+    for name in names if force else ():
         path = out / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _check_unfinished(out: Path, settings: TrainSettings) -> None:
+    """Raise OutputError when a folder holds a finished run that is as long as this one or longer."""
+    if not (out / REPORT).exists():
+        return
+    n_steps = read_json(out / REPORT).get("n_steps")
+    if not isinstance(n_steps, int) or n_steps >= settings.plan.n_steps:
+        raise OutputError(
+            f"{out} holds a finished run: train for more tokens to go on with it, name another folder with `out`, or "
+            "pass `force`"
+        )
 
 
 def build(config: ModelConfig, settings: TrainSettings, workers: Workers) -> LanguageModel:
@@ -72,17 +81,8 @@ def build(config: ModelConfig, settings: TrainSettings, workers: Workers) -> Lan
     shard(model, workers, bfloat16=dtype == torch.bfloat16)
     decoder.prepare(dtype, documents=settings.masked)
     if settings.compile:
-        _compile(model, workers)
+        decoder.compile_blocks()
     return model
-
-
-def _compile(model: LanguageModel, workers: Workers) -> None:
-    """Compile the trunk as one, or block by block when it is sharded."""
-    if workers.group is None:
-        model.trunk = torch.compile(model.decoder.trunk)
-    else:
-        for block in model.decoder.blocks:
-            block.compile()
 
 
 def _use_fp8(decoder: Decoder, device: torch.device) -> None:
@@ -110,7 +110,7 @@ def train(
     on_record: OnRecord | None = None,
     distill: Distill | None = None,
 ) -> RunResult:
-    """Train a model on shards and write it to `out`/model; an interrupted run resumes.
+    """Train a model on shards and write it to `out`/model; an interrupted run resumes, a finished one may go on.
 
     `out` holds log.jsonl, tensorboard, checkpoints, and at the end model, report.json and loss.png (with matplotlib).
     Started by torchrun, all its processes train one model.
@@ -123,18 +123,20 @@ def train(
         settings: what decides the weights.
         cadence: how often to score held-out text and to save.
         device: "auto", "cpu" or "cuda"; "auto" takes a GPU where there is one.
-        on_record: is called with each record of the log: its kind ("step", "eval", "rollback") and its figures.
+        on_record: is called with each record of the log: its kind ("step", "eval", "rollback", "longer") and figures.
         distill: computes the nats of distilled steps, for example a `Distiller`.
 
     Returns:
         The report, and the loss on held-out text.
 
     Raises:
+        OutputError: for a folder with a finished run that is not to become longer.
         TrainingError: for shards of another vocabulary, damaged shards, and what `Trainer` refuses.
         Stopped: after a signal, once a checkpoint is written.
     """
     metadata = read_metadata(shards)
     check_vocabulary(metadata, vocabulary)
+    _check_unfinished(out, settings)
     started = time.perf_counter()
     workers = join(device)
     if workers.device.type == "cpu":
@@ -145,8 +147,10 @@ def train(
     trainer = Trainer(model, settings, data, out, workers, cadence=cadence, on_record=on_record, distill=distill)
     trainer.run()
     held_out = trainer.evaluate(trainer.cadence.final_held_out_bytes)
+    _write_model(trainer, vocabulary, out)
     report = run_report(trainer, held_out, vocabulary, time.perf_counter() - started)
-    _write(trainer, vocabulary, out, report)
+    if workers.is_first:
+        _write_report(report, out)
     return RunResult(out, report, held_out)
 
 
@@ -161,15 +165,17 @@ def _open_data(shards: Path, metadata: ShardMetadata, vocabulary: Vocabulary, wo
     )
 
 
-def _write(trainer: Trainer, vocabulary: Vocabulary, out: Path, report: dict[str, Any]) -> None:
-    """Write the model, the curve, and last the report, whose presence says that all is there."""
-    workers = trainer.workers
-    if not workers.is_first:
+def _write_model(trainer: Trainer, vocabulary: Vocabulary, out: Path) -> None:
+    """Write the model, before anything else is asked of the device."""
+    if not trainer.workers.is_first:
         export(trainer.model.decoder, vocabulary, out, write=False)
         return
-    shutil.rmtree(out / MODEL, ignore_errors=True)
-    with staged_folder(out / MODEL) as staging:
+    with staged_folder(out / MODEL, force=True, foreign=lambda names: []) as staging:
         export(trainer.model.decoder, vocabulary, staging)
+
+
+def _write_report(report: dict[str, Any], out: Path) -> None:
+    """Write the curve, and last the report, whose presence says that all is there."""
     try:
         draw_curve(read_log(out), out / CURVE)
     except MissingExtraError as error:
