@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from vocab.arrays import end_to_end
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
@@ -18,8 +20,11 @@ def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, 
     blob, starts = end_to_end(list(whole.values()))
     ranks, sizes = vocabulary.encoder.encode_pretokens(blob, starts)
     by_rank = vocabulary.rank_ids
-    begins = starts[:-1].tolist()
-    spelt = {k: by_rank[ranks[a : a + n]].tolist() for k, a, n in zip(whole, begins, sizes.tolist(), strict=True)}
+    lengths = np.diff(starts)
+    is_token = np.arange(ranks.size) - np.repeat(starts[:-1], lengths) < np.repeat(sizes, lengths)
+    ids = by_rank[ranks[is_token]].tolist()
+    ends = np.cumsum(sizes)
+    spelt = {k: ids[a:b] for k, a, b in zip(whole, (ends - sizes).tolist(), ends.tolist(), strict=True)}
     by_bytes = {k: by_rank[list(token)].tolist() for k, token in tokens.items() if k not in whole}
     all_ids = spelt | by_bytes
     return {str(k): all_ids[k] for k in tokens}

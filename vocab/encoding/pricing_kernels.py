@@ -89,15 +89,38 @@ def price_each(price, lattice, kept, counts, pending, a, b, ledger, prices, scra
 
 
 @kernel
-def mark_affected(lattice, dropped, restored, signatures, a, b, pending):
-    """Mark the pre-tokens a … b whose prices a change of the vocabulary may touch (dropped, restored: bool a token)."""
-    for w in range(a, b):
-        signature = signatures[w]
+def list_holders(lattice, least_bytes, ends, holders):
+    """Write to `holders` (int32) which pre-tokens hold each token of `least_bytes` or more, once for each place.
+
+    On the first call `holders` is empty, and ends[t] (int64[n_tokens]) becomes how many places token t has. On the
+    second, ends[t] is where those of token t begin, and becomes where they end.
+    """
+    for w in range(lattice.starts.size - 1):
         for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
+            if lattice.edge_lengths[e] < least_bytes:
+                continue
             token = lattice.edge_tokens[e]
-            if restored[token] or (dropped[token] and signature & bit(token) != 0):
+            if holders.size == 0:
+                ends[token] += 1
+            else:
+                holders[ends[token]] = w
+                ends[token] += 1
+
+
+@kernel
+def mark_affected(holders, ends, tokens, ranks, signatures, is_restored, pending):
+    """Mark the pre-tokens whose prices a change of some tokens may touch.
+
+    Token t is in the pre-tokens of `holders` from ends[t - 1] to ends[t]. `ranks` (int64) are theirs, and say where
+    their bits are in `signatures`. Tokens that are restored touch every pre-token that holds them.
+    """
+    for k in range(tokens.size):
+        mask = bit(ranks[k])
+        token = tokens[k]
+        for at in range(ends[token - 1] if token > 0 else 0, ends[token]):
+            w = holders[at]
+            if is_restored or signatures[w] & mask != 0:
                 pending[w] = True
-                break
 
 
 @inlined

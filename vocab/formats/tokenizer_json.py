@@ -105,11 +105,10 @@ def all_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     merges: list[tuple[str, str]] = []
     for text in texts:
         known = [
-            (left, right)
-            for k in range(1, len(text))
-            if (left := ranks.get(text[:k])) is not None and (right := ranks.get(text[k:])) is not None
+            (ranks[text[:k]], ranks[text[k:]]) for k in range(1, len(text)) if text[:k] in ranks and text[k:] in ranks
         ]
-        merges += [(texts[a], texts[b]) for a, b in sorted(known)]
+        known.sort()
+        merges += [(texts[a], texts[b]) for a, b in known]
     return merges
 
 

@@ -64,6 +64,9 @@ def drop_cheapest(
 def _cheapest(book: PriceBook, protected: Mask, n: int) -> Ints:
     """The n kept tokens of lowest price; of equal ones the later ranks first."""
     ids = np.flatnonzero(book.kept & ~protected)
+    if 0 < n < ids.size:  # only these are sorted
+        prices = book.prices[ids]
+        ids = ids[prices <= np.partition(prices, n - 1)[n - 1]]
     return ids[np.lexsort((-ids, book.prices[ids]))[:n]]
 
 

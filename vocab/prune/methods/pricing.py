@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from vocab.arrays import Ints, Mask, frozen
 from vocab.choices import InferenceMethod
-from vocab.encoding.encoder import LOOKS_AHEAD
+from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD
 from vocab.encoding.inference import LatticeEncoder, Ledger
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
-from vocab.encoding.pricing_kernels import mark_affected
+from vocab.encoding.pricing_kernels import list_holders, mark_affected
 from vocab.pretokens.counts import PretokenCounts
 from vocab.threads import run_shards, shard_bounds
 
@@ -40,7 +41,7 @@ class PriceBook:
         prices: price of each kept token, int64[n_tokens].
         total_tokens: tokens of the corpus with the kept tokens.
 
-    Memory: 4 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
+    Memory: 8 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
     a token a thread.
     """
 
@@ -60,6 +61,7 @@ class PriceBook:
         self._shards = shard_bounds(cut.starts, n_threads)
         self._pending = np.ones(cut.counts.size, dtype=np.bool_)
         self._ledger = Ledger.empty(self._method, cut.starts)
+        self._holders = _holders(self.lattice, n_tokens, 1 if method in CHARACTER_METHODS else 2)
         self._price_pending()
 
     @property
@@ -74,17 +76,13 @@ class PriceBook:
 
     def change(self, *, drop: Ints | None = None, restore: Ints | None = None) -> None:
         """Drop kept tokens and restore dropped ones, given by rank, and bring all prices up to date."""
-        dropped, restored = np.zeros_like(self.kept), np.zeros_like(self.kept)
-        if drop is not None:
-            dropped[drop] = True
-        if restore is not None:
-            restored[restore] = True
-        self.kept[dropped] = False
-        self.kept[restored] = True
-        run_shards(
-            lambda a, b: mark_affected(self.lattice, dropped, restored, self._ledger.signatures, a, b, self._pending),
-            self._shards,
-        )
+        for ranks, is_restored in ((drop, False), (restore, True)):
+            if ranks is not None:
+                self.kept[ranks] = is_restored
+                tokens = frozen(self.tokens[ranks])
+                mark_affected(
+                    *self._holders, tokens, frozen(ranks), self._ledger.signatures, is_restored, self._pending
+                )
         self._price_pending()
 
     def reorder(self, order: Ints) -> None:
@@ -134,3 +132,16 @@ class PriceBook:
         for change, prices in run_shards(work, self._shards):
             self.total_tokens += int(change)
             self.prices += prices
+
+
+def _holders(lattice: Lattice, n_tokens: int, least_bytes: int) -> tuple[npt.NDArray[np.int32], Ints]:
+    """The pre-tokens that hold each token of `least_bytes` or more, and where those of each token end.
+
+    Those of token t are from ends[t - 1] to ends[t]. A change so touches only what it concerns, not the whole lattice.
+    """
+    sizes = np.zeros(n_tokens, dtype=np.int64)
+    list_holders(lattice, least_bytes, sizes, np.empty(0, dtype=np.int32))
+    ends = np.cumsum(sizes) - sizes
+    holders = np.empty(int(sizes.sum()), dtype=np.int32)
+    list_holders(lattice, least_bytes, ends, holders)
+    return frozen(holders), frozen(ends)
