@@ -222,3 +222,15 @@ def test_losses_need_text(tmp_path):
     spec = load_spec(write(tmp_path, LOSS))
     with pytest.raises(StudyError, match="name text with `corpus`"):
         run_study(spec, tmp_path / "rows.jsonl", tmp_path / "work", device="cpu")
+
+
+def test_only_the_timings_that_are_named_run(tmp_path):
+    path = tmp_path / "small-speed.toml"
+    path.write_text(SPEED)
+    study = load_spec(path)
+    name = study.timings[1].name
+    done = run_study(study, tmp_path / "rows.jsonl", tmp_path, device="cpu", timings=[name])
+    assert {row.key["timing"] for row in done.rows} == {name}
+    assert done.n_new == 2
+    with pytest.raises(StudyError, match="has no timing head-slow; it has: head-eager-micro-4"):
+        run_study(study, tmp_path / "rows.jsonl", tmp_path, device="cpu", timings=["head-slow"])

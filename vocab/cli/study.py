@@ -32,6 +32,12 @@ def run(
         list[str] | None,
         typer.Option("--corpus", metavar="PATH", help="Files or folders of text, which studies of loss need."),
     ] = None,
+    timing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--timing", metavar="NAME", help="Only this timing of a study of speed. May be given several times."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -45,7 +51,12 @@ def run(
         with progress() as bar:
             on_progress = stages(bar)
             done = run_study(
-                study, path, folder, corpus=corpus or [], device=device, n_threads=threads, on_progress=on_progress
+                *(study, path, folder),
+                corpus=corpus or [],
+                device=device,
+                n_threads=threads,
+                timings=timing or [],
+                on_progress=on_progress,
             )
     except KeyboardInterrupt:
         stopped(f"rows are kept in {path}")

@@ -40,6 +40,7 @@ def run_study(
     corpus: Sequence[str] = (),
     device: str = "auto",
     n_threads: int | None = None,
+    timings: Sequence[str] = (),
     on_progress: OnProgress | None = None,
 ) -> StudyRun:
     """Do the runs and cycles that have no row yet. A study that was killed resumes where it stopped.
@@ -51,10 +52,12 @@ def run_study(
         corpus: files and folders of text, which a `LossStudy` needs.
         device: "cpu", "cuda" or "auto".
         n_threads: threads for counting and encoding; None for one a core.
+        timings: names of the timings to run of a `SpeedStudy`; none for all.
         on_progress: is called with (stage, done, total).
 
     Raises:
-        StudyError: for a loss study without `corpus`, rows of other settings, and a vocabulary that cannot be built.
+        StudyError: for names of timings that the study lacks, a loss study without `corpus`, rows of other settings,
+            and a vocabulary that cannot be built.
         CorpusError: for text that cannot be read, or too little of it.
         TrainingError: when a model cannot be trained.
         OutputError: when rows cannot be written.
@@ -73,7 +76,9 @@ def run_study(
     n_before = len(rows.rows)
     context = RunContext(rows, device, origin(study, device), on_progress or silent)
     if isinstance(study, SpeedStudy):
-        run_speed(study, context)
+        run_speed(study, context, timings)
+    elif timings:
+        raise StudyError(f"the study {study.name} trains models: `timings` are for studies of speed")
     else:
         _run_loss(study, context, work, corpus, n_threads or n_cores())
     return StudyRun(rows.rows, len(rows.rows) - n_before)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from vocab.errors import StudyError
 from vocab.experiments.rows import CYCLE, StudyRow
 from vocab.experiments.run_context import RunContext
 from vocab.experiments.speed.speed_analysis import AGAIN
@@ -19,14 +20,23 @@ from vocab.model.network.config import ModelConfig, preset
 from vocab.model.timing.bench import BenchSettings, calls_for_sizes
 from vocab.model.timing.interleave import time_cycle
 from vocab.model.timing.kernel_names import longest_kernels
+from vocab.model.timing.throughput import clock_mhz
 
 # Calls of each size before the first cycle: the first compiles, the next settle caches and clocks.
 _WARM_UP_CALLS = 3
 
 
-def run_speed(study: SpeedStudy, context: RunContext) -> None:
-    """Run every cycle of every timing that has no row of this machine yet."""
+def run_speed(study: SpeedStudy, context: RunContext, names: Sequence[str] = ()) -> None:
+    """Run every cycle that has no row of this machine yet, of all timings, or of those of these names.
+
+    Raises StudyError for a name that no timing has.
+    """
+    known = [timing.name for timing in study.timings]
+    if unknown := sorted(set(names) - set(known)):
+        raise StudyError(f"{study.name} has no timing {unknown[0]}; it has: {', '.join(known)}")
     for timing in study.timings:
+        if names and timing.name not in names:
+            continue
         run_timing(study.name, timing, timing.sizes or study.sizes, study.reference, study.seed, context)
 
 
@@ -45,10 +55,17 @@ def run_timing(
     timed_calls = {**calls, AGAIN: calls[str(reference)]}
     _warm_up(timed_calls)
     origin = {**context.origin, "kernels": longest_kernels(calls[str(reference)], device)}
+    if device.type == "cuda":  # cuBLAS may choose another kernel for another size, which would explain its time
+        first = {"kernels_by_size": {name: longest_kernels(call, device) for name, call in calls.items()}}
+    else:
+        first = {}
     for n_done, key in enumerate(missing, n_before + 1):
         rng = np.random.default_rng([seed, int(key["cycle"])])
+        clock = clock_mhz(device)
         seconds = time_cycle(timed_calls, rng, device, timing.rounds)
-        context.rows.add(StudyRow(study, key, {"seconds": seconds}, origin))
+        clocks = {"clocks_mhz": [clock, clock_mhz(device)]} if device.type == "cuda" else {}
+        context.rows.add(StudyRow(study, key, {"seconds": seconds}, origin | first | clocks))
+        first = {}
         context.on_progress(stage, n_done, timing.cycles)
 
 

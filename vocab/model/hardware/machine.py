@@ -39,6 +39,11 @@ def training_versions() -> dict[str, str]:
 
 
 def machine_name(device: str) -> str:
-    """A short name of the machine, for keys and tables."""
+    """A short name of the machine, for keys and tables; a GPU's has the beginning of its serial identity.
+
+    Two GPUs of one model differ by more than a timing resolves, so that their rows must not mix.
+    """
     about = machine(device)
-    return str(about.get("gpu") or f"{about['processor']}, {about['n_threads']} threads")
+    if device == "cuda":
+        return f"{about['gpu']} {str(torch.cuda.get_device_properties().uuid)[:8]}"
+    return f"{about['processor']}, {about['n_threads']} threads"
