@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from vocab.splitting.classes import N_CODE_POINTS
+from vocab.splitting.classes import LETTER, MARK, N_CODE_POINTS, NEWLINE, SPACE, SYMBOL
 
 _CLASS = r"\\[pPdDsS](?:(?<=[pP])\{\w+\})?|\[(?:\\.|[^\[\]\\&])+\]"
 _RUN = re.compile(rf"(?P<open>\(\?:)?(?P<set>{_CLASS})(?(open)\))(?:(?P<many>\+\+?)|\{{1,(?P<most>\d+)\}})?")
@@ -46,5 +46,15 @@ def members(characters: str) -> npt.NDArray[np.uint8]:
     for found in regex.finditer(f"(?:{characters})+", "".join(map(chr, points))):
         table[points[found.start()] : points[found.end() - 1] + 1] = 1
     table[0xD800:0xE000] = 0
+    table.setflags(write=False)
+    return table
+
+
+@cache
+def symbol_table() -> npt.NDArray[np.uint8]:
+    """Class bits of every code point with marks and symbols, uint8[0x110000], read-only; by the `regex` package."""
+    table = members(r"\p{L}") * np.uint8(LETTER) | members(r"\p{M}") * np.uint8(MARK)
+    table |= members(r"[\p{P}\p{S}]") * np.uint8(SYMBOL) | members(r"\s") * np.uint8(SPACE)
+    table[[10, 13]] |= NEWLINE
     table.setflags(write=False)
     return table

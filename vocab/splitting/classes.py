@@ -17,6 +17,9 @@ NEWLINE = 8  # [\r\n]
 UPPER = 16  # \p{Lu} \p{Lt}
 LOWER = 32  # \p{Ll}
 CASELESS = 64  # \p{Lm} \p{Lo} \p{M}: both sides of a case boundary accept them
+# In `symbol_table` alone, beside LETTER, SPACE and NEWLINE.
+MARK = 16  # \p{M}
+SYMBOL = 32  # \p{P} \p{S}
 
 
 @cache

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
-from vocab.splitting.class_runs import class_run, members
+from vocab.splitting.class_runs import class_run, members, symbol_table
 from vocab.splitting.classes import class_table
 from vocab.splitting.regex_ends import regex_ends
 
@@ -43,6 +45,11 @@ TEKKEN_REGEX = "|".join(
         r"\s+",
     ]
 )
+# The last and main one of the three splits of DeepSeek V3's tokenizer.json.
+DEEPSEEK_REGEX = (
+    r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
+    r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+).replace(r"\r\n", "\r\n")  # the file has the characters themselves
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3_REGEX = rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}"
@@ -63,10 +70,12 @@ _CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(
 
 @dataclass(frozen=True)
 class _Kernel:
-    name: str  # of the function in split_kernels.py
+    name: str  # of the function
     max_digits: int
     option: bool  # gpt2 and cl100k: white space at the end of a text is one pre-token; o200k: words have contractions
     portable: str  # the same split for engines without possessive quantifiers
+    module: str = "split_kernels"
+    table: Callable[[], npt.NDArray[np.uint8]] = class_table  # class bits of every code point
 
 
 KERNELS = {
@@ -77,6 +86,7 @@ KERNELS = {
     GPT2_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
     GPT2_OLD_REGEX: _Kernel("split_gpt2", 0, True, GPT2_OLD_REGEX),
     O200K_REGEX: _Kernel("split_o200k", 3, True, O200K_REGEX),
+    DEEPSEEK_REGEX: _Kernel("split_deepseek", 0, False, DEEPSEEK_REGEX, "deepseek_kernels", symbol_table),
     TEKKEN_REGEX: _Kernel("split_o200k", 1, False, TEKKEN_REGEX),
 }
 for _comment in ("", SENTENCEPIECE, SENTENCEPIECE_PREFIX):
@@ -94,7 +104,7 @@ def ends_by_regex(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Ends of the pre-tokens that a regular expression cuts; the result is that of `SplitPattern.ends_of_documents`."""
     if pattern in KERNELS:
-        return _kernel_ends(text, doc_starts, KERNELS[pattern], class_table())
+        return _kernel_ends(text, doc_starts, KERNELS[pattern], KERNELS[pattern].table())
     if run := class_run(pattern):
         kernel = _Kernel("split_class_runs", run.longest, False, pattern)
         return _kernel_ends(text, doc_starts, kernel, members(run.characters))
@@ -105,9 +115,7 @@ def ends_by_regex(
 def _kernel_ends(
     text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], kernel: _Kernel, table: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    from vocab.splitting import split_kernels as kernels
-
-    split = getattr(kernels, kernel.name)
+    split = getattr(import_module(f"vocab.splitting.{kernel.module}"), kernel.name)
     inputs = (frozen(text), frozen(doc_starts), table, kernel.max_digits, kernel.option)
     firsts = np.zeros(doc_starts.size, dtype=np.int64)
     ends = np.empty(int(doc_starts[-1] - doc_starts[0]) // _BYTES_A_PRETOKEN + 64, dtype=np.int64)

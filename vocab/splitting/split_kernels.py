@@ -32,7 +32,7 @@ _PAST_Z = np.uint64(0x0505050505050505)  # the same after "z"
 
 
 @inlined
-def _n_letters(word, either_case):
+def n_letters(word, either_case):
     """How many bytes of a word, from the lowest on, are a to z, or a to z and A to Z: 0 to 8."""
     if either_case:
         word |= _CASE
@@ -42,7 +42,7 @@ def _n_letters(word, either_case):
 
 
 @inlined
-def _char_at(text, i, stop, table):
+def char_at(text, i, stop, table):
     """(class bits, width in bytes) of the character that starts at byte i."""
     b = text[np.uint64(i)]
     if b < 0x80:
@@ -61,21 +61,21 @@ def _char_at(text, i, stop, table):
 
 
 @inlined
-def _letters_end(text, i, stop, table, wanted, either_case):
+def letters_end(text, i, stop, table, wanted, either_case):
     """End of the run from byte i of characters having one of the wanted bits.
 
     These are all letters (LETTER, either_case) or those that end a word (_TAIL, not either_case).
     """
     while True:
         while i + 8 <= text.size:
-            n = _n_letters(load8(text, i), either_case)
+            n = n_letters(load8(text, i), either_case)
             i += n
             if n < 8:
                 break
         while True:
             if i >= stop:
                 return stop
-            bits, width = _char_at(text, i, stop, table)
+            bits, width = char_at(text, i, stop, table)
             if bits & wanted == 0:
                 return i
             i += width
@@ -84,10 +84,10 @@ def _letters_end(text, i, stop, table, wanted, either_case):
 
 
 @inlined
-def _run(text, i, stop, table, wanted):
+def run_end(text, i, stop, table, wanted):
     """End of the longest run from byte i of characters having one of the wanted bits."""
     while i < stop:
-        bits, width = _char_at(text, i, stop, table)
+        bits, width = char_at(text, i, stop, table)
         if bits & wanted == 0:
             break
         i += width
@@ -98,7 +98,7 @@ def _run(text, i, stop, table, wanted):
 def _symbols_end(text, i, stop, table):
     r"""End of `[^\s\p{L}\p{N}]*` from byte i."""
     while i < stop:
-        bits, width = _char_at(text, i, stop, table)
+        bits, width = char_at(text, i, stop, table)
         if bits & _FULL != 0:
             break
         i += width
@@ -106,7 +106,7 @@ def _symbols_end(text, i, stop, table):
 
 
 @inlined
-def _line_ends_end(text, i, stop, slash):
+def line_ends_end(text, i, stop, slash):
     r"""End of `[\r\n]*` from byte i, or with `slash` of `[\r\n/]*`."""
     while i < stop:
         b = text[np.uint64(i)]
@@ -141,7 +141,7 @@ def _digits_end(text, i, stop, table, most):
     for _ in range(most):
         if i >= stop:
             break
-        bits, width = _char_at(text, i, stop, table)
+        bits, width = char_at(text, i, stop, table)
         if bits & DIGIT == 0:
             break
         i += width
@@ -149,7 +149,7 @@ def _digits_end(text, i, stop, table, most):
 
 
 @inlined
-def _space_end(text, i, stop, table, by_line, whole_at_end):
+def space_end(text, i, stop, table, by_line, whole_at_end):
     r"""End of white space from byte i: \s*[\r\n]+ where by_line, then \s+(?!\S), then \s+ (or one \s)."""
     j = i
     last = i
@@ -161,7 +161,7 @@ def _space_end(text, i, stop, table, by_line, whole_at_end):
                 j += n
                 last = j - 1
                 continue
-        bits, width = _char_at(text, j, stop, table)
+        bits, width = char_at(text, j, stop, table)
         if bits & SPACE == 0:
             break
         last = j
@@ -185,39 +185,39 @@ def _gpt2_end(text, i, stop, table):
         if end > i:
             return end
     start = i + 1 if b == 32 and i + 1 < stop else i
-    bits, width = _char_at(text, start, stop, table)
+    bits, width = char_at(text, start, stop, table)
     if bits & LETTER != 0:
-        return _letters_end(text, start + width, stop, table, LETTER, True)
+        return letters_end(text, start + width, stop, table, LETTER, True)
     if bits & DIGIT != 0:
-        return _run(text, start + width, stop, table, DIGIT)
+        return run_end(text, start + width, stop, table, DIGIT)
     if bits & SPACE == 0:
         return _symbols_end(text, start + width, stop, table)
-    return _space_end(text, i, stop, table, False, False)
+    return space_end(text, i, stop, table, False, False)
 
 
 @inlined
 def _cl100k_end(text, i, stop, table, max_digits, whole_at_end):
-    bits, width = _char_at(text, i, stop, table)
+    bits, width = char_at(text, i, stop, table)
     if bits & LETTER != 0:
-        return _letters_end(text, i + width, stop, table, LETTER, True)
+        return letters_end(text, i + width, stop, table, LETTER, True)
     if bits & DIGIT != 0:
         return _digits_end(text, i + width, stop, table, max_digits - 1)
     j = i + width
     next_bits, next_width = np.uint8(SPACE), 0  # the end of the document is like white space
     if j < stop:
-        next_bits, next_width = _char_at(text, j, stop, table)
+        next_bits, next_width = char_at(text, j, stop, table)
     b = text[np.uint64(i)]
     if b == 39:
         end = _contraction_end(text, i, stop, True)
         if end > i:
             return end
     if next_bits & LETTER != 0 and bits & NEWLINE == 0:
-        return _letters_end(text, j + next_width, stop, table, LETTER, True)
+        return letters_end(text, j + next_width, stop, table, LETTER, True)
     if bits & SPACE == 0 or (b == 32 and next_bits & _FULL == 0):
         if next_bits & _FULL == 0:
             j = _symbols_end(text, j + next_width, stop, table)
-        return _line_ends_end(text, j, stop, False)
-    return _space_end(text, i, stop, table, True, whole_at_end)
+        return line_ends_end(text, j, stop, False)
+    return space_end(text, i, stop, table, True, whole_at_end)
 
 
 @inlined
@@ -226,13 +226,13 @@ def _cased_end(text, i, stop, table, upper_alone):
     middle = i
     last_caseless = i
     while middle < stop:
-        bits, width = _char_at(text, middle, stop, table)
+        bits, width = char_at(text, middle, stop, table)
         if bits & _HEAD == 0:
             break
         middle += width
         if bits & CASELESS != 0:
             last_caseless = middle
-    end = _letters_end(text, middle, stop, table, _TAIL, False)
+    end = letters_end(text, middle, stop, table, _TAIL, False)
     if end > middle:
         return end
     return middle if upper_alone and last_caseless == i else last_caseless
@@ -240,7 +240,7 @@ def _cased_end(text, i, stop, table, upper_alone):
 
 @inlined
 def _o200k_end(text, i, stop, table, max_digits, contractions):
-    bits, width = _char_at(text, i, stop, table)
+    bits, width = char_at(text, i, stop, table)
     if bits & DIGIT != 0:
         return _digits_end(text, i + width, stop, table, max_digits - 1)
     start = i if bits & LETTER != 0 else i + width
@@ -254,12 +254,12 @@ def _o200k_end(text, i, stop, table, max_digits, contractions):
             return end
     if bits & SPACE == 0:
         end = _symbols_end(text, start, stop, table)
-        return _line_ends_end(text, end, stop, True)
+        return line_ends_end(text, end, stop, True)
     if text[np.uint64(i)] == 32:
         end = _symbols_end(text, start, stop, table)
         if end > start:
-            return _line_ends_end(text, end, stop, True)
-    return _space_end(text, i, stop, table, True, False)
+            return line_ends_end(text, end, stop, True)
+    return space_end(text, i, stop, table, True, False)
 
 
 @inlined
@@ -371,11 +371,11 @@ def split_spaced_words(text, doc_starts, table, max_digits, by_line, ends, first
 @inlined
 def _class_run_end(text, i, stop, table, longest):
     """The end of a run of characters that all are in a class, at most `longest` of them, or all are not; 0 for any."""
-    bits, width = _char_at(text, i, stop, table)
+    bits, width = char_at(text, i, stop, table)
     i += width
     n = 1
     while i < stop:
-        next_bits, width = _char_at(text, i, stop, table)
+        next_bits, width = char_at(text, i, stop, table)
         if (next_bits != 0) != (bits != 0) or (bits != 0 and n == longest):
             break
         i += width
