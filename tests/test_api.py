@@ -76,6 +76,7 @@ def test_import_loads_nothing_heavy():
     assert run_python(code).split() == []
 
 
+@pytest.mark.slow
 def test_importing_what_needs_no_torch_does_not_load_it():
     code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *WITHOUT_TORCH], capture_output=True, text=True, check=True)

@@ -173,6 +173,7 @@ def test_what_changes_text_has_the_tokens_of_tokenizers_and_the_bytes_of_the_tex
     assert row.train.n_bytes != expected(theirs)[0][0]
 
 
+@pytest.mark.slow
 def test_the_built_in_profile_has_the_bytes_of_its_text(changing, cl100k):
     alone, beside = (compare([changing[0], *more], builtin_profile)[0] for more in ([], [cl100k]))
     assert alone.train == beside.train
