@@ -18,12 +18,13 @@ from pathlib import Path
 
 from common import machine, write_json
 from common import show as show_table
-from trials import kills
+from trials import certificates, kills
 from trials.bench import Bench, Tally
 
 # A kind of trial yields None for each trial that held, and a sentence for each that did not.
 Kind = Callable[[Bench], Iterator[str | None]]
 KINDS: dict[str, Kind] = {
+    "certificates": certificates.trials,
     "kills": kills.trials,
 }
 MOST_SHOWN = 5
