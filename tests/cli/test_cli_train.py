@@ -143,6 +143,32 @@ def test_of_several_processes_one_encodes_and_writes(work, tmp_path):
     assert report["held_out"]["nats"] == pytest.approx(alone["held_out"]["nats"], rel=1e-4)
 
 
+def test_any_setting_is_taken_from_a_file(work, tmp_path):
+    file = tmp_path / "settings.toml"
+    command = ["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--tokens", 1500]
+    command += ["--out", tmp_path / "run", "--settings", file]
+    for wrong, says in [
+        ("weight = 0.1", "weight is not a setting; the settings are: activation_checkpointing"),
+        ("clip = 'x'", "clip must be float, not 'x'"),
+        ("seed = true", "seed must be int, not True"),
+        ("schedule = 'linear'", "`schedule` must be cosine or wsd"),
+        ("clip =", "is not TOML"),
+    ]:
+        file.write_text(wrong)
+        with pytest.raises(TrainingError, match=says):
+            vocab(*command)
+    file.write_text("weight_decay = 0.05\nbeta2 = 0.99\nclip = 2\nschedule = 'wsd'\ndecay = 0.5\n")
+    assert vocab(*command).exit_code == 0
+    settings = json.loads((tmp_path / "run" / "report.json").read_text())["settings"]
+    assert [settings[name] for name in ("weight_decay", "beta2", "clip", "schedule", "decay")] == [
+        0.05,
+        0.99,
+        2.0,
+        "wsd",
+        0.5,
+    ]
+
+
 def test_a_finished_run_goes_on_for_more_tokens(work, tmp_path):
     command = [
         "train",

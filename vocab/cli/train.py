@@ -78,6 +78,13 @@ def train(
         bool, typer.Option("--activation-checkpointing", help="Save memory; computes activations twice.")
     ] = False,
     mask_documents: Annotated[bool, typer.Option("--mask-documents", help="Attention stays inside documents.")] = False,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            help="TOML file of any settings, like weight_decay = 0.05; they win over options.",
+        ),
+    ] = None,
     teacher: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,7 +140,8 @@ def train(
     model_code = {"attention": attention, "head": head, "compile": compiled, "masked": mask_documents}
     memory = {"precision": precision, "device": device, "activation_checkpointing": activation_checkpointing}
     distilling = {"distill_every": distill_every if teacher else 0}
-    settings = _settings(preset, config, shards, {**sizes, **rates, **model_code, **memory, **distilling})
+    given = {**sizes, **rates, **model_code, **memory, **distilling, **_from_file(settings_file)}
+    settings = _settings(preset, config, shards, given)
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
     report = _train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map)
     if workers.is_first:
@@ -152,6 +160,12 @@ def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) 
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    from vocab.model.training.settings_file import read_settings
+
+    return read_settings(path) if path else {}
 
 
 def _settings(preset: str, config: ModelConfig, shards: Path, given: dict[str, Any]) -> TrainSettings:
