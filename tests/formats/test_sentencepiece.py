@@ -86,7 +86,12 @@ def test_a_written_model_is_read_back_the_same(mistral, tmp_path):
     for kind in kinds:
         ask = [getattr(processor, kind) for processor in (ours, peer)]
         assert [ask[0](k) for k in range(mistral.n_ids)] == [ask[1](k) for k in range(mistral.n_ids)]
-    assert (ours.bos_id(), ours.eos_id(), ours.unk_id()) == (peer.bos_id(), peer.eos_id(), peer.unk_id())
+    roles = [(one.bos_id(), one.eos_id(), one.unk_id(), one.pad_id()) for one in (ours, peer)]
+    assert roles[0] == roles[1]
+    model = importlib.import_module("sentencepiece.sentencepiece_model_pb2").ModelProto()
+    model.ParseFromString(ours.serialized_model_proto())
+    spec = model.trainer_spec
+    assert (spec.unk_id, spec.bos_id, spec.eos_id, spec.pad_id) == (0, 1, 2, -1)
 
 
 @pytest.mark.slow

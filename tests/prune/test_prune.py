@@ -342,6 +342,7 @@ def test_a_card_shows_a_hostile_name_and_obeys_nothing(cl100k, tmp_path):
     assert card.count(shown) == 2  # the source, and its row
     assert card.count("evil") == card.count(shown)
     assert "\x1b" not in card
+    assert "tiktoken.Encoding(" in card  # the way to load what merges run
 
 
 @pytest.mark.slow
