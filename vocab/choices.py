@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 # How text becomes tokens; the last two are those of files from SentencePiece.
 InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram"]
+# Those that go from characters, as SentencePiece has it; all others go from single bytes.
+CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
 # Those of every vocabulary whose tokens are bytes.
 ByteInferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy"]
 

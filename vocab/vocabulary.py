@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import MAX_ID, Ints, Tokens, Utf8, end_to_end
+from vocab.choices import CHARACTER_METHODS
+from vocab.encoding.numbering import renumbered
 from vocab.errors import SourceError
 from vocab.origin import Provenance as Provenance
 from vocab.splitting import SplitPattern
@@ -111,9 +113,7 @@ class Vocabulary:
 
         Special tokens below the ordinary ones stay below them; all keep their order, and new ones come last.
         """
-        below = [text for text in special if self.special_tokens.get(text, self.first_id) < self.first_id]
-        ids = {text: k for k, text in enumerate(below)}
-        ids |= {text: k for k, text in enumerate((t for t in special if t not in ids), len(below) + kept.size)}
+        special_ids, ids = renumbered(self.special_tokens, special, kept.size, self.rank_ids, self.n_stand_ins == 1)
         lengths = self.lengths[kept]
         starts = np.concatenate([[0], np.cumsum(lengths)])
         places = np.repeat(self.starts[kept] - starts[:-1], lengths) + np.arange(starts[-1])
@@ -121,12 +121,12 @@ class Vocabulary:
             self,
             blob=self.blob[places],
             starts=starts,
-            special_tokens=ids,
+            special_tokens=special_ids,
             inference=inference,
             provenance=provenance,
-            first_id=len(below),
+            first_id=int(ids.min(initial=len(special_ids))),
             scores=None if self.scores is None else self.scores[kept],
-            ids=None,
+            ids=None if (np.diff(ids) == 1).all() else ids,
             pair_order=None if self.pair_order is None else self.pair_order[places],
         )
 
@@ -212,7 +212,7 @@ class Vocabulary:
     def _order_or_scores(self) -> npt.NDArray[Any]:
         """The merge order, or for unigram the scores as SentencePiece stores them, without those of bytes."""
         if self.inference == "unigram" and self.scores is not None:
-            return self.scores[256:].astype(np.float32)
+            return self.scores[self.n_stand_ins :].astype(np.float32)
         return self.merge_order
 
     def __eq__(self, other: object) -> bool:
@@ -251,7 +251,7 @@ class Vocabulary:
         settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
         try:
             added = [*self._numbered] if self.added_texts else ()
-            return Encoder(self.blob, self.starts, *settings, added=added, pair_order=self.pair_order)
+            return Encoder(self.blob, self.starts, *settings, added, self.pair_order, self.n_stand_ins == 1)
         except ValueError as error:
             raise SourceError(f"{self.name} cannot encode every text: {error}") from None
 
@@ -262,15 +262,15 @@ class Vocabulary:
         if self.inference != "unigram" or self.scores is None:
             return None
         if self._finds_user_defined:
-            return Scores.of_sentencepiece(self.scores, sorted(self.user_defined))
+            return Scores.of_sentencepiece(self.scores, sorted(self.user_defined), self.n_stand_ins)
         if self.byte_fallback:
             return Scores.of_tokenizers(self.scores, [byte_piece(k) for k in range(256)])
         return Scores.of_runs(self.scores, self.provenance.extras["tokenizer_json"]["scores_of_added"], self._numbered)
 
     @property
     def n_stand_ins(self) -> int:
-        """How many ranks, the first, stand for what no token spells: 256 bytes, unigram's unknown token, or none."""
-        return 256 if self.byte_fallback else int(self.inference == "unigram")
+        """How many ranks, the first, stand for what no token spells: 256 bytes, the unknown token, or none."""
+        return 256 if self.byte_fallback else int(self.inference in CHARACTER_METHODS)
 
     @property
     def _finds_user_defined(self) -> bool:

@@ -14,7 +14,8 @@ from helpers.texts import random_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocab.encoding.encoder import CHARACTER_METHODS, Encoder
+from vocab.choices import CHARACTER_METHODS
+from vocab.encoding.encoder import Encoder
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.encoding.lattice import Lattice, TokenTrie
 from vocab.errors import SourceError

@@ -197,16 +197,7 @@ def changed(model_file: Path, tmp_path: Path, change) -> Path:
     return path
 
 
-def drop_bytes(model) -> None:
-    kept = [piece for piece in model.pieces if piece.type != 6]
-    del model.pieces[:]
-    model.pieces.extend(kept)
-    model.trainer_spec.byte_fallback = False
-
-
 FAULTS = {
-    "no bytes": (drop_bytes, "no byte fallback, so that it cannot encode every text"),
-    "spaces removed": (lambda m: setattr(m.normalizer_spec, "remove_extra_whitespaces", True), "removes spaces"),
     "no number": (lambda m: setattr(m.pieces[900], "score", float("nan")), "NaN or Inf|a score that is not a number"),
     "unused": (lambda m: setattr(m.pieces[900], "type", 5), "unused pieces"),
     "no character": (
@@ -223,13 +214,6 @@ def test_models_that_cannot_be_kept_exact_are_refused(fault, model_file, tmp_pat
     with pytest.raises(SourceError, match=message) as error:
         load_lossless(changed(model_file, tmp_path, change))
     assert "\n" not in str(error.value)
-
-
-def test_models_that_normalize_characters_are_refused(tmp_path):
-    path = tmp_path / "nfkc.model"
-    path.write_bytes(trained(["some words and others"] * 50, 300, normalization_rule_name="nmt_nfkc"))
-    with pytest.raises(SourceError, match=r"nfkc\.model cannot be pruned exactly: it normalizes characters"):
-        load_lossless(path)
 
 
 JSON_FAULTS = {

@@ -339,12 +339,10 @@ def without(*texts):
 
 FAULTS = {
     "words": (lambda m: setattr(m.trainer_spec, "model_type", 3), "neither BPE nor Unigram"),
-    "no bytes": (lambda m: setattr(m.trainer_spec, "byte_fallback", False), "refuses|no byte fallback"),
-    "spaces removed": (lambda m: setattr(m.normalizer_spec, "remove_extra_whitespaces", True), "removes spaces"),
+    "no bytes": (lambda m: setattr(m.trainer_spec, "byte_fallback", False), "refuses"),
     "spaces kept": (lambda m: setattr(m.normalizer_spec, "escape_whitespaces", False), "does not write spaces as ▁"),
     "suffix": (lambda m: setattr(m.trainer_spec, "treat_whitespace_as_suffix", True), "behind words"),
     "unused": (lambda m: setattr(m.pieces[5000], "type", 5), "unused pieces"),
-    "special between": (lambda m: setattr(m.pieces[5000], "type", 3), "in another order"),
     "repeats": (lambda m: setattr(m.pieces[5000], "piece", m.pieces[5001].piece), "refuses"),
     "no settings": (lambda m: m.ClearField("trainer_spec"), "cut short"),
     "no character": (without("é"), "but none for its character 'é'"),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vocab.arrays import Ints
 from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import LOOKS_AHEAD
+from vocab.encoding.encoder import LOOKS_AHEAD, sums_within
 from vocab.encoding.inference import LatticeEncoder
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.encoding.loop_kernels import count_uses
@@ -25,24 +26,35 @@ class Compression:
     Attributes:
         n_bytes: bytes of the text.
         n_tokens: tokens of the text.
-        n_unknown: tokens among them that are the unknown token; only WordPiece has these.
+        n_unknown: tokens among them that are the unknown token.
+        n_unknown_bytes: bytes of the prepared text that these stand for; None where they are not known.
     """
 
     n_bytes: int
     n_tokens: int
     n_unknown: int = 0
+    n_unknown_bytes: int | None = None
 
     @property
     def bytes_per_token(self) -> float:
         """Mean bytes of text per token; 0 for empty text."""
         return self.n_bytes / self.n_tokens if self.n_tokens else 0.0
 
+    @property
+    def unknown_share(self) -> float:
+        """Share of the bytes that become the unknown token; 0 for empty text, and where it is not known."""
+        return (self.n_unknown_bytes or 0) / self.n_bytes if self.n_bytes else 0.0
+
 
 def total(parts: Sequence[Compression], weights: Sequence[int]) -> Compression:
     """Bytes and tokens of several texts together, each times its weight."""
     pairs = list(zip(parts, weights, strict=True))
-    sums = [sum(getattr(p, name) * w for p, w in pairs) for name in ("n_bytes", "n_tokens", "n_unknown")]
-    return Compression(*sums)
+    n_bytes, n_tokens, n_unknown = (
+        sum(getattr(p, name) * w for p, w in pairs) for name in ("n_bytes", "n_tokens", "n_unknown")
+    )
+    is_known = all(p.n_unknown_bytes is not None for p in parts)
+    n_unknown_bytes = sum((p.n_unknown_bytes or 0) * w for p, w in pairs) if is_known else None
+    return Compression(n_bytes, n_tokens, n_unknown, n_unknown_bytes)
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,7 @@ class Evaluator:
         Raises ValueError for a method that looks ahead where pre-tokens were cut.
         """
         ids, sizes = self._encode(kept_mask, method)
-        parts = self._by_part(sizes)
+        parts = self._by_part(ids, sizes)
         train, held_out = self._totals(parts)
         uses, is_used = self._uses(ids, sizes, kept_mask.size)
         return Evaluation(
@@ -114,7 +126,7 @@ class Evaluator:
 
     def compression(self, kept_mask: npt.NDArray[np.bool_], method: InferenceMethod) -> tuple[Compression, Compression]:
         """The totals of `evaluate` alone, trained on and held out."""
-        return self._totals(self._by_part(self._encode(kept_mask, method)[1]))
+        return self._totals(self._by_part(*self._encode(kept_mask, method)))
 
     def _encode(
         self, kept_mask: npt.NDArray[np.bool_], method: InferenceMethod
@@ -127,8 +139,22 @@ class Evaluator:
         run_shards(lambda a, b: encoder.encode(kept_mask, a, b, ids, sizes), self._shards)
         return ids, sizes
 
-    def _by_part(self, sizes: npt.NDArray[np.int32]) -> dict[str, tuple[Compression, Compression]]:
-        return {name: (_compression(a, sizes), _compression(b, sizes)) for name, (a, b) in self._parts.items()}
+    def _by_part(
+        self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32]
+    ) -> dict[str, tuple[Compression, Compression]]:
+        unknown = self._unknown(ids, sizes)
+        return {
+            name: (_compression(a, sizes, unknown), _compression(b, sizes, unknown))
+            for name, (a, b) in self._parts.items()
+        }
+
+    def _unknown(self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32]) -> tuple[Ints, Ints] | None:
+        """Unknown tokens of each segment and the bytes that they stand for, int64; None where nothing is unknown."""
+        if not self._trie.has_unknown:
+            return None
+        starts, is_unknown = self._lattice.starts, ids == 0
+        spelt = sums_within(np.where(is_unknown, 0, self._trie.lengths[ids]), sizes, starts)
+        return sums_within(is_unknown, sizes, starts), np.diff(starts) - spelt
 
     def _totals(self, parts: dict[str, tuple[Compression, Compression]]) -> tuple[Compression, Compression]:
         trained, held_out = zip(*parts.values(), strict=True)
@@ -158,5 +184,7 @@ def _segment_rows(cut: Segments, rows: npt.NDArray[np.int64], counts: PretokenCo
     return _PartRows(present, sums[present].astype(np.int64), counts.n_bytes, counts.n_added)
 
 
-def _compression(rows: _PartRows, sizes: npt.NDArray[np.int32]) -> Compression:
-    return Compression(rows.n_bytes, int((rows.counts * sizes[rows.entries]).sum()) + rows.n_added)
+def _compression(rows: _PartRows, sizes: npt.NDArray[np.int32], unknown: tuple[Ints, Ints] | None) -> Compression:
+    n_tokens = int((rows.counts * sizes[rows.entries]).sum()) + rows.n_added
+    lost = [int((rows.counts * each[rows.entries]).sum()) for each in unknown] if unknown else [0, 0]
+    return Compression(rows.n_bytes, n_tokens, *lost)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.choices import CHARACTER_METHODS
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
 
@@ -24,6 +24,8 @@ def unreachable(vocabulary: Vocabulary, candidates: npt.NDArray[np.int64]) -> np
     A witness is a valid UTF-8 text whose encoding holds the token: the token itself, or, where it holds a part of a
     character, the token with that character made whole.
     """
+    if vocabulary.n_stand_ins == 1:  # the first comes out of what no token spells
+        candidates = candidates[candidates > 0]
     ids = vocabulary.rank_ids.tolist()
     whole = [k for k in candidates.tolist() if is_utf8(vocabulary[ids[k]])]
     alone = vocabulary.encode_batch([vocabulary[ids[k]].decode() for k in whole])

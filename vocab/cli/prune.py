@@ -126,6 +126,17 @@ def prune(
             help="Special token of the source to leave out; * stands for any characters. May be given several times.",
         ),
     ] = None,
+    character_coverage: Annotated[
+        float | None,
+        typer.Option(
+            "--character-coverage",
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            help="With a source that has an unknown token (XLM-R, T5): keep the most frequent characters that "
+            "make up this share of the text, as 0.9995, and leave out all others. [default: keep every character]",
+        ),
+    ] = None,
     pad_to_multiple_of: Annotated[
         int,
         typer.Option(
@@ -170,6 +181,7 @@ def prune(
         keep=tokens_to_keep(keep),
         special=special or [],
         drop_special=drop_special or [],
+        character_coverage=character_coverage,
         pad_to_multiple_of=pad_to_multiple_of,
         refit=refit,
         certify=certify,
@@ -220,15 +232,15 @@ def show_certificate(claims: Mapping[str, Any]) -> None:
 
 def _show(report: Report, paths: list[Path]) -> None:
     """Print a report and the files written: the tables, then sentences."""
-    from vocab.prune.report import candidates_sentences, inference_sentences
+    from vocab.prune.report import candidates_sentences, inference_sentences, unknown_sentences
 
     screen = console()
     screen.print(_rows_table(report))
     if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
         screen.print(_parts_table(report))
     candidates = candidates_sentences(report.candidates, report.source["name"])
-    sentences = [*_held_out_sentences(report), *inference_sentences(report), *candidates, *report.corpus["notes"]]
-    for sentence in sentences:
+    made = [*inference_sentences(report), *unknown_sentences(report)]
+    for sentence in [*_held_out_sentences(report), *made, *candidates, *report.corpus["notes"]]:
         screen.print(sentence)
     if report.certificate:
         show_certificate(report.certificate)

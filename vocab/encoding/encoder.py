@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,6 @@ from vocab.markers import marked, marked_rows
 from vocab.splitting import SplitPattern
 from vocab.threads import run_shards, shard_bounds
 
-# Those of SentencePiece, which go from characters; all others go from single bytes.
-CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
 
@@ -34,9 +33,9 @@ _NO_IDS = np.empty(0, dtype=np.int32)
 class Encoder:
     """Encodes with the tokens (blob uint8, starts int64[n + 1]) of a vocabulary; ids are token positions.
 
-    For `byte_fallback`, `order` and `pair_order` see `TokenTrie`; unigram, and only that, has `scores`. The added token
-    `added[k]`, which the split pattern marks in text, has the number n + k. Raises ValueError when a token repeats or
-    one of the 256 single bytes is missing.
+    For `byte_fallback`, `order`, `pair_order` and `has_unknown` see `TokenTrie`; unigram, and only that, has `scores`.
+    The added token `added[k]`, which the split pattern marks in text, has the number n + k. Raises ValueError when a
+    token repeats or one of the 256 single bytes is missing.
     """
 
     def __init__(
@@ -50,10 +49,11 @@ class Encoder:
         scores: Scores | None = None,
         added: Sequence[str] = (),
         pair_order: npt.NDArray[np.int32] | None = None,
+        has_unknown: bool = False,
     ) -> None:
         units = scores.units if scores else None
-        fuses = scores is not None and scores.n_stand_ins == 1
-        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, units, pair_order, fuses)
+        looked_up = scores is not None and scores.looks_up_unknown
+        self.trie = TokenTrie.build(blob, starts, byte_fallback, order, units, pair_order, has_unknown, looked_up)
         self._whole_texts = TextEncoder(blob, starts, scores) if scores else None
         missing = np.flatnonzero(self.trie.byte_tokens < 0).tolist()
         if missing:
@@ -156,7 +156,7 @@ class Encoder:
         self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int32]:
         """How many tokens of each pre-token are the unknown one, of what `encode_pretokens` gives."""
-        return _counts_within(ids == 0, sizes, starts) if self.trie.fuses_unknown else np.zeros_like(sizes)
+        return sums_within(ids == 0, sizes, starts).astype(np.int32) if self.trie.has_unknown else np.zeros_like(sizes)
 
     def encode_pretokens(
         self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int = 1
@@ -178,14 +178,14 @@ class Encoder:
         return ids, sizes
 
 
-def _counts_within(
-    is_counted: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
-    """How many of the first sizes[w] places from starts[w] on are counted, int32[n]."""
+def sums_within(
+    values: npt.NDArray[Any], sizes: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Sum of the values at the first sizes[w] places from starts[w] on, int64[n]."""
     lengths = np.diff(starts)
-    within = np.arange(is_counted.size) - np.repeat(starts[:-1], lengths) < np.repeat(sizes, lengths)
-    before = np.concatenate([[0], np.cumsum(within & is_counted)])
-    return np.diff(before[starts]).astype(np.int32)
+    within = np.arange(values.size) - np.repeat(starts[:-1], lengths) < np.repeat(sizes, lengths)
+    before = np.concatenate([[0], np.cumsum(np.where(within, values, 0), dtype=np.int64)])
+    return np.diff(before[starts])
 
 
 def merge_parents(

@@ -136,11 +136,11 @@ def _with_token_facts(
         by_pair = trie.pair_order is not None
         starts = trie.starts[:-1] if by_pair else np.arange(trie.lengths.size)
         order = trie.order if trie.pair_order is None else trie.pair_order
-        facts = (blob, frozen(order), frozen(trie.byte_tokens), frozen(starts), int(by_pair))
+        facts = (blob, frozen(order), frozen(trie.byte_tokens), frozen(starts), int(by_pair), int(trie.has_unknown))
         return kernels.ScoredLattice(*lattice[:5], *facts)
     if method == "unigram":
         return kernels.UnigramLattice(
-            *lattice[:5], blob, frozen(trie.byte_tokens), frozen(trie.units), int(trie.fuses_unknown)
+            *lattice[:5], blob, frozen(trie.byte_tokens), frozen(trie.units), int(trie.has_unknown)
         )
     if method == "ungreedy":
         return kernels.UngreedyLattice(*lattice[:3], lattice.lengths, *trie.flags)

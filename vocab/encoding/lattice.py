@@ -35,7 +35,7 @@ class TokenTrie:
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256], -1 where there is none
     units: npt.NDArray[np.int64]  # score of each token under unigram as a whole number; empty for others
     pair_order: npt.NDArray[np.int32] | None = None  # of merging pair by pair: see `Vocabulary.pair_order`
-    fuses_unknown: bool = False  # whether a run of characters without a token is one token, the first
+    has_unknown: bool = False  # whether the first token stands for a run of characters without a token
 
     @classmethod
     def build(
@@ -46,12 +46,13 @@ class TokenTrie:
         order: npt.NDArray[np.int32] | None = None,
         units: npt.NDArray[np.int64] | None = None,
         pair_order: npt.NDArray[np.int32] | None = None,
-        fuses_unknown: bool = False,
+        has_unknown: bool = False,
+        looks_up_unknown: bool = False,
     ) -> TokenTrie:
         """The trie of tokens (blob uint8, starts int64[n + 1]).
 
         With `byte_fallback` the first 256 tokens are bytes that stand for characters without a token: not looked up.
-        With `fuses_unknown` the first token stands for runs of them, and is looked up as well.
+        With `has_unknown` the first token stands for runs of them, and is looked up too if `looks_up_unknown` says so.
         Without `order` tokens are merged in their own. Raises ValueError when two tokens are equal or one is empty.
         """
         blob, starts = frozen(blob), frozen(starts)
@@ -59,7 +60,7 @@ class TokenTrie:
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"token {int(lengths.argmin())} is empty")
         size = 1 << max(4, (2 * blob.size).bit_length())
-        first = 256 if byte_fallback else 0
+        first = 256 if byte_fallback else int(has_unknown and not looks_up_unknown)
         keys, children, node_token, n_nodes = _filled_trie(blob, starts, size, first)
         compact = 1 << max(4, (2 * n_nodes).bit_length())
         if compact < size:
@@ -78,10 +79,10 @@ class TokenTrie:
             root,
             lengths,
             tokens if order is None else order,
-            _stand_ins(tokens, singles, byte_fallback, fuses_unknown),
+            _stand_ins(tokens, singles, byte_fallback, has_unknown),
             np.empty(0, dtype=np.int64) if units is None else units,
             pair_order,
-            fuses_unknown,
+            has_unknown,
         )
 
     @cached_property
@@ -117,10 +118,10 @@ class TokenTrie:
 
 
 def _stand_ins(
-    tokens: npt.NDArray[np.int32], singles: list[int], byte_fallback: bool, fuses_unknown: bool
+    tokens: npt.NDArray[np.int32], singles: list[int], byte_fallback: bool, has_unknown: bool
 ) -> npt.NDArray[np.int32]:
     """`TokenTrie.byte_tokens`."""
-    if fuses_unknown:
+    if has_unknown:
         return np.zeros(256, dtype=np.int32)
     return tokens[:256].copy() if byte_fallback else np.array(singles, dtype=np.int32)
 
@@ -226,7 +227,7 @@ class Segments:
         are sums no longer exact.
         """
         blob, starts = frozen(blob), frozen(starts)
-        keep_whole = keep_whole or trie.fuses_unknown  # a run of unknown characters is one token
+        keep_whole = keep_whole or trie.has_unknown  # a run of unknown characters is one token
         most = blob.size + 1 if max_bytes is None else max_bytes
         is_end = np.zeros(blob.size, dtype=np.bool_)
         table = (trie.keys, trie.children, trie.node_token, trie.root)

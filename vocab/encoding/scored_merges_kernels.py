@@ -1,6 +1,7 @@
 """Kernels of the method `scored-merges`: SentencePiece's BPE (google/sentencepiece `bpe_model.cc`).
 
-Characters are merged by `order`, of equal order further left first; a character without a token becomes its bytes.
+Characters are merged by `order`, of equal order further left first; a character without a token becomes its bytes, or
+where there are none, a run of such characters the unknown token.
 Whole pre-tokens are not looked up. The order is that of the token that is made, as SentencePiece has it, or that of the
 pair that makes it, as Hugging Face tokenizers lists merges; a pair that is not listed has the order NONE.
 
@@ -51,6 +52,7 @@ class ScoredLattice(NamedTuple):
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]
     order_starts: npt.NDArray[np.int64]  # where the order of each token begins, [n_tokens]
     by_pair: int  # 1 where order depends on how long the left part is, else 0
+    fuses: int  # 1 where a run of characters without a token is the token byte_tokens[0], else 0
 
 
 # Encoding one pre-token
@@ -64,7 +66,7 @@ def _order(lattice, token, n_left):
 
 @helper
 def _start_characters(lattice, kept, first, n_bytes, scratch):
-    """One part a character, or a byte where the character has no kept token; returns how many.
+    """One part a character, or a byte where it has no kept token and bytes stand for it; returns how many.
 
     scratch.pairs[i] is the token that parts i and i + 1 make together, or NONE. A byte's part makes none with any
     other, because every token but a byte's is whole characters.
@@ -80,7 +82,7 @@ def _start_characters(lattice, kept, first, n_bytes, scratch):
             path[n] = token
             n += 1
         else:
-            for k in range(i, i + width):
+            for k in range(i, i + 1 if lattice.fuses else i + width):
                 begins[n] = k
                 path[n] = lattice.byte_tokens[lattice.blob[first + k]]
                 n += 1
@@ -190,6 +192,19 @@ def _merge_long(lattice, kept, first, n_bytes, n, n_tree, scratch):
 
 
 @helper
+def _fused(lattice, n, path):
+    """Make one of unknown tokens that follow each other among n in `path`; returns how many tokens are left."""
+    if not lattice.fuses:
+        return n
+    n_left = 0
+    for k in range(n):
+        if n_left == 0 or path[k] != lattice.byte_tokens[0] or path[n_left - 1] != path[k]:
+            path[n_left] = path[k]
+            n_left += 1
+    return n_left
+
+
+@helper
 def _encode(lattice, kept, w, scratch):
     """Encode pre-token w, as `loop_kernels` says."""
     first = lattice.starts[w]
@@ -197,8 +212,10 @@ def _encode(lattice, kept, w, scratch):
     n = _start_characters(lattice, kept, first, n_bytes, scratch)
     n_tree = _note_characters(lattice, n, scratch)
     if n_bytes <= HEAP_BYTES:
-        return _merge_on(lattice, kept, first, n, n_tree, scratch)
-    return _merge_long(lattice, kept, first, n_bytes, n, n_tree, scratch)
+        n, n_tree = _merge_on(lattice, kept, first, n, n_tree, scratch)
+    else:
+        n, n_tree = _merge_long(lattice, kept, first, n_bytes, n, n_tree, scratch)
+    return _fused(lattice, n, scratch.path), n_tree
 
 
 # Pricing one pre-token
@@ -259,7 +276,7 @@ def _price(lattice, kept, w, scratch, other, ledger):
         ledger.tree_prices[k] -= n
     ledger.tree_sizes[w] = n_priced
     ledger.signatures[w] = signature
-    return n
+    return _fused(lattice, n, scratch.path)
 
 
 # What Python calls, the same for each method

@@ -52,6 +52,7 @@ class Scores:
         others: texts that are looked for beside the tokens, each with its score and the number that stands for it in
             what is encoded: n_tokens or above for what is no token.
         n_stand_ins: how many of the first tokens stand for characters that no token spells: 256 bytes, or 1 for a run.
+        looks_up_unknown: whether the text of the one that stands for a run is found in text.
     """
 
     values: npt.NDArray[np.float64]
@@ -59,17 +60,20 @@ class Scores:
     unknown: float
     others: Sequence[tuple[bytes, float, int]] = ()
     n_stand_ins: int = 256
+    looks_up_unknown: bool = False
 
     @classmethod
-    def of_sentencepiece(cls, values: npt.NDArray[np.floating[Any]], user_defined: Sequence[str]) -> Scores:
+    def of_sentencepiece(
+        cls, values: npt.NDArray[np.floating[Any]], user_defined: Sequence[str], n_stand_ins: int = 256
+    ) -> Scores:
         """As sentencepiece 0.2.3 goes by them; user-defined piece k has the number n_tokens + k."""
-        unknown = np.float32(values[256:].min()) - np.float32(_UNKNOWN_PENALTY)
+        unknown = np.float32(values[n_stand_ins:].min()) - np.float32(_UNKNOWN_PENALTY)
         lengths = [len(text.replace(" ", MARK).encode()) for text in user_defined]
         others = [
             (text.replace(MARK, " ").encode(), float(np.float32(_FOR_EACH_BYTE * (n - 1))), values.size + k)
             for k, (text, n) in enumerate(zip(user_defined, lengths, strict=True))
         ]
-        return cls(values.astype(np.float64), True, float(unknown), others)
+        return cls(values.astype(np.float64), True, float(unknown), others, n_stand_ins)
 
     @classmethod
     def of_tokenizers(cls, values: npt.NDArray[np.floating[Any]], byte_pieces: Sequence[str]) -> Scores:
@@ -90,7 +94,7 @@ class Scores:
         added = [(text, score) for text, score in listed.items() if text in numbers]
         others = [(text.replace(MARK, " ").encode(), score, numbers[text]) for text, score in added]
         least = min([float(values.min()), *(score for _, score, _ in others)])
-        return cls(values.astype(np.float64), False, least - _UNKNOWN_PENALTY, others, 1)
+        return cls(values.astype(np.float64), False, least - _UNKNOWN_PENALTY, others, 1, True)
 
     @cached_property
     def units(self) -> npt.NDArray[np.int64]:
@@ -109,7 +113,13 @@ class TextEncoder:
         lengths = np.cumsum([len(text) for text in texts], dtype=np.int64)
         every = np.concatenate([blob, np.frombuffer(b"".join(texts), dtype=np.uint8)])
         has_bytes = scores.n_stand_ins == 256
-        trie = TokenTrie.build(every, np.concatenate([starts, starts[-1] + lengths]), byte_fallback=has_bytes)
+        trie = TokenTrie.build(
+            every,
+            np.concatenate([starts, starts[-1] + lengths]),
+            byte_fallback=has_bytes,
+            has_unknown=not has_bytes,
+            looks_up_unknown=scores.looks_up_unknown,
+        )
         values = np.concatenate([scores.values, [score for _, score, _ in scores.others]])
         nodes = (frozen(trie.keys), frozen(trie.children), frozen(trie.node_token), frozen(trie.root))
         self._table = (*nodes, frozen(trie.lengths), frozen(values))

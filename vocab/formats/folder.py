@@ -8,15 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.choices import CHARACTER_METHODS
 from vocab.errors import SourceError
 from vocab.formats.by_content import load_file
 from vocab.formats.companions import CONFIG, KEY, SPECIAL, settings_of, with_companions, write_template
 from vocab.formats.folder_tokens import added_by_folder
 from vocab.formats.frame import carried_frame
+from vocab.formats.numbered_anew import is_numbered_anew, read_numbered_anew
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
-from vocab.formats.sentencepiece_model import write_sentencepiece
+from vocab.formats.sentencepiece_model import normalizer_of, write_sentencepiece
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tekken import can_hold, write_tekken
 from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
@@ -50,13 +51,16 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
     """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair.
 
     The pair is left out where tiktoken would split text in another way. A tokenizer.model or tekken.json is written as
-    well for what came from one. For ungreedy, write
-    NAME.tokenmonster.yaml only.
+    well for what came from one. For ungreedy, write NAME.tokenmonster.yaml only; for what sentencepiece alone runs,
+    tokenizer.model only.
     """
     if vocabulary.inference == "ungreedy":
         path = directory / (name + ENDING)
         write_tokenmonster_yaml(vocabulary, path)
         return [path]
+    if normalizer_of(vocabulary):
+        write_sentencepiece(vocabulary, directory / SENTENCEPIECE)
+        return [directory / SENTENCEPIECE]
     paths = write_hugging_face(vocabulary, directory)
     if obstacle_to_tiktoken(vocabulary) is None:
         paths += write_tiktoken(vocabulary, directory, name)
@@ -134,6 +138,8 @@ def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
     tokens and other settings are carried as well. Raises SourceError when there is none that can be read.
     """
     check_links(directory)
+    if is_numbered_anew(directory):
+        return with_companions(read_numbered_anew(directory), directory)
     for paths in [sorted(directory.glob(pattern)) for pattern in _READ_FIRST]:
         if len(paths) == 1 and paths[0].is_file():
             return with_companions(load_file(paths[0], added_by_folder(directory)), directory)

@@ -80,7 +80,7 @@ def with_added(vocabulary: Vocabulary, tokens: FolderTokens) -> Vocabulary:
     special, text_tokens = dict(vocabulary.special_tokens), set(vocabulary.user_defined)
     next_id = vocabulary.max_id + 1
     for token in (*tokens.listed, *tokens.with_roles):
-        if token.content in special or not token.content:
+        if token.content in special or token.content in ("", vocabulary.unknown):
             continue
         if token.content.encode() in vocabulary.token_ids:
             raise SourceError(f"{vocabulary.name} adds the token {token.content!r}, which is one of its pieces already")

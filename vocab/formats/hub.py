@@ -15,7 +15,16 @@ from vocab.vocabulary import Vocabulary
 _CACHE: str | None = None  # where huggingface_hub keeps it, unless tests say otherwise
 
 # Files of a repository that a vocabulary may be read from, and those beside it; weights are never fetched.
-_WANTED = ["tokenizer.json", "tokenizer.model", "tekken.json", "*.tiktoken", "spiece.model", "vocab.json", "merges.txt"]
+_WANTED = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "tekken.json",
+    "*.tiktoken",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "merges.txt",
+]
 _WANTED += [ADDED, CONFIG, SPECIAL, TEMPLATE, f"{MORE_TEMPLATES}/*.jinja"]
 
 

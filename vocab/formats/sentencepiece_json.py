@@ -48,7 +48,7 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
         raise SourceError(f"{vocabulary.name} has holes in its ids, which tokenizer.json cannot hold")
     pieces = pieces_of(vocabulary)
     check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.name)
-    ids = dict(vocabulary.special_tokens) | {piece: k for k, piece in enumerate(pieces, vocabulary.first_id)}
+    ids = dict(vocabulary.special_tokens) | dict(zip(pieces, vocabulary.rank_ids.tolist(), strict=True))
     tokenizer = Tokenizer(_model(vocabulary, pieces, dict(sorted(ids.items(), key=lambda item: item[1]))))
     has_prefix = vocabulary.pattern.has_dummy_prefix
     prefix = [_prefix(vocabulary.user_defined)] if has_prefix else []
@@ -179,7 +179,7 @@ def check_characters(texts: list[str], name: Path | str) -> None:
         if missing := [c for c in text if c not in known]:
             raise SourceError(f"{name} has the piece {text!r} but none for its character {missing[0]!r}")
     if " " not in known:
-        raise SourceError(f"{name} has no piece ▁, so that a space would be three bytes that decode as ▁")
+        raise SourceError(f"{name} has no piece ▁, so that a space by itself could not be encoded")
 
 
 def _has_prefix(settings: Mapping[str, Any], path: Path) -> bool:

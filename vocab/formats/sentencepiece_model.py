@@ -1,14 +1,20 @@
 """SentencePiece's `.model`: pieces with scores in a protobuf, and how text is prepared for them.
 
 Source: google/sentencepiece `sentencepiece_model.proto`, `model_interface.cc` (which pieces must be there),
-`bpe_model.cc`, `unigram_model.cc`. Read are BPE with byte fallback, as in Llama 2 and Mistral, and Unigram with it: no
-normalization of characters, and 256 byte pieces before the others. Control, unknown and user-defined pieces are special
-tokens here.
+`bpe_model.cc`, `unigram_model.cc`. Control, unknown and user-defined pieces are special tokens here; without byte
+fallback the unknown piece is the first of the ordinary tokens.
+
+Where nothing is done to characters, and bytes stand for those without a piece, as in Llama 2 and Mistral, Hugging Face
+tokenizers gives the same ids. Every other model is run by sentencepiece alone: its normalizer takes the longest match
+of a table, where tokenizers goes from one visible character to the next.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +26,10 @@ from vocab.choices import InferenceMethod
 from vocab.errors import SourceError
 from vocab.formats.sentencepiece_json import check_characters, pieces_of
 from vocab.splitting import SplitPattern
+from vocab.splitting.marks import uncrossed
 from vocab.splitting.preparation import MARK, byte_piece
+from vocab.splitting.sentencepiece_normalizer import KIND, normalizer_settings, spec_of
+from vocab.splitting.steps import SplitSteps
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_bytes
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     import sentencepiece
 
 FILE_NAME = "tokenizer.model"
+KEY = "sentencepiece_trainer"  # of a source's extras
 
 # Kinds of piece and of model, in the protobuf.
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
@@ -46,27 +56,76 @@ def read_sentencepiece(path: Path) -> Vocabulary:
     raw = path.read_bytes()
     model = _parsed(raw, path)
     _check_settings(model, path)
-    special = {piece.piece: k for k, piece in enumerate(model.pieces) if piece.type in (UNKNOWN, CONTROL, USER_DEFINED)}
-    first = _first_id(model, path)
-    ordinary = [piece for piece in model.pieces if piece.type in (NORMAL, BYTE)]
-    tokens = [bytes([k]) for k in range(256)] + [_token(piece.piece, path) for piece in ordinary[256:]]
-    texts = [token.decode() for token in tokens[256:]]
+    has_bytes = bool(model.trainer_spec.byte_fallback)
+    stand_ins = _ids_of_bytes(model) if has_bytes else _ids_of(model, UNKNOWN)
+    others = _ids_of(model, NORMAL)
+    tokens = [_token(model.pieces[k].piece, path) for k in others]
+    texts = [token.decode() for token in tokens]
     check_characters(texts, path)
-    name = path.parent.resolve().name if path.name == FILE_NAME else path.name.removesuffix(".model")
-    blob, starts = end_to_end(tokens)
+    unknown = model.pieces[_ids_of(model, UNKNOWN)[0]].piece
+    blob, starts = end_to_end([*(map(bytes, zip(range(256))) if has_bytes else [unknown.encode()]), *tokens])
+    kinds = (CONTROL, USER_DEFINED, UNKNOWN) if has_bytes else (CONTROL, USER_DEFINED)
+    ids = np.array([*stand_ins, *others], dtype=np.int64)
     return Vocabulary(
         blob=blob,
         starts=starts,
-        special_tokens=special,
-        pattern=SplitPattern.of_sentencepiece(texts, dummy_prefix=model.normalizer_spec.add_dummy_prefix),
+        special_tokens={model.pieces[k].piece: k for k in _ids_of(model, *kinds)},
+        pattern=_pattern(model, texts),
         inference=_INFERENCES[model.trainer_spec.model_type],
-        provenance=Provenance(name, hashlib.sha256(raw).hexdigest(), "sentencepiece"),
-        first_id=first,
-        scores=np.array([0.0] * 256 + [piece.score for piece in ordinary[256:]], dtype=np.float32),
-        byte_fallback=True,
-        user_defined=frozenset(piece.piece for piece in model.pieces if piece.type == USER_DEFINED),
-        unknown=next(piece.piece for piece in model.pieces if piece.type == UNKNOWN),
+        provenance=_provenance(model, raw, path),
+        first_id=int(ids.min()),
+        scores=np.array([0.0] * len(stand_ins) + [model.pieces[k].score for k in others], dtype=np.float32),
+        byte_fallback=has_bytes,
+        user_defined=frozenset(model.pieces[k].piece for k in _ids_of(model, USER_DEFINED)),
+        unknown=unknown,
+        ids=None if (np.diff(ids) == 1).all() else ids,
     )
+
+
+def _ids_of(model: Any, *kinds: int) -> list[int]:
+    return [k for k, piece in enumerate(model.pieces) if piece.type in kinds]
+
+
+def _ids_of_bytes(model: Any) -> list[int]:
+    """Ids of the byte pieces by their bytes; sentencepiece has made sure that there are all."""
+    ids = {model.pieces[k].piece: k for k in _ids_of(model, BYTE)}
+    return [ids[byte_piece(byte)] for byte in range(256)]
+
+
+def _provenance(model: Any, raw: bytes, path: Path) -> Provenance:
+    """With the trainer's settings where sentencepiece alone runs the model: it names special pieces by them."""
+    name = path.parent.resolve().name if path.name == FILE_NAME else path.name.removesuffix(".model")
+    settings = {KEY: base64.b64encode(model.trainer_spec.SerializeToString(deterministic=True)).decode()}
+    extras = {} if _is_plain(model) else settings
+    return Provenance(name, hashlib.sha256(raw).hexdigest(), "sentencepiece", extras)
+
+
+def _is_plain(model: Any) -> bool:
+    """Whether characters are left as they are and bytes stand for those without a piece."""
+    spec = model.normalizer_spec
+    return bool(
+        model.trainer_spec.byte_fallback and not spec.precompiled_charsmap and not spec.remove_extra_whitespaces
+    )
+
+
+def _pattern(model: Any, texts: list[str]) -> SplitPattern:
+    """How text is prepared and cut to be counted; in `texts` a space stands for ▁."""
+    spec = model.normalizer_spec
+    if _is_plain(model):
+        return SplitPattern.of_sentencepiece(texts, dummy_prefix=spec.add_dummy_prefix)
+    user_defined = [model.pieces[k].piece for k in _ids_of(model, USER_DEFINED)]
+    normalizer = normalizer_settings(spec.name, spec.SerializeToString(deterministic=True), user_defined)
+    words = uncrossed(texts, at_lines=bool(model.trainer_spec.byte_fallback))
+    return SplitPattern.of_steps(
+        SplitSteps(steps=(words,), normalizer=json.dumps(normalizer, sort_keys=True), mark="never")
+    )
+
+
+def normalizer_of(vocabulary: Vocabulary) -> Mapping[str, Any] | None:
+    """The normalizer of a vocabulary that sentencepiece alone runs; None for any other."""
+    steps = vocabulary.pattern.steps
+    settings = json.loads(steps.normalizer) if steps and steps.normalizer else {}
+    return settings if settings.get("type") == KIND else None
 
 
 def _parsed(raw: bytes, path: Path) -> Any:
@@ -99,9 +158,6 @@ def _check_settings(model: Any, path: Path) -> None:
     scores = np.array([piece.score for piece in model.pieces])
     faults = {
         f"its model is {kinds.get(trainer.model_type)}, neither BPE nor Unigram": trainer.model_type not in _INFERENCES,
-        "it has no byte fallback, so that it cannot encode every text": not trainer.byte_fallback,
-        "it normalizes characters": bool(normalizer.precompiled_charsmap),
-        "it removes spaces": normalizer.remove_extra_whitespaces,
         "it does not write spaces as ▁": not normalizer.escape_whitespaces,
         "it puts ▁ behind words": trainer.treat_whitespace_as_suffix,
         "a piece has a score that is not a number": not np.isfinite(scores).all(),
@@ -109,17 +165,6 @@ def _check_settings(model: Any, path: Path) -> None:
     }
     if present := [text for text, is_so in faults.items() if is_so]:
         raise SourceError(f"{path} cannot be pruned exactly: {present[0]}")
-
-
-def _first_id(model: Any, path: Path) -> int:
-    """Id of the first byte piece; raises SourceError unless bytes and then all other ordinary pieces follow it."""
-    kinds = [piece.type for piece in model.pieces]
-    first = kinds.index(BYTE)
-    n_ordinary = sum(kind in (NORMAL, BYTE) for kind in kinds)
-    in_order = kinds[first : first + n_ordinary] == [BYTE] * 256 + [NORMAL] * (n_ordinary - 256)
-    if not in_order or [p.piece for p in model.pieces[first : first + 256]] != [byte_piece(b) for b in range(256)]:
-        raise SourceError(f"{path} has pieces in another order than special ones, 256 bytes, the others: not read yet")
-    return first
 
 
 def _token(piece: str, path: Path) -> bytes:
@@ -135,22 +180,27 @@ def write_sentencepiece(vocabulary: Vocabulary, path: Path) -> None:
 
 def to_proto(vocabulary: Vocabulary) -> bytes:
     """The bytes of a `.model`; the same for the same vocabulary."""
-    if vocabulary.scores is None or vocabulary.unknown is None or not vocabulary.byte_fallback:
+    is_own = vocabulary.pattern.is_sentencepiece or normalizer_of(vocabulary)
+    if vocabulary.scores is None or vocabulary.unknown is None or not is_own:
         raise SourceError(
             f"{vocabulary.name} does not come from SentencePiece, which has neither a split pattern nor tokens "
             "that are parts of characters"
         )
+    if vocabulary.max_id != vocabulary.n_ids - 1:
+        raise SourceError(f"{vocabulary.name} has holes in its ids, which a SentencePiece model cannot hold")
     model = _new_model()
     rows = [(id_, text, 0.0, _special_kind(vocabulary, text)) for text, id_ in vocabulary.special_tokens.items()]
-    scores = vocabulary.scores.tolist()
-    pieces = pieces_of(vocabulary)
-    check_characters([piece.replace(MARK, " ") for piece in pieces[256:]], vocabulary.name)
-    for rank, piece in enumerate(pieces):
-        score, kind = (0.0, BYTE) if rank < 256 else (scores[rank], NORMAL)
-        rows.append((rank + vocabulary.first_id, piece, score, kind))
+    pieces, n = pieces_of(vocabulary), vocabulary.n_stand_ins
+    check_characters([piece.replace(MARK, " ") for piece in pieces[n:]], vocabulary.name)
+    kinds = [BYTE if vocabulary.byte_fallback else UNKNOWN] * n + [NORMAL] * (len(pieces) - n)
+    scores = [0.0] * n + vocabulary.scores[n:].tolist()
+    rows += zip(vocabulary.rank_ids.tolist(), pieces, scores, kinds, strict=True)
     for _, text, score, kind in sorted(rows):
         model.pieces.add(piece=text, score=score, type=kind)
-    _describe(model, vocabulary)
+    if normalizer := normalizer_of(vocabulary):
+        _describe_as_source(model, vocabulary, normalizer)
+    else:
+        _describe(model, vocabulary)
     serialized: bytes = model.SerializeToString(deterministic=True)
     return serialized
 
@@ -177,6 +227,25 @@ def _describe(model: Any, vocabulary: Vocabulary) -> None:
     normalizer.add_dummy_prefix = vocabulary.pattern.has_dummy_prefix
     normalizer.remove_extra_whitespaces = False
     normalizer.escape_whitespaces = True
+
+
+def _describe_as_source(model: Any, vocabulary: Vocabulary, normalizer: Mapping[str, Any]) -> None:
+    """The settings of the source, with the new ids of its special pieces."""
+    trainer, ids = model.trainer_spec, {piece.piece: k for k, piece in enumerate(model.pieces)}
+    trainer.ParseFromString(base64.b64decode(vocabulary.provenance.extras[KEY]))
+    trainer.vocab_size = vocabulary.n_ids
+    for role in ("unk", "bos", "eos", "pad"):
+        setattr(trainer, f"{role}_id", ids.get(getattr(trainer, f"{role}_piece"), -1))
+    trainer.unk_piece, trainer.unk_id = vocabulary.unknown, ids[vocabulary.unknown or ""]
+    model.normalizer_spec.ParseFromString(spec_of(normalizer))
+
+
+def decoded(vocabulary: Vocabulary, ids: Iterable[int]) -> str:
+    """Text of ids as sentencepiece decodes them."""
+    processor = vocabulary.__dict__.get("_processor")
+    if processor is None:
+        processor = vocabulary.__dict__["_processor"] = to_sentencepiece(vocabulary)
+    return str(processor.decode(list(ids)))
 
 
 def to_sentencepiece(vocabulary: Vocabulary) -> sentencepiece.SentencePieceProcessor:

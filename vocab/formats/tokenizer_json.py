@@ -15,9 +15,9 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.choices import CHARACTER_METHODS
 from vocab.errors import SourceError
-from vocab.formats import byte_level_json, pieces_json, sentencepiece_json, wordpiece
+from vocab.formats import byte_level_json, pieces_json, sentencepiece_json, sentencepiece_model, wordpiece
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, add_to_runtime
 from vocab.formats.frame import add_tokens, apply_frame, carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
@@ -41,6 +41,11 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     if vocabulary.inference in CHARACTER_METHODS:
         if frame:
             return pieces_json.to_tokenizers(vocabulary, frame)
+        if sentencepiece_model.normalizer_of(vocabulary):
+            raise SourceError(
+                f"{vocabulary.name} has unknown text or a normalizer as sentencepiece runs them, which no "
+                f"tokenizer.json says exactly: use its {sentencepiece_model.FILE_NAME}"
+            )
         return sentencepiece_json.to_tokenizers(vocabulary)
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(
@@ -65,7 +70,9 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
 
 
 def decoded(vocabulary: Vocabulary, ids: Iterable[int]) -> str:
-    """Text of ids as the decoder makes it that a vocabulary of pieces carries."""
+    """Text of ids as the decoder makes it that a vocabulary of pieces carries, or as sentencepiece decodes them."""
+    if sentencepiece_model.normalizer_of(vocabulary):
+        return sentencepiece_model.decoded(vocabulary, ids)
     return pieces_json.decoded(vocabulary, ids, carried_frame(vocabulary) or {})
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from vocab.prune.report import Report, ReportRow, candidates_sentences, certificate_sentence, inference_sentences
+from vocab.formats.sentencepiece_model import normalizer_of
+from vocab.prune.report import (
+    Report,
+    ReportRow,
+    candidates_sentences,
+    certificate_sentence,
+    inference_sentences,
+    unknown_sentences,
+)
 from vocab.shown_text import in_markdown
 from vocab.vocabulary import Vocabulary
 
-_SENTENCEPIECE = """\
-Hugging Face:
-
-    from transformers import AutoTokenizer
-    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
-
+_SENTENCEPIECE_ALONE = """\
 SentencePiece, and whatever reads its models:
 
     import sentencepiece
     processor = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
 """
+_SENTENCEPIECE = f"""\
+Hugging Face:
+
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+
+{_SENTENCEPIECE_ALONE}"""
 
 _LOADING = {
     "merges": """\
@@ -55,13 +65,14 @@ The vocabulary was made for `{inference}`, which tiktoken does not run, so there
 
 def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     """README.md in Markdown."""
-    loading = _LOADING[report.inference if report.inference in _LOADING else "other"]
+    loading = _loading(report, vocabulary)
     notes = "\n".join(f"{in_markdown(note)}\n" for note in report.corpus["notes"])
     source = in_markdown(report.source["name"])
     told = candidates_sentences(report.candidates, report.source["name"])
     candidates = "".join(f"{in_markdown(sentence)}\n" for sentence in told)
     candidates += "\n" if candidates and notes else ""
-    spread = "".join(f"{text}\n\n" for text in inference_sentences(report))
+    unknown = [in_markdown(sentence) for sentence in unknown_sentences(report)]
+    spread = "".join(f"{text}\n\n" for text in [*inference_sentences(report), *unknown])
     proof = (
         f"{in_markdown(certificate_sentence(report.certificate))} `certificate.zip` is the proof.\n\n"
         if report.certificate
@@ -85,6 +96,13 @@ Change is in tokens against the whole source; held-out documents were not used t
 ## Loading
 
 {loading.format(name=name, inference=report.inference)}"""
+
+
+def _loading(report: Report, vocabulary: Vocabulary) -> str:
+    """How the files are loaded."""
+    if normalizer_of(vocabulary):
+        return _SENTENCEPIECE_ALONE
+    return _LOADING[report.inference if report.inference in _LOADING else "other"]
 
 
 def _order(report: Report) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from vocab.analysis.evaluation import Evaluation
 from vocab.analysis.reachable import spellable, unreachable
 from vocab.arrays import Ints, Mask
+from vocab.choices import CHARACTER_METHODS
 from vocab.corpus.mixture import corpus_summary
-from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.formats.companions import KEY as COMPANIONS
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
@@ -233,4 +233,6 @@ def _report(
         seed=request.seed if request.method == "tokenmonster" else None,
         scores=scores if job.inference == "unigram" else None,
         certificate=certificate.claims if certificate else None,
+        unknown=source.unknown if source.n_stand_ins == 1 else None,
+        character_coverage=request.character_coverage,
     )

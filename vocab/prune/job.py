@@ -20,6 +20,7 @@ from vocab.encoding.lattice import TokenTrie
 from vocab.errors import TargetError
 from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.limits import Deadline
+from vocab.prune.candidates.coverage import covered
 from vocab.prune.candidates.pool import Pool
 from vocab.prune.candidates.prior import WeightedCounts, default_prior, with_prior
 from vocab.prune.methods.distill import distill
@@ -58,19 +59,21 @@ class Job:
         self.stopwatch = Stopwatch(on_progress)
         self.corpus = _corpus_with_prior(request)
         self.corpus.merge(self.n_threads)
+        protected, allowed = _protected_and_allowed(request, self.corpus)
         with self.stage("gather candidates"):
             self.pool = Pool.build(
                 self.source,
-                request.protected,
+                protected,
                 self.corpus,
                 request.candidates,
                 n_keep=request.n_keep,
                 special=request.special_tokens,
                 n_threads=self.n_threads,
+                allowed=allowed,
             )
         _check_pool(self.pool, request)
         self.protected = np.zeros(self.pool.vocabulary.n_tokens, dtype=np.bool_)
-        self.protected[: self.pool.n_own] = request.protected[self.pool.old_ranks[: self.pool.n_own]]
+        self.protected[: self.pool.n_own] = protected[self.pool.old_ranks[: self.pool.n_own]]
         with self.stage("evaluate the source"):
             self.source_evaluation = self._evaluate_source()
 
@@ -178,6 +181,21 @@ def _with_rounded_scores(source: Vocabulary) -> Vocabulary:
     from vocab.prune.methods.refit import rounded
 
     return replace(source, scores=rounded(source.scores, source.n_stand_ins))
+
+
+def _protected_and_allowed(request: PruneRequest, corpus: CorpusCounts) -> tuple[Mask, Mask]:
+    """Tokens of the source that no method may drop, and those that may be kept, both bool[n_tokens]."""
+    protected = request.protected
+    if request.character_coverage is None:
+        return protected, np.ones_like(protected)
+    needed, allowed = covered(request.source, corpus.train, request.character_coverage)
+    protected = protected | needed
+    if (n := int(np.count_nonzero(protected))) > request.n_keep:
+        raise TargetError(
+            f"target {request.target} is too small for `character_coverage` {request.character_coverage:g}: it needs "
+            f"{n:,} tokens, and {request.n_keep:,} ordinary ones are wanted"
+        )
+    return protected, allowed | protected
 
 
 def _corpus_with_prior(request: PruneRequest) -> CorpusCounts:

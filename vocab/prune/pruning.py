@@ -34,6 +34,7 @@ def prune(
     keep: Sequence[bytes] = (),
     special: Sequence[str] = (),
     drop_special: Sequence[str] = (),
+    character_coverage: float | None = None,
     pad_to_multiple_of: int = 1,
     refit: bool = False,
     certify: bool = False,
@@ -64,6 +65,8 @@ def prune(
         keep: tokens of the source, by their bytes, that are never dropped.
         special: texts of new special tokens.
         drop_special: special tokens of the source to leave out, by their texts; * and ? stand for any characters.
+        character_coverage: share of the text's characters that must stay known, from 0 to 1, where the source has an
+            unknown token: the most frequent ones are kept, and no others. None for all that the source has.
         pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
         refit: whether to fit the scores of a Unigram source to the corpus. Scores are rounded to multiples of 1/128 in
             any case.
@@ -93,6 +96,7 @@ def prune(
         keep=keep,
         special=special,
         drop_special=drop_special,
+        character_coverage=character_coverage,
         pad_to_multiple_of=pad_to_multiple_of,
         refit=refit,
         certify=certify,

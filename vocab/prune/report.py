@@ -97,6 +97,8 @@ class Report:
         certificate: the claims of certificate.zip, with digests; None without one.
         dropped_special: special tokens of the source that were left out, by their texts.
         not_carried: settings of the source's folder that the result does not have, in words.
+        unknown: the token for text that no token spells; None where every text is spelt.
+        character_coverage: share of the text's characters that had to stay known; None for all that the source spells.
     """
 
     source: dict[str, Any]
@@ -118,6 +120,8 @@ class Report:
     certificate: dict[str, Any] | None = None
     dropped_special: list[str] = field(default_factory=list)
     not_carried: list[str] = field(default_factory=list)
+    unknown: str | None = None
+    character_coverage: float | None = None
 
     @property
     def result(self) -> ReportRow:
@@ -139,7 +143,7 @@ class Report:
         for row in self.rows:
             content = asdict(row)
             for key, text in (("train", row.train), ("held_out", row.held_out)):
-                content[key]["bytes_per_token"] = text.bytes_per_token
+                content[key] |= {"bytes_per_token": text.bytes_per_token, "unknown_share": text.unknown_share}
             rows.append(content)
         size = asdict(size_facts(self.target))
         return {
@@ -166,6 +170,22 @@ def inference_sentences(report: Report) -> list[str]:
     if report.ranks == "reorder":
         sentences.append("Ranks were put in the order that merging needs fewest tokens with, not the source's.")
     return sentences
+
+
+def unknown_sentences(report: Report) -> list[str]:
+    """Say what share of the text becomes the unknown token, before and after; no sentence where nothing does."""
+    if report.unknown is None:
+        return []
+    before, after = report.rows[0], report.result
+    held_out = (
+        f" (held-out text: {before.held_out.unknown_share:.4%} and {after.held_out.unknown_share:.4%})"
+        if after.held_out.n_bytes
+        else ""
+    )
+    return [
+        f"Text that becomes {report.unknown}: {before.train.unknown_share:.4%} of bytes with the source, "
+        f"{after.train.unknown_share:.4%} with the result{held_out}."
+    ]
 
 
 def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str]:

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from vocab.arrays import Mask
-from vocab.choices import METHODS, RANKS, InferenceMethod, Method, Ranks
+from vocab.choices import CHARACTER_METHODS, METHODS, RANKS, InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import CHARACTER_METHODS
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.bound.limits import Limits
+from vocab.prune.candidates.coverage import is_character
 from vocab.prune.candidates.pool import Candidates
 from vocab.prune.dropped_special import dropped_special_tokens
 from vocab.vocabulary import Vocabulary
@@ -50,6 +50,8 @@ class PruneRequest:
         keep: tokens of the source, by their bytes, that are never dropped.
         special: texts of new special tokens.
         drop_special: special tokens of the source to leave out, by their texts; * and ? stand for any characters.
+        character_coverage: share of the text's characters that must stay known, from 0 to 1, where the source has an
+            unknown token: the most frequent ones are kept, and no others. None for all that the source has.
         pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
         refit: whether to fit the scores of a Unigram source to the corpus.
         certify: whether to prove how far the result is above the best possible.
@@ -73,6 +75,7 @@ class PruneRequest:
     keep: Sequence[bytes] = ()
     special: Sequence[str] = ()
     drop_special: Sequence[str] = ()
+    character_coverage: float | None = None
     pad_to_multiple_of: int = 1
     refit: bool = False
     certify: bool = False
@@ -124,7 +127,8 @@ class PruneRequest:
         source = self.source
         protected: Mask = source.lengths == 1
         if source.n_stand_ins == 1:  # what is lost is unknown text
-            protected |= np.array([k == 0 or len(token.decode()) == 1 for k, token in enumerate(source.tokens())])
+            protected = is_character(source) if self.character_coverage is None else np.zeros_like(protected)
+            protected[0] = True
         shared = [id_ for text, id_ in source.added_ids.items() if text not in source.special_tokens]
         for token in [*self.keep, *(source[id_] for id_ in shared)]:
             protected[source.ranks_of(source.token_ids[token])] = True
@@ -190,6 +194,13 @@ class PruneRequest:
             raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {self.pad_to_multiple_of}")
         if self.n_threads is not None and self.n_threads < 1:
             raise TargetError(f"`n_threads` must be at least 1, not {self.n_threads}")
+        if (share := self.character_coverage) is not None:
+            if self.source.n_stand_ins != 1:
+                raise TargetError(
+                    f"`character_coverage` needs an unknown token, which {self.source.name} does not have"
+                )
+            if not 0 <= share <= 1:
+                raise TargetError(f"`character_coverage` is a share from 0 to 1, not {share:g}")
         if self.prior is not None and not 0 <= self.prior <= _MOST_PRIOR:
             raise TargetError(f"`prior` is a share of the corpus from 0 to {_MOST_PRIOR}, not {self.prior:g}")
 

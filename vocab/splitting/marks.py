@@ -36,12 +36,13 @@ def with_spaces(text: str, mark: Mark, *, is_first: bool) -> str:
     return " " + spaced if is_put and not spaced.startswith(" ") else spaced
 
 
-def uncrossed(pieces: Sequence[str]) -> SplitStep:
+def uncrossed(pieces: Sequence[str], *, at_lines: bool = True) -> SplitStep:
     """A split that no piece crosses, as fine as there is one; in `pieces` a space stands for ▁.
 
-    Where few pieces go over the border of words, words are not cut there.
+    Where few pieces go over the border of words, words are not cut there. Without `at_lines` text is cut at spaces
+    alone: a run of unknown characters may go over the end of a line.
     """
-    for words in SPACED_WORDS[:-1]:
+    for words in SPACED_WORDS[0 if at_lines else 1 : -1]:
         known = compiled(words)
         odd = [piece for piece in pieces if len(known.findall(piece)) > 1]
         if not odd:

@@ -1,4 +1,6 @@
-"""Normalizers of tokenizer.json, run by tokenizers itself, and only on documents that they may change.
+"""Normalizers of tokenizer.json, run by tokenizers itself, and that of SentencePiece's models, by sentencepiece.
+
+They are run only on documents that they may change.
 
 The normal forms of Unicode leave ASCII alone, and NFC nearly all text as people type it. A kernel finds documents that
 have other characters, and Python's own check tells which of these are in normal form already.
@@ -16,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
+from vocab.splitting.sentencepiece_normalizer import KIND, SentencePieceNormalizer
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")
@@ -28,6 +31,10 @@ class Normalization:
 
     def __init__(self, settings_json: str) -> None:
         self._settings: Mapping[str, Any] = json.loads(settings_json)
+
+    @cached_property
+    def _of_sentencepiece(self) -> SentencePieceNormalizer | None:
+        return SentencePieceNormalizer(self._settings) if self._settings.get("type") == KIND else None
 
     @cached_property
     def form(self) -> Form | None:
@@ -43,8 +50,11 @@ class Normalization:
         model = {"type": "BPE", "vocab": {}, "merges": []}
         return Tokenizer.from_str(json.dumps({"normalizer": dict(self._settings), "model": model})).normalizer
 
-    def normalized(self, text: str) -> str:
-        """The text as the normalizer leaves it."""
+    def normalized(self, text: str, *, is_whole: bool = True) -> str:
+        """The text as the normalizer leaves it; with `is_whole=False` it is a stretch from within a text."""
+        if self._of_sentencepiece:
+            own = self._of_sentencepiece
+            return own.normalized(text) if is_whole else own.normalized_within(text)
         if self.form and _is_in_form(self.form, text):
             return text
         return str(self._runtime.normalize_str(text))

@@ -111,9 +111,9 @@ class SplitSteps:
         after = {self.normalized(added.text): added for added in self.added if added.is_normalized}
         return AddedTextFinder.of(raw), AddedTextFinder.of(after)
 
-    def normalized(self, text: str) -> str:
-        """The text as the normalizer leaves it, without regard to added tokens."""
-        return self._normalization.normalized(text) if self._normalization else text
+    def normalized(self, text: str, *, is_whole: bool = True) -> str:
+        """The text as the normalizer leaves it, without regard to added tokens; see `prepared` for `is_whole`."""
+        return self._normalization.normalized(text, is_whole=is_whole) if self._normalization else text
 
     def prepared(self, text: bytes, *, is_whole: bool = True) -> bytes:
         """One text as its pieces are looked for: normalized, with added tokens between markers.
@@ -126,7 +126,7 @@ class SplitSteps:
             if raw.added:
                 parts.append(marked(raw.added.text))
                 continue
-            normal = self.normalized(characters[raw.begin : raw.end])
+            normal = self.normalized(characters[raw.begin : raw.end], is_whole=is_whole)
             for found in after.stretches(normal):
                 if found.added:
                     parts.append(marked(found.added.text))

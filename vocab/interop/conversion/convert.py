@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.analysis.segmentation import TextDifferences, text_differences
-from vocab.choices import VocabularyFormat
-from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.choices import CHARACTER_METHODS, VocabularyFormat
 from vocab.environment import versions
 from vocab.errors import SourceError
 from vocab.formats import load_lossless

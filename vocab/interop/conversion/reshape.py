@@ -12,8 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from vocab.arrays import end_to_end
-from vocab.choices import InferenceMethod
-from vocab.encoding.encoder import CHARACTER_METHODS
+from vocab.choices import CHARACTER_METHODS, InferenceMethod
 from vocab.formats.frame import KEY as FRAME
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK

@@ -113,6 +113,7 @@ class Pool:
         origins: where other tokens came from.
         min_documents: documents that each token is in at least, protected ones excepted.
         n_rare: tokens of the source that are in too few documents.
+        n_without_character: tokens of the source with a character that does not stay known.
     """
 
     vocabulary: Vocabulary
@@ -120,6 +121,7 @@ class Pool:
     origins: tuple[Origin, ...] = ()
     min_documents: int = 1
     n_rare: int = 0
+    n_without_character: int = 0
 
     @classmethod
     def build(
@@ -131,6 +133,7 @@ class Pool:
         n_keep: int,
         special: Iterable[str],
         n_threads: int = 1,
+        allowed: Mask | None = None,
     ) -> Pool:
         """Gather the source's tokens and other candidates, from which `n_keep` tokens will be chosen.
 
@@ -144,12 +147,20 @@ class Pool:
             n_keep: ordinary tokens of the result, by which the least count of substrings goes.
             special: special tokens of the result; no candidate may read like one in tokenizer.json.
             n_threads: threads; the pool does not depend on how many.
+            allowed: tokens of the source whose characters stay known, bool[n_tokens]: no others may be chosen; None for
+                all. Only what cannot have other candidates is limited so.
 
         Raises:
             SourceError: a tokenizer cannot be read.
             TargetError: a tokenizer adds nothing.
             CorpusError: documents are asked for and were not counted.
         """
+        if allowed is not None and not allowed.all():
+            own = np.flatnonzero(allowed)
+            named = replace(source.provenance, name=f"{source.name}, in part")
+            texts = sorted(source.special_tokens, key=source.special_tokens.__getitem__)
+            part = source.subset(own, texts, source.inference, named)
+            return cls(part, own, n_without_character=source.n_tokens - own.size)
         if candidates.source_only:
             return cls(source, np.arange(source.n_tokens))
         min_documents = candidates.min_documents or 1
@@ -204,6 +215,7 @@ class Pool:
             "n_candidates": self.vocabulary.n_tokens,
             "n_of_source": self.n_own,
             "n_of_source_left_out": self.n_rare,
+            "n_without_character": self.n_without_character,
             "min_documents": self.min_documents,
             "others": [vars(origin) for origin in self.origins],
         }

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vocab.analysis.evaluation import Compression, Evaluator
-from vocab.choices import InferenceMethod
+from vocab.choices import CHARACTER_METHODS, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
-from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD
+from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.progress import OnProgress, silent
 from vocab.prune.candidates.prior import with_prior
 from vocab.prune.frontier.drop_order import distilled_at

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vocab.arrays import Ints, Mask, frozen
-from vocab.choices import InferenceMethod, Method
-from vocab.encoding.encoder import CHARACTER_METHODS, merge_parents
+from vocab.choices import CHARACTER_METHODS, InferenceMethod, Method
+from vocab.encoding.encoder import merge_parents
 from vocab.encoding.lattice import TokenTrie
 from vocab.prune.methods.leaf_kernels import drop_leaves
 from vocab.vocabulary import Vocabulary

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import Ints, Mask, frozen
-from vocab.choices import InferenceMethod
-from vocab.encoding.encoder import CHARACTER_METHODS, LOOKS_AHEAD
+from vocab.choices import CHARACTER_METHODS, InferenceMethod
+from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import LatticeEncoder, Ledger
 from vocab.encoding.lattice import Lattice, Segments, TokenTrie
 from vocab.encoding.pricing_kernels import list_holders, mark_affected
