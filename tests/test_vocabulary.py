@@ -106,7 +106,7 @@ def test_decoding_broken_characters():
 def test_no_tokens_at_all():
     empty = vocabulary([])
     assert (empty.n_tokens, empty.n_ids, empty.max_id, list(empty.tokens())) == (0, 0, -1, [])
-    with pytest.raises(SourceError, match="lacks 256 of the 256 single bytes"):
+    with pytest.raises(SourceError, match="lacks 243 of the 243 bytes of UTF-8"):
         empty.encode("a")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Bytes that no text in UTF-8 holds, so that a vocabulary of byte tokens can do without them.
+NEVER_IN_UTF8 = bytes((0xC0, 0xC1, *range(0xF5, 0x100)))
+
 
 def utf8(text: str) -> bytes:
     """UTF-8 of a text; lone surrogates become U+FFFD."""

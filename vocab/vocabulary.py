@@ -19,7 +19,7 @@ from vocab.errors import SourceError
 from vocab.origin import Provenance as Provenance
 from vocab.splitting import SplitPattern
 from vocab.splitting.added_texts import AddedText
-from vocab.splitting.preparation import MARK, byte_piece
+from vocab.splitting.preparation import MARK, byte_piece, n_fallback_bytes
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -47,11 +47,11 @@ class Vocabulary:
         pattern: the split pattern, which cuts text into pre-tokens before anything else.
         inference: the inference method: merges, least-tokens, longest-prefix or ungreedy; for SentencePiece
             scored-merges or unigram.
-        first_id: the least id of an ordinary token, and without `ids` that of rank 0; above 0 where special tokens come
-            first, as in tekken.json.
+        first_id: the least id of an ordinary token, that of rank 0 without `ids`; above 0 where special ones are first.
         scores: of SentencePiece's pieces, float32[n_tokens], or None; in `blob` their ▁ is a space. Under unigram from
             a tokenizer.json, float64 as there; sums are then rounded as tokenizers does it, else as sentencepiece does.
-        byte_fallback: whether ranks 0 … 255 are bytes for characters without a token, and for nothing else.
+        byte_fallback: whether the first ranks are bytes for characters without a token, and for nothing else.
+        leaves_out: whether text loses bytes without a token, as in tokenizers; else such a vocabulary cannot encode.
         provenance: where it came from.
         user_defined: those special tokens that are recognised in every text: added tokens that are text themselves.
         added_texts: how added tokens are found, where it is not just by their text.
@@ -75,16 +75,15 @@ class Vocabulary:
     added_texts: tuple[AddedText, ...] = ()
     ids: npt.NDArray[np.int64] | None = None
     pair_order: npt.NDArray[np.int32] | None = None
+    leaves_out: bool = False
 
     def __post_init__(self) -> None:
         for array in (self.scores, self.pair_order, self.ids, self.blob, self.starts):
             if array is not None:
                 array.setflags(write=False)
-        ordinary: range | set[int] = range(self.first_id, self.first_id + self.n_tokens)
-        if self.ids is not None:
-            ordinary = set(self.ids.tolist())
-            if len(ordinary) < self.n_tokens:
-                raise SourceError("two ordinary tokens share one id")
+        ordinary = set(self.rank_ids.tolist())
+        if len(ordinary) < self.n_tokens:
+            raise SourceError("two ordinary tokens share one id")
         if taken := [(text, id_) for text, id_ in self.special_tokens.items() if id_ in ordinary]:
             raise SourceError(f"special token {taken[0][0]!r} has id {taken[0][1]}, which an ordinary token has too")
         if min([self.first_id, *self.special_tokens.values()]) < 0 or self.max_id > MAX_ID:
@@ -251,7 +250,8 @@ class Vocabulary:
         settings = (self.pattern, self.inference, self.byte_fallback, self.merge_order, self._unigram_scores)
         try:
             added = [*self._numbered] if self.added_texts else ()
-            return Encoder(self.blob, self.starts, *settings, added, self.pair_order, self.n_stand_ins == 1)
+            options = (added, self.pair_order, self.n_stand_ins == 1, self.leaves_out)
+            return Encoder(self.blob, self.starts, *settings, *options)
         except ValueError as error:
             raise SourceError(f"{self.name} cannot encode every text: {error}") from None
 
@@ -269,8 +269,8 @@ class Vocabulary:
 
     @property
     def n_stand_ins(self) -> int:
-        """How many ranks, the first, stand for what no token spells: 256 bytes, the unknown token, or none."""
-        return 256 if self.byte_fallback else int(self.inference in CHARACTER_METHODS)
+        """How many ranks, the first, stand for what no token spells: bytes, the unknown token, or none."""
+        return n_fallback_bytes(self.blob, self.starts) if self.byte_fallback else self.inference in CHARACTER_METHODS
 
     @property
     def _finds_user_defined(self) -> bool:

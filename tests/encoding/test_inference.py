@@ -22,6 +22,7 @@ from vocab.errors import SourceError
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.splitting.byte_alphabet import to_characters
 from vocab.splitting.classes import N_CODE_POINTS
+from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Vocabulary
 
 ANYTHING = SplitPattern(r"[\s\S]+")
@@ -38,8 +39,8 @@ def encode_pretokens(encoder: Encoder, items: list[bytes], n_threads: int = 1) -
     return [ids[a : a + n].tolist() for a, n in zip(starts, sizes, strict=False)]
 
 
-def encoder_of(tokens: list[bytes], method: str) -> Encoder:
-    return Encoder(*flat(tokens), ANYTHING, method)
+def encoder_of(tokens: list[bytes], method: str, **options) -> Encoder:
+    return Encoder(*flat(tokens), ANYTHING, method, **options)
 
 
 def with_method(vocabulary: Vocabulary, method: str) -> Vocabulary:
@@ -255,9 +256,37 @@ def test_no_pretokens_have_no_tokens():
     assert (ids.size, sizes.size) == (0, 0)
 
 
+def spelt(tokens: list[bytes], pretokens: list[bytes], method: str, **options) -> list[list[bytes]]:
+    """The tokens of each pre-token."""
+    ids, sizes = encoder_of(tokens, method, **options).encode_pretokens(*flat(pretokens))
+    firsts = flat(pretokens)[1].tolist()
+    return [[tokens[k] for k in ids[a : a + n]] for a, n in zip(firsts, sizes.tolist(), strict=False)]
+
+
+@pytest.mark.parametrize("method", ["merges", "least-tokens", "longest-prefix"])
+def test_bytes_that_utf8_never_holds_need_no_token(method):
+    known = [byte for byte in SINGLE_BYTES if byte[0] not in NEVER_IN_UTF8]
+    pretokens = [b"the cats", "é\U0010ffff".encode(), b"", b"cat"]
+    longer = [b"at", b"cat", b"th"]
+    assert encoder_of([*known, *longer], method).lacking == NEVER_IN_UTF8
+    without = spelt([*known, *longer], pretokens, method)
+    assert without == spelt([*SINGLE_BYTES, *longer], pretokens, method)
+    assert [b"".join(row) for row in without] == pretokens
+
+
+def test_bytes_without_a_token_are_left_out_where_the_runtime_leaves_them_out():
+    pretokens = [b"a\0b", b"\0", b"xyz", b"x\0yz", b"c\0\0ab"]
+    found = spelt([*SINGLE_BYTES[1:], b"ab", b"xyz"], pretokens, "merges", leaves_out=True)
+    assert found == [[b"ab"], [], [b"xyz"], [b"x", b"y", b"z"], [b"c", b"ab"]]  # a rest is not looked up whole
+
+
 def test_missing_bytes_and_repeated_or_empty_tokens_are_refused():
-    with pytest.raises(ValueError, match="lacks 2 of the 256 single bytes, first 7"):
+    with pytest.raises(ValueError, match="lacks 1 of the 243 bytes of UTF-8, first 7"):
         encoder_of([*SINGLE_BYTES[:7], *SINGLE_BYTES[8:255], b"\x07a"], "merges")
+    with pytest.raises(ValueError, match=r"b'a\\xff' holds the byte 255, which is no token by itself"):
+        encoder_of([*SINGLE_BYTES[:255], b"a\xff"], "merges")
+    with pytest.raises(ValueError, match="ungreedy needs all 256 single bytes, and the vocabulary lacks 1"):
+        encoder_of(SINGLE_BYTES[:255], "ungreedy")
     with pytest.raises(ValueError, match="b'ab' appears twice"):
         encoder_of([*SINGLE_BYTES, b"ab", b"cd", b"ab"], "merges")
     with pytest.raises(ValueError, match="256 is empty"):

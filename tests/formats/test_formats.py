@@ -827,10 +827,18 @@ def test_an_empty_file_is_refused(tmp_path):
         vocab.load(tmp_path)
 
 
-def test_missing_bytes_are_named_when_used(tmp_path):
+def test_bytes_without_a_token_are_left_out_as_tokenizers_leaves_them_out(tmp_path):
     tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    with pytest.raises(SourceError, match="lacks 254 of the 256 single bytes"):
+    loaded = load_lossless(stored(tokenizer, tmp_path))
+    assert loaded.encode("axb b\0a") == tokenizer.encode("axb b\0a").ids == [2, 1, 0]
+    assert loaded.restored("axb") == "ab"
+
+
+def test_missing_bytes_are_named_where_they_would_be_unknown(tmp_path):
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")], unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    with pytest.raises(SourceError, match="lacks 241 of the 243 bytes of UTF-8"):
         load_lossless(stored(tokenizer, tmp_path)).encode("a")
 
 

@@ -15,7 +15,6 @@ import vocab
 from vocab.errors import SourceError
 from vocab.formats import llama_cpp_runtime
 from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS, name_of
-from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.split_json import split_pattern
 from vocab.splitting.byte_alphabet import to_characters
 from vocab.splitting.known_patterns import LLAMA3_REGEX
@@ -90,12 +89,12 @@ def test_a_file_of_the_other_byte_order_and_of_version_2(tmp_path):
         assert vocab.load(write(tmp_path, byte_level(), **options)).encode("the cat") == expected
 
 
-def test_a_vocabulary_without_some_bytes_is_measured(tmp_path):
+def test_a_vocabulary_without_some_bytes_leaves_them_out(tmp_path):
     kept = [k for k, token in enumerate(TOKENS) if token != SINGLES[3]]
     keys = byte_level(tokens=[TOKENS[k] for k in kept], token_type=[KINDS[k] for k in kept])
     loaded = vocab.load(write(tmp_path, keys))
-    assert isinstance(loaded, RuntimeTokenizer)
-    assert "lacks 1 of the 256 single bytes" in loaded.obstacle
+    assert loaded.encoder.lacking == b"\x03"
+    assert loaded.restored("the\x03cat") == "thecat"
     assert loaded.encode("the\x03cat") == [token - 1 for token in with_tokenizers("gpt-2").encode("thecat").ids]
 
 

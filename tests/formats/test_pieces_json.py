@@ -131,7 +131,10 @@ DIGITS = {"type": "Digits", "individual_digits": True}
 REFUSED = {
     "dropout": (lambda s: s["model"].update(dropout=0.1), "dropout"),
     "whole words": (lambda s: s["model"].update(ignore_merges=True), "looks whole words up"),
-    "a byte": (lambda s: s["model"]["vocab"].update({"zz": s["model"]["vocab"].pop("<0x07>")}), "byte pieces"),
+    "a byte": (
+        lambda s: s["model"]["vocab"].update({"zz": s["model"]["vocab"].pop("<0x07>")}),
+        "lacks the byte piece <0x07>",
+    ),
     "spaces": (lambda s: s.update(normalizer=None), "does not write spaces as ▁"),
     "a split": (lambda s: s.update(pre_tokenizer=DIGITS), "splits text with Digits"),
     "lower case": (in_lower_case, "the added token '<s>'"),

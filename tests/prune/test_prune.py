@@ -616,8 +616,8 @@ def test_a_source_that_cannot_be_loaded():
 
 
 def test_a_source_without_all_single_bytes(corpus, source):
-    partial = Vocabulary.from_tokens([*SINGLE_BYTES[:-1], b"ab", b"abc"], source.pattern)
-    with pytest.raises(SourceError, match="lacks 1 of the 256 single bytes"):
+    partial = Vocabulary.from_tokens([*SINGLE_BYTES[1:], b"ab", b"abc"], source.pattern)
+    with pytest.raises(SourceError, match="lacks 1 of the 243 bytes of UTF-8"):
         prune(partial, 256, corpus=corpus)
 
 

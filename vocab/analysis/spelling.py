@@ -14,7 +14,7 @@ from vocab.vocabulary import Vocabulary
 def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
     """Encode byte strings, each as one pre-token: {id elsewhere: ids here}.
 
-    With byte fallback, strings that are not UTF-8 become single bytes.
+    With byte fallback, strings that are not UTF-8 become single bytes. Bytes without a token are left out.
     """
     whole = {k: token for k, token in tokens.items() if not vocabulary.byte_fallback or is_utf8(token)}
     blob, starts = end_to_end(list(whole.values()))
@@ -25,6 +25,7 @@ def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, 
     ids = by_rank[ranks[is_token]].tolist()
     ends = np.cumsum(sizes)
     spelt = {k: ids[a:b] for k, a, b in zip(whole, (ends - sizes).tolist(), ends.tolist(), strict=True)}
-    by_bytes = {k: by_rank[list(token)].tolist() for k, token in tokens.items() if k not in whole}
-    all_ids = spelt | by_bytes
+    of_bytes = vocabulary.encoder.trie.byte_tokens
+    by_bytes = {k: of_bytes[list(token)] for k, token in tokens.items() if k not in whole}
+    all_ids = spelt | {k: by_rank[found[found >= 0]].tolist() for k, found in by_bytes.items()}
     return {str(k): all_ids[k] for k in tokens}

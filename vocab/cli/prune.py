@@ -246,6 +246,8 @@ def _show(report: Report, paths: list[Path]) -> None:
         show_certificate(report.certificate)
     for sentence in _size_sentences(report):
         screen.print(sentence)
+    if report.no_tiktoken and report.inference != "ungreedy":
+        screen.print(f"No .tiktoken file, because tiktoken cannot run this: {report.no_tiktoken}.")
     screen.print(f"Wrote {paths[0].parent}: {', '.join(path.name for path in paths)}", soft_wrap=False)
     _note_ungreedy(report)
 
@@ -301,7 +303,7 @@ def _size_sentences(report: Report) -> list[str]:
         shown = ", ".join(gone[:3]) + (f", … {gone[-1]}" if len(gone) > 3 else "")
         sentences.append(f"Special tokens dropped: {len(gone):,} ({shown}); report.json lists them.")
     sentences.append(
-        f"{report.n_ordinary:,} ordinary{new} + {report.n_special} special tokens; {report.n_unreachable} unreachable; "
+        f"{report.n_ordinary:,} ordinary{new} + {report.added_tokens}; {report.n_unreachable} unreachable; "
         f"Hamming weight {size.hamming_weight}, divisible by {size.largest_power_of_two_divisor}."
     )
     return sentences

@@ -118,16 +118,15 @@ class CorpusCounts:
 
     def without_added(self) -> CorpusCounts:
         """The same without the rows of added tokens, which each count table sums up; itself where there are none."""
-        tables = [(part.train.without_added(), part.held_out.without_added()) for part in self.parts]
-        if all(
-            train is part.train and held is part.held_out
-            for part, (train, held) in zip(self.parts, tables, strict=True)
-        ):
+        return self.with_tables(PretokenCounts.without_added)
+
+    def with_tables(self, changed: Callable[[PretokenCounts], PretokenCounts]) -> CorpusCounts:
+        """The same with other count tables; itself where none is another."""
+        tables = [(changed(part.train), changed(part.held_out)) for part in self.parts]
+        pairs = list(zip(self.parts, tables, strict=True))
+        if all(train is part.train and held is part.held_out for part, (train, held) in pairs):
             return self
-        parts = (
-            replace(part, train=train, held_out=held) for part, (train, held) in zip(self.parts, tables, strict=True)
-        )
-        return replace(self, parts=tuple(parts))
+        return replace(self, parts=tuple(replace(part, train=a, held_out=b) for part, (a, b) in pairs))
 
     def merge(self, n_threads: int) -> None:
         """Make `merged` on several threads; without this the first use makes it on one."""

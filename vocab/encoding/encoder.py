@@ -19,6 +19,7 @@ from vocab.encoding.unigram import Scores, TextEncoder
 from vocab.markers import marked, marked_rows
 from vocab.splitting import SplitPattern
 from vocab.threads import run_shards, shard_bounds
+from vocab.utf8 import NEVER_IN_UTF8
 
 # Looks past places that no token crosses, so that it must have pre-tokens whole (`Segments.build`).
 LOOKS_AHEAD: frozenset[InferenceMethod] = frozenset({"ungreedy"})
@@ -35,7 +36,10 @@ class Encoder:
 
     For `byte_fallback`, `order`, `pair_order` and `has_unknown` see `TokenTrie`; unigram, and only that, has `scores`.
     The added token `added[k]`, which the split pattern marks in text, has the number n + k. Raises ValueError when a
-    token repeats or one of the 256 single bytes is missing.
+    token repeats, or when a single byte that text or a token holds is missing; with `leaves_out` text loses such bytes.
+
+    Attributes:
+        lacking: the single bytes that are missing.
     """
 
     def __init__(
@@ -50,14 +54,16 @@ class Encoder:
         added: Sequence[str] = (),
         pair_order: npt.NDArray[np.int32] | None = None,
         has_unknown: bool = False,
+        leaves_out: bool = False,
     ) -> None:
         units = scores.units if scores else None
         looked_up = scores is not None and scores.looks_up_unknown
         self.trie = TokenTrie.build(blob, starts, byte_fallback, order, units, pair_order, has_unknown, looked_up)
         self._whole_texts = TextEncoder(blob, starts, scores) if scores else None
-        missing = np.flatnonzero(self.trie.byte_tokens < 0).tolist()
-        if missing:
-            raise ValueError(f"the vocabulary lacks {len(missing)} of the 256 single bytes, first {missing[0]}")
+        self.lacking = b"" if byte_fallback else _lacking(self.trie, method, leaves_out)
+        if byte_fallback:
+            _check_fallback(self.trie)
+        self._is_lacking = np.isin(np.arange(256), list(self.lacking))
         self.pattern = pattern
         self.method = method
         self._kept = np.ones(starts.size - 1, dtype=np.bool_)
@@ -95,7 +101,7 @@ class Encoder:
             return self._encode_stretches(text, self._whole_texts)
         ends = self.pattern.ends(text) if ends is None else ends
         raw = np.frombuffer(text, dtype=np.uint8)
-        return self._cached.encode(raw, ends, np.array([0, ends.size], dtype=np.int64))[0]
+        return self._encode_split(raw, ends, np.array([0, ends.size], dtype=np.int64), 0)[0]
 
     def encode_documents(
         self, text: npt.NDArray[np.uint8], doc_starts: npt.NDArray[np.int64], n_threads: int = 1
@@ -129,7 +135,18 @@ class Encoder:
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """The same for documents that are prepared, on this thread."""
         ends, firsts = self.pattern.ends_of_documents(text, doc_starts)
-        return self._cached.encode(text, ends, firsts, int(doc_starts[0]))
+        return self._encode_split(text, ends, firsts, int(doc_starts[0]))
+
+    def _encode_split(
+        self, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64], firsts: npt.NDArray[np.int64], begin: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The same for pieces, as `CachedEncoding.encode`, which knows no piece without a token."""
+        if not self.lacking or not self._is_lacking[text].any():
+            return self._cached.encode(text, ends, firsts, begin)
+        starts = np.concatenate([[begin], ends])
+        ids, sizes = self.encode_pretokens(text[begin : starts[-1]], starts - begin)
+        id_firsts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])[firsts]
+        return ids[_places(starts[:-1] - begin, sizes)], id_firsts
 
     def _encode_stretches(self, text: bytes, whole_texts: TextEncoder) -> npt.NDArray[np.int32]:
         """A prepared text under unigram: each stretch between added tokens as one, or each word where runtimes cut."""
@@ -163,19 +180,82 @@ class Encoder:
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Tokens of pre-tokens: (ids int32[len(blob)], sizes int32[n]); those of w are ids[starts[w]:][:sizes[w]].
 
-        Under unigram ways of equal score are told apart by their first difference alone, and not by rounding.
+        Under unigram ways of equal score are told apart by their first difference alone, and not by rounding. A
+        pre-token that loses bytes is made by merges alone: what is left of it is looked up whole by no runtime.
         """
-        lattice = Lattice.build(self.trie, blob, starts, n_threads)
-        encoder = LatticeEncoder(self.method, self.trie, lattice, blob)
-        ids = np.empty(blob.size, dtype=np.int32)
-        sizes = np.empty(starts.size - 1, dtype=np.int32)
-        shards = shard_bounds(starts, n_threads)
-        run_shards(lambda a, b: encoder.encode(self._kept, a, b, ids, sizes), shards)
+        if self.lacking and self._is_lacking[blob].any():
+            ids, sizes = self._encode_without_lacking(blob, starts, n_threads)
+        else:
+            ids, sizes = self._encode_rows(blob, starts, n_threads)
         for row in marked_rows(blob, starts):
             number = self._added.get(blob[starts[row] : starts[row + 1]].tobytes())
             if number is not None:
                 ids[starts[row]], sizes[row] = number, 1
         return ids, sizes
+
+    def _encode_rows(
+        self,
+        blob: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        n_threads: int,
+        n_whole: int | None = None,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Tokens of pre-tokens of known bytes; those from number `n_whole` on are not looked up whole."""
+        lattice = Lattice.build(self.trie, blob, starts, n_threads, n_whole)
+        encoder = LatticeEncoder(self.method, self.trie, lattice, blob)
+        ids = np.empty(blob.size, dtype=np.int32)
+        sizes = np.empty(starts.size - 1, dtype=np.int32)
+        run_shards(lambda a, b: encoder.encode(self._kept, a, b, ids, sizes), shard_bounds(starts, n_threads))
+        return ids, sizes
+
+    def _encode_without_lacking(
+        self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The same for all pre-tokens. Those that lose bytes go last, as their rest is not looked up whole."""
+        lengths = np.diff(starts)
+        n_lost = sums_within(self._is_lacking[blob], lengths, starts)
+        order = np.argsort(n_lost > 0, kind="stable")
+        places = _places(starts[order], lengths[order])
+        rest = blob[places]
+        rest = rest[~self._is_lacking[rest]]
+        rest_starts = np.concatenate([[0], np.cumsum((lengths - n_lost)[order])])
+        n_whole = int(np.count_nonzero(n_lost == 0))
+        ids, sizes = self._encode_rows(rest, rest_starts, n_threads, n_whole)
+        all_ids, all_sizes = np.empty(blob.size, dtype=np.int32), np.empty_like(sizes)
+        all_sizes[order] = sizes
+        all_ids[_places(starts[order], sizes)] = ids[_places(rest_starts[:-1], sizes)]
+        return all_ids, all_sizes
+
+
+def _lacking(trie: TokenTrie, method: InferenceMethod, leaves_out: bool) -> bytes:
+    """Single bytes without a token; raises ValueError for one that a token holds, or text that may not lose it."""
+    lacking = bytes(np.flatnonzero(trie.byte_tokens < 0).tolist())
+    if lacking and method in LOOKS_AHEAD:
+        raise ValueError(f"{method} needs all 256 single bytes, and the vocabulary lacks {len(lacking)}")
+    needed = [b for b in lacking if b not in NEVER_IN_UTF8]
+    if needed and not leaves_out:
+        n_bytes = 256 - len(NEVER_IN_UTF8)
+        raise ValueError(f"the vocabulary lacks {len(needed)} of the {n_bytes} bytes of UTF-8, first {needed[0]}")
+    held = np.flatnonzero(np.isin(trie.blob, list(lacking)))
+    if held.size:
+        token = int(np.searchsorted(trie.starts, held[0], side="right")) - 1
+        raw = trie.blob[trie.starts[token] : trie.starts[token + 1]].tobytes()
+        raise ValueError(f"the token {raw!r} holds the byte {trie.blob[held[0]]}, which is no token by itself")
+    return lacking
+
+
+def _check_fallback(trie: TokenTrie) -> None:
+    """A byte may lack its token if no text holds it, or only as a character with a token; else raises ValueError."""
+    for b in np.flatnonzero(trie.byte_tokens < 0).tolist():
+        is_spelt = b < 0x80 and trie.root[b] >= 0 and trie.node_token[trie.root[b]] >= 0
+        if not is_spelt and b not in NEVER_IN_UTF8:
+            raise ValueError(f"the vocabulary has no token for the byte {b}, which characters without a token hold")
+
+
+def _places(begins: npt.NDArray[np.int64], sizes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """begins[k], begins[k] + 1, … for sizes[k] places each, end to end, int64."""
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(begins - before, sizes) + np.arange(int(sizes.sum()))
 
 
 def sums_within(

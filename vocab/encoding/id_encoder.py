@@ -94,10 +94,12 @@ class IdEncoder:
         return self._looked_for is not None and self._looked_for.search(text) is not None
 
     def restored(self, text: str) -> str:
-        """What the ids of a text decode to: the text, as the normalizer and added tokens leave it."""
-        if not self.pattern.steps:
+        """What the ids of a text decode to: the text, as the normalizer, added tokens and lacking bytes leave it."""
+        lacking = self.encoder.lacking
+        if not self.pattern.steps and not lacking:
             return text
-        return self.pattern.prepared(utf8(text)).replace(MARKER_BYTE, b"").decode()
+        prepared = self.pattern.prepared(utf8(text))
+        return prepared.translate(None, lacking + MARKER_BYTE).decode(errors="replace")
 
     @property
     def _cuts_by_text(self) -> bool:

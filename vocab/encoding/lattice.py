@@ -17,6 +17,7 @@ from vocab.arrays import frozen
 from vocab.encoding import lattice_kernels as kernels
 from vocab.encoding.tokenmonster_flags import TokenFlags
 from vocab.pretokens.table import PretokenTable
+from vocab.splitting.preparation import n_fallback_bytes
 from vocab.threads import run_shards, shard_bounds
 
 
@@ -51,7 +52,7 @@ class TokenTrie:
     ) -> TokenTrie:
         """The trie of tokens (blob uint8, starts int64[n + 1]).
 
-        With `byte_fallback` the first 256 tokens are bytes that stand for characters without a token: not looked up.
+        With `byte_fallback` the first tokens are bytes that stand for characters without a token: not looked up.
         With `has_unknown` the first token stands for runs of them, and is looked up too if `looks_up_unknown` says so.
         Without `order` tokens are merged in their own. Raises ValueError when two tokens are equal or one is empty.
         """
@@ -60,7 +61,8 @@ class TokenTrie:
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"token {int(lengths.argmin())} is empty")
         size = 1 << max(4, (2 * blob.size).bit_length())
-        first = 256 if byte_fallback else int(has_unknown and not looks_up_unknown)
+        n_unknown = int(has_unknown and not looks_up_unknown)
+        first = n_fallback_bytes(blob, starts) if byte_fallback else n_unknown
         keys, children, node_token, n_nodes = _filled_trie(blob, starts, size, first)
         compact = 1 << max(4, (2 * n_nodes).bit_length())
         if compact < size:
@@ -79,7 +81,7 @@ class TokenTrie:
             root,
             lengths,
             tokens if order is None else order,
-            _stand_ins(tokens, singles, byte_fallback, has_unknown),
+            _stand_ins(blob[:first], singles, byte_fallback, has_unknown),
             np.empty(0, dtype=np.int64) if units is None else units,
             pair_order,
             has_unknown,
@@ -118,12 +120,16 @@ class TokenTrie:
 
 
 def _stand_ins(
-    tokens: npt.NDArray[np.int32], singles: list[int], byte_fallback: bool, has_unknown: bool
+    fallback: npt.NDArray[np.uint8], singles: list[int], byte_fallback: bool, has_unknown: bool
 ) -> npt.NDArray[np.int32]:
-    """`TokenTrie.byte_tokens`."""
+    """`TokenTrie.byte_tokens`; `fallback` are the bytes that the first tokens are."""
     if has_unknown:
         return np.zeros(256, dtype=np.int32)
-    return tokens[:256].copy() if byte_fallback else np.array(singles, dtype=np.int32)
+    if not byte_fallback:
+        return np.array(singles, dtype=np.int32)
+    stand_ins = np.full(256, -1, dtype=np.int32)
+    stand_ins[fallback] = np.arange(fallback.size)
+    return stand_ins
 
 
 def _filled_trie(

@@ -110,7 +110,7 @@ def _load_json(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer
     if is_tekken(settings):
         return read_tekken(path)
     try:
-        return read_tokenizer_json(path, added)
+        return read_tokenizer_json(path, added, settings)
     except SourceError as error:
         return _run_json(settings, path, error, str(error))
     except _SHAPE_ERRORS as error:

@@ -43,7 +43,8 @@ def read(settings: Mapping[str, Any], runtime: Tokenizer, provenance: Provenance
         ranked = _by_merges(model, ordinary, pattern, path)
     else:
         ranked = sorted(ordinary, key=ordinary.__getitem__)
-    return _vocabulary(ranked, ordinary, special, pattern, method, frame, provenance, path)
+    leaves_out = method == "merges" and model.get("unk_token") is None
+    return _vocabulary(ranked, ordinary, special, pattern, method, frame, provenance, path, leaves_out)
 
 
 def _vocabulary(
@@ -55,6 +56,7 @@ def _vocabulary(
     frame: dict[str, Any],
     provenance: Provenance,
     path: Path,
+    leaves_out: bool,
 ) -> Vocabulary:
     """The vocabulary of pieces in the order of ranks."""
     by_rank = np.array([ids[piece] for piece in ranked], dtype=np.int64)
@@ -72,6 +74,7 @@ def _vocabulary(
         user_defined=ordinary_texts(frame),
         added_texts=added_texts(frame),
         ids=None if is_in_order else by_rank,
+        leaves_out=leaves_out,
     )
 
 
@@ -123,6 +126,7 @@ def _by_merges(model: Mapping[str, Any], ids: dict[str, int], pattern: SplitPatt
     order = _first_places(places, ids)
     if not model.get("ignore_merges"):
         order = {piece: place for piece, place in order.items() if place < len(places)}
+    order = {piece: place for piece, place in order.items() if order.keys() >= set(piece)}
     ranked = sorted(order, key=ids.__getitem__)
     listed = [order[piece] for piece in ranked if 0 <= order[piece] < len(places)]
     if listed != sorted(listed):
@@ -157,6 +161,7 @@ def _made_by(ranked: list[str], pattern: SplitPattern, path: Path) -> dict[str, 
     """The last merge of each piece that is made by merges alone."""
     tokens = [_bytes_of(piece, path) for piece in ranked]
     vocabulary = Vocabulary.from_tokens(tokens, pattern, provenance=Provenance(str(path)))
+    vocabulary = replace(vocabulary, leaves_out=True)
     parents: Ints = merge_parents(vocabulary.encoder.trie, vocabulary.blob, vocabulary.starts)
     pairs = zip(ranked, parents.tolist(), strict=True)
     return {piece: (ranked[left], ranked[right]) for piece, (left, right) in pairs if left >= 0}

@@ -28,7 +28,7 @@ def read_pieces(tokenizer: GgufTokenizer) -> Vocabulary:
         raise SourceError(f"{path} has no score for each of its pieces")
     ordinary = [k for k, kind in enumerate(tokenizer.kinds) if kind in (NORMAL, BYTE, UNUSED)]
     ordinary = [k for k in ordinary if not (tokenizer.kinds[k] == UNUSED and _FILLER.fullmatch(tokenizer.tokens[k]))]
-    _check_order(tokenizer, ordinary)
+    ordinary = _bytes_first(tokenizer, ordinary)
     texts = [tokenizer.tokens[k].replace(MARK, " ") for k in ordinary[256:]]
     if odd := next((tokenizer.tokens[k] for k in ordinary[256:] if " " in tokenizer.tokens[k]), None):
         raise SourceError(f"{path} has a piece with a plain space, {odd!r}, which no text produces")
@@ -46,22 +46,25 @@ def read_pieces(tokenizer: GgufTokenizer) -> Vocabulary:
         pattern=SplitPattern.of_sentencepiece(texts, dummy_prefix=has_prefix),
         inference="scored-merges",
         provenance=tokenizer.provenance(),
-        first_id=ordinary[0],
+        first_id=min(ordinary),
         scores=values,
         byte_fallback=True,
         user_defined=frozenset(t for t, k in tokenizer.special.items() if tokenizer.kinds[k] == USER_DEFINED),
         unknown=_unknown(tokenizer),
+        ids=None if ordinary == list(range(ordinary[0], ordinary[0] + len(ordinary))) else np.array(ordinary),
     )
 
 
-def _check_order(tokenizer: GgufTokenizer, ordinary: list[int]) -> None:
-    bytes_first = [byte_piece(k) for k in range(256)]
-    if [tokenizer.tokens[k] for k in ordinary[:256]] != bytes_first:
-        raise SourceError(f"{tokenizer.path} does not have its 256 byte pieces before its others: not read yet")
-    if ordinary != list(range(ordinary[0], ordinary[0] + len(ordinary))):
-        raise SourceError(f"{tokenizer.path} has special pieces among its ordinary ones: not read yet")
+def _bytes_first(tokenizer: GgufTokenizer, ordinary: list[int]) -> list[int]:
+    """Ids of ordinary pieces, those of the 256 bytes first and in their order; Baichuan has others before them."""
+    ids = {tokenizer.tokens[k]: k for k in ordinary}
+    pieces = [byte_piece(k) for k in range(256)]
+    if lacking := [piece for piece in pieces if piece not in ids]:
+        raise SourceError(f"{tokenizer.path} has no byte piece {lacking[0]}: it is not read yet")
     if any(kind not in (NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE) for kind in tokenizer.kinds):
         raise SourceError(f"{tokenizer.path} has a piece of a kind that does not exist")
+    known = set(pieces)
+    return [*(ids[piece] for piece in pieces), *(k for k in ordinary if tokenizer.tokens[k] not in known)]
 
 
 def _unknown(tokenizer: GgufTokenizer) -> str | None:

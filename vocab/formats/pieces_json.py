@@ -29,6 +29,7 @@ from vocab.formats.marks_json import split_pattern
 from vocab.formats.sentencepiece_json import check_characters, pieces_of
 from vocab.splitting.normalization import flat_steps
 from vocab.splitting.preparation import MARK, byte_piece
+from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Provenance, Vocabulary
 
 _NOT_LISTED = 2**31 - 1
@@ -106,9 +107,10 @@ def _bpe(model: Mapping[str, Any], frame: dict[str, Any], path: Path) -> _Parts:
     _check_model(model, path)
     merges = _merges(model)
     shared = _shared(frame, model["vocab"], merges, path)
-    tokens = [bytes([k]) for k in range(256)]
+    present = [k for k in range(256) if byte_piece(k) in model["vocab"]]
+    pieces, tokens = [byte_piece(k) for k in present], [bytes([k]) for k in present]
     unknown = model.get("unk_token")
-    return _Parts("scored-merges", model["vocab"], shared, list(_BYTE_PIECES), tokens, unknown, merges)
+    return _Parts("scored-merges", model["vocab"], shared, pieces, tokens, unknown, merges)
 
 
 def _unigram(model: Mapping[str, Any], frame: dict[str, Any], path: Path) -> _Parts:
@@ -135,11 +137,15 @@ def _as_run(runtime: Tokenizer) -> dict[str, Any]:
 
 
 def _check_model(model: Mapping[str, Any], path: Path) -> None:
+    """A byte may lack its piece if no text holds it, or only as a character with a piece, as a tab in Gemini."""
+    known = model["vocab"].keys()
+    needed = [k for k in range(256) if k not in NEVER_IN_UTF8 and not (k < 0x80 and chr(k) in known)]
+    lacking = [piece for piece in map(byte_piece, needed) if piece not in known]
     faults = {
         "leaves out merges at random (dropout)": bool(model.get("dropout")),
         "looks whole words up (ignore_merges)": bool(model.get("ignore_merges")),
         "has no byte fallback, so that it cannot encode every text": not model.get("byte_fallback"),
-        "lacks some of the 256 byte pieces": not set(_BYTE_PIECES) <= model["vocab"].keys(),
+        f"lacks the byte piece {''.join(lacking[:1])}, which other characters need": bool(lacking),
         "has a piece with a plain space": any(" " in piece for piece in model["vocab"]),
     }
     if present := [text for text, is_so in faults.items() if is_so]:
@@ -257,7 +263,7 @@ def listed_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     places = places[np.argsort(order[places])]
     ranks = np.searchsorted(vocabulary.starts, places, side="right") - 1
     tokens, starts = list(vocabulary.tokens()), vocabulary.starts
-    known = set(tokens[256:])
+    known = set(tokens[vocabulary.n_stand_ins :])
     merges = []
     for rank, n_left in zip(ranks.tolist(), (places - starts[ranks]).tolist(), strict=True):
         left, right = tokens[rank][:n_left], tokens[rank][n_left:]

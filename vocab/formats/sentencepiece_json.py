@@ -34,9 +34,10 @@ _BUT_FOR, _ONLY = r"\A(?!(?:", r"\z)"  # the beginning of a text, unless it is o
 
 def pieces_of(vocabulary: Vocabulary) -> list[str]:
     """The ordinary tokens by rank as SentencePiece writes them."""
-    n_bytes = 256 if vocabulary.byte_fallback else 0
-    texts = [token.decode() for token in list(vocabulary.tokens())[n_bytes:]]
-    return [byte_piece(k) for k in range(n_bytes)] + [text.replace(" ", MARK) for text in texts]
+    tokens = list(vocabulary.tokens())
+    n_bytes = vocabulary.n_stand_ins if vocabulary.byte_fallback else 0
+    texts = [token.decode().replace(" ", MARK) for token in tokens[n_bytes:]]
+    return [byte_piece(token[0]) for token in tokens[:n_bytes]] + texts
 
 
 def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:

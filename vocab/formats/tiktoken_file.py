@@ -21,6 +21,7 @@ from vocab.errors import SourceError
 from vocab.formats.known_ranks import named_by_sha256
 from vocab.reading import parse_json
 from vocab.splitting import SplitPattern
+from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_bytes, write_json
 
@@ -165,6 +166,8 @@ def obstacle(vocabulary: Vocabulary) -> str | None:
         return "its split is one regular expression, and this one it does not have"
     if vocabulary.ids is not None:
         return "there ids are in the order of merges"
+    if not set(vocabulary.encoder.lacking) <= set(NEVER_IN_UTF8):
+        return "it fails on bytes without a token, and some bytes of text have none here"
     return None
 
 

@@ -124,17 +124,19 @@ def write_tokenizer_json(vocabulary: Vocabulary, path: Path) -> None:
     write_text(path, to_tokenizers(vocabulary).to_str(pretty=True) + "\n")
 
 
-def read_tokenizer_json(path: Path, added: FolderTokens = NO_TOKENS) -> Vocabulary | RuntimeTokenizer:
+def read_tokenizer_json(
+    path: Path, added: FolderTokens = NO_TOKENS, settings: Any = None
+) -> Vocabulary | RuntimeTokenizer:
     """A vocabulary from a tokenizer.json of byte-level BPE, of SentencePiece's, or as `write_tokenizer_json` writes it.
 
     BERT's WordPiece is read as `vocab.formats.wordpiece` says. Tokens in `added` are added, as AutoTokenizer adds those
-    that a folder's other files name.
+    that a folder's other files name. `settings` are the parsed file, where it is parsed already.
 
     Raises SourceError, saying what is in the way, for any other model, and for splits that are not known.
     """
     raw = path.read_bytes()
     try:
-        settings = parse_json(raw)
+        settings = parse_json(raw) if settings is None else settings
         _check_known_options(settings, path)  # tokenizers itself aborts the process on some
         runtime = Tokenizer.from_str(raw.decode())  # whatever tokenizers itself would refuse
         if add_to_runtime(runtime, added):

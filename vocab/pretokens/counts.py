@@ -88,6 +88,22 @@ class PretokenCounts:
             n_added_bytes=self.n_added_bytes + int((counts * sizes).sum()) - 2 * int(counts.sum()),
         )
 
+    def without_bytes(self, lacking: bytes) -> PretokenCounts:
+        """The same without the pre-tokens that hold one of these bytes; itself where there are none."""
+        is_lacking = np.isin(np.arange(256), list(lacking))[self.blob]
+        before = np.concatenate([[0], np.cumsum(is_lacking)])
+        stays = np.diff(before[self.starts]) == 0
+        if stays.all():
+            return self
+        lengths = np.diff(self.starts)
+        return replace(
+            self,
+            blob=self.blob[np.repeat(stays, lengths)],
+            starts=np.concatenate([[0], np.cumsum(lengths[stays])]),
+            counts=self.counts[stays],
+            document_counts=None if self.document_counts is None else self.document_counts[stays],
+        )
+
     def pretokens(self) -> list[bytes]:
         """The distinct pre-tokens as bytes, in order."""
         blob, starts = self.blob.tobytes(), self.starts.tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vocab.choices import CHARACTER_METHODS
+from vocab.formats.frame import carried_frame
 from vocab.formats.sentencepiece_model import normalizer_of
 from vocab.prune.report import (
     Report,
@@ -58,14 +60,14 @@ Hugging Face:
     from transformers import AutoTokenizer
     tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
 
-The vocabulary was made for `{inference}`, which tiktoken does not run, so there is no .tiktoken file.
+There is no .tiktoken file, because tiktoken cannot run this vocabulary: {no_tiktoken}.
 """,
 }
 
 
 def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     """README.md in Markdown."""
-    loading = _loading(report, vocabulary)
+    loading, no_tiktoken = _loading(report, vocabulary), in_markdown(report.no_tiktoken or "")
     notes = "\n".join(f"{in_markdown(note)}\n" for note in report.corpus["notes"])
     source = in_markdown(report.source["name"])
     told = candidates_sentences(report.candidates, report.source["name"])
@@ -82,8 +84,8 @@ def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
 # {name}
 
 {report.target:,} token ids, pruned from {source} ({report.source["n_ids"]:,} ids) by `vocab prune` with the method
-`{report.method}`, to be run with the inference method `{report.inference}`. Ids 0 to {report.n_ordinary - 1:,} are ordinary tokens{_order(report)},
-the last {report.n_special} are special tokens. `id_map.json` leads from old ids to new ones.
+`{report.method}`, to be run with the inference method `{report.inference}`. Ids {vocabulary.first_id:,} to {vocabulary.first_id + report.n_ordinary - 1:,} are ordinary tokens{_order(report)},
+the others are {report.added_tokens}. `id_map.json` leads from old ids to new ones.
 
 {candidates}{notes}
 ## Tokens
@@ -95,14 +97,23 @@ Change is in tokens against the whole source; held-out documents were not used t
 
 ## Loading
 
-{loading.format(name=name, inference=report.inference)}"""
+{loading.format(name=name, no_tiktoken=no_tiktoken)}"""
+
+
+def _runtimes(report: Report, vocabulary: Vocabulary) -> str:
+    """Which of the texts of `_LOADING` fits the files that are written."""
+    is_for_tiktoken = report.inference == "merges" and report.no_tiktoken is None
+    is_for_sentencepiece = report.inference in CHARACTER_METHODS and not carried_frame(vocabulary)
+    if is_for_tiktoken or is_for_sentencepiece or report.inference == "ungreedy":
+        return report.inference
+    return "other"
 
 
 def _loading(report: Report, vocabulary: Vocabulary) -> str:
     """How the files are loaded."""
     if normalizer_of(vocabulary):
         return _SENTENCEPIECE_ALONE
-    return _LOADING[report.inference if report.inference in _LOADING else "other"]
+    return _LOADING[_runtimes(report, vocabulary)]
 
 
 def _order(report: Report) -> str:

@@ -90,7 +90,8 @@ def check(path: str, report: str | None = None) -> dict[str, Any]:
     candidates, unit, n_keep = set(states), header["unit"], header["n_keep"]
     always = {token for token, state in states.items() if state == "always"}
     kept = [token for token, state in states.items() if state != "dropped"]
-    require(all(bytes([b]) in always for b in range(256)), "a single byte is not always kept")
+    needed = {bytes([b]) for b in b"".join([*counts, *candidates])}
+    require(needed <= always, "a single byte of the text or of a candidate is not always kept")
     require(len(kept) <= n_keep, f"{len(kept)} tokens are kept, more than {n_keep}")
     require(header["n_always_kept"] == len(always), "the number of tokens always kept is not as claimed")
     require(header["n_candidates"] == len(candidates), "the number of candidates is not as claimed")

@@ -13,6 +13,7 @@ from vocab.arrays import Ints, Mask
 from vocab.choices import CHARACTER_METHODS
 from vocab.corpus.mixture import corpus_summary
 from vocab.formats.companions import KEY as COMPANIONS
+from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
 from vocab.prune.report import Report, ReportRow, change, make_row
@@ -218,6 +219,8 @@ def _report(
         target=request.target,
         n_ordinary=result.vocabulary.n_tokens,
         n_special=len(request.special_tokens),
+        n_added_texts=len(result.vocabulary.user_defined & result.vocabulary.special_tokens.keys()),
+        no_tiktoken=obstacle_to_tiktoken(result.vocabulary),
         dropped_special=request.dropped_special_tokens,
         not_carried=source.provenance.extras.get(COMPANIONS, {}).get("not_carried", []),
         method=request.method,

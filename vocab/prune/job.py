@@ -15,6 +15,7 @@ from vocab.arrays import Ints, Mask
 from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.profile import builtin_profile
+from vocab.corpus.spelt_counts import spelt_without
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import TargetError
@@ -202,7 +203,7 @@ def _corpus_with_prior(request: PruneRequest) -> CorpusCounts:
     """The corpus, or the built-in profile, with the prior that was asked for or else the default one."""
     corpus = request.corpus or builtin_profile(request.source.pattern)
     check_corpus(request.source, corpus)
-    corpus = corpus.without_added()
+    corpus = spelt_without(corpus, request.source.encoder.lacking, request.source.name)
     if request.prior is not None:
         return replace(corpus, prior=request.prior)
     if request.candidates.includes_corpus and not corpus.is_builtin:

@@ -80,7 +80,8 @@ class Report:
         source: name, sha256, ids and split pattern of the source.
         target: ids of the result, special tokens included.
         n_ordinary: ordinary tokens of the result.
-        n_special: special tokens of the result.
+        n_special: special and other added tokens of the result.
+        n_added_texts: those of them that are text themselves, and not special.
         method: how tokens were chosen.
         inference: how text is cut into tokens with the result.
         ranks: "source" or "reorder": whose order the ranks have.
@@ -99,6 +100,7 @@ class Report:
         not_carried: settings of the source's folder that the result does not have, in words.
         unknown: the token for text that no token spells; None where every text is spelt.
         character_coverage: share of the text's characters that had to stay known; None for all that the source spells.
+        no_tiktoken: why tiktoken cannot run the result, as the end of a sentence; None where it can.
     """
 
     source: dict[str, Any]
@@ -122,11 +124,19 @@ class Report:
     not_carried: list[str] = field(default_factory=list)
     unknown: str | None = None
     character_coverage: float | None = None
+    n_added_texts: int = 0
+    no_tiktoken: str | None = None
 
     @property
     def result(self) -> ReportRow:
         """The row of the new vocabulary."""
         return self.rows[1]
+
+    @property
+    def added_tokens(self) -> str:
+        """How many special tokens there are, and how many added tokens that are text, in words."""
+        texts = f" and {self.n_added_texts:,} added tokens that are text" if self.n_added_texts else ""
+        return f"{self.n_special - self.n_added_texts:,} special tokens{texts}"
 
     @property
     def held_out_gap(self) -> float | None:

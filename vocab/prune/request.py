@@ -11,6 +11,7 @@ import numpy as np
 from vocab.arrays import Mask
 from vocab.choices import CHARACTER_METHODS, METHODS, RANKS, InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
+from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
@@ -18,6 +19,7 @@ from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.coverage import is_character
 from vocab.prune.candidates.pool import Candidates
 from vocab.prune.dropped_special import dropped_special_tokens
+from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Vocabulary
 
 # Inference methods whose tokens the plain checker can count.
@@ -176,7 +178,14 @@ class PruneRequest:
 
     def _check_inference(self) -> None:
         """Refuse what the inference method of the result does not allow."""
-        inference = self.resolved_inference
+        inference, name = self.resolved_inference, self.source.name
+        lacking = self.source.encoder.lacking
+        if inference in LOOKS_AHEAD and lacking:
+            raise TargetError(f"{inference} needs all 256 single bytes, of which {name} lacks {len(lacking)}")
+        if inference != "merges" and not set(lacking) <= set(NEVER_IN_UTF8):
+            raise TargetError(
+                f"{name} has no token for some bytes of text, which its runtime leaves out under merges only"
+            )
         if self.certify and inference not in CHECKABLE:
             raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
         if self.ranks == "reorder" and inference != "merges":

@@ -22,6 +22,14 @@ def byte_piece(byte: int) -> str:
     return f"<0x{byte:02X}>"
 
 
+def n_fallback_bytes(blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> int:
+    """How many of the first tokens are bytes for characters without a token: single bytes in rising order."""
+    is_single = np.diff(starts[:257]) == 1
+    values = blob[starts[:256][: is_single.size]].astype(np.int64)
+    rises = is_single & (np.diff(values, prepend=-1) > 0)
+    return int(rises.size if rises.all() else np.argmin(rises))
+
+
 def prepared(text: bytes, *, dummy_prefix: bool) -> bytes:
     """One text as its pieces are looked for in; an empty one stays empty."""
     return (b" " if text and dummy_prefix else b"") + text.replace(_MARK_BYTES, b" ")

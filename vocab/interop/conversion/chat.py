@@ -33,8 +33,11 @@ _CONVERSATIONS = [
 ]
 # For named templates: the one for tools and the one for retrieval want something to show.
 _TOOL = {"type": "object", "properties": {"x": {"type": "string", "description": "a text"}}, "required": ["x"]}
+_NAMED = {"name": "f", "description": "Returns x."}
+# Cohere's templates read a tool in a form of their own.
+_OF_COHERE = {"parameter_definitions": {"x": {"type": "str", "description": "a text", "required": True}}}
 _MORE = {
-    "tools": [{"type": "function", "function": {"name": "f", "description": "Returns x.", "parameters": _TOOL}}],
+    "tools": [{"type": "function", "function": {**_NAMED, "parameters": _TOOL}, **_NAMED, **_OF_COHERE}],
     "documents": [{"title": "One", "text": "A text."}],
 }
 

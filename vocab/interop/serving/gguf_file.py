@@ -178,11 +178,11 @@ def _rows(vocabulary: Vocabulary, kind: Any, n_rows: int, directory: Path) -> tu
         raise SourceError(f"{directory} has holes in its ids")
     texts = [f"[PAD{k}]" for k in range(n_rows)]
     kinds, scores = [int(kind.UNUSED)] * n_rows, [0.0] * n_rows
-    ids = vocabulary.rank_ids.tolist()
+    ids, n_bytes = vocabulary.rank_ids.tolist(), vocabulary.n_stand_ins if vocabulary.byte_fallback else 0
     for k, piece in enumerate(_pieces(vocabulary)):
         row = ids[k]
         texts[row] = piece
-        kinds[row] = int(kind.BYTE if vocabulary.byte_fallback and k < 256 else kind.NORMAL)
+        kinds[row] = int(kind.BYTE if k < n_bytes else kind.NORMAL)
         scores[row] = float(vocabulary.scores[k]) if vocabulary.scores is not None else 0.0
     for text, row in vocabulary.special_tokens.items():
         is_text = text in vocabulary.user_defined

@@ -234,7 +234,8 @@ def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
     """Candidates as a vocabulary. It lacks the special tokens above the ordinary ones, whose ids candidates take."""
     name = Provenance(f"{source.name} and others")
     below = {text: id_ for text, id_ in source.special_tokens.items() if id_ < source.first_id}
-    return Vocabulary.from_tokens(tokens, source.pattern, below, source.inference, name, source.first_id)
+    found = Vocabulary.from_tokens(tokens, source.pattern, below, source.inference, name, source.first_id)
+    return replace(found, leaves_out=source.leaves_out)
 
 
 def _mined(corpus: CorpusCounts, candidates: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:
@@ -265,8 +266,9 @@ def _occurring(
     """The source's tokens in enough documents, bool[n_tokens], and such tokens of the lists with their counts."""
     if not lists and min_documents == 1:
         return np.ones(source.n_tokens, dtype=np.bool_), {}
-    own = source.token_ids
-    others = [token for token in dict.fromkeys(chain(*(read.tokens for read in lists))) if token and token not in own]
+    own, lacking = source.token_ids, set(source.encoder.lacking)
+    listed = dict.fromkeys(chain(*(read.tokens for read in lists)))
+    others = [token for token in listed if token and token not in own and lacking.isdisjoint(token)]
     documents = train.document_counts if train.document_counts is not None else train.counts
     n_found, n_documents = _vocabulary([*own, *others], source).encoder.trie.occurrences(
         train.blob, train.starts, train.counts.astype(np.int64), documents.astype(np.int64), n_threads

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vocab.analysis.evaluation import Compression, Evaluator
 from vocab.choices import CHARACTER_METHODS, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
+from vocab.corpus.spelt_counts import spelt_without
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.progress import OnProgress, silent
 from vocab.prune.candidates.prior import with_prior
@@ -65,7 +66,7 @@ def measure_sizes(
     report = on_progress or silent
     falling = sorted({size for size in sizes if size <= source.n_ids}, reverse=True)
     _check(source, corpus, falling)
-    corpus = corpus.without_added()
+    corpus = spelt_without(corpus, source.encoder.lacking, source.name)
     report("price tokens", 0, 1)
     trie, protected = source.encoder.trie, source.lengths == 1
     evaluator = Evaluator(trie, corpus, n_threads, keep_whole=inference in LOOKS_AHEAD)

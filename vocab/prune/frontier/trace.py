@@ -21,6 +21,7 @@ from vocab.choices import FRONTIER_METHODS, FrontierMethod, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.profile import builtin_profile
+from vocab.corpus.spelt_counts import spelt_without
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.environment import versions
@@ -248,7 +249,7 @@ class _Tracer:
         on_progress: OnProgress | None,
     ) -> None:
         self.source = source
-        self.corpus = corpus.without_added()
+        self.corpus = spelt_without(corpus, source.encoder.lacking, source.name)
         self.inference = inference
         self.sizes = sizes
         self.n_threads = n_threads or n_cores()
@@ -257,7 +258,7 @@ class _Tracer:
         self.stopwatch = Stopwatch(on_progress)
         looks_ahead = not LOOKS_AHEAD.isdisjoint((inference, source.inference))
         with self.stopwatch.stage("prepare the corpus"):
-            self.evaluator = Evaluator(self.trie, corpus, self.n_threads, keep_whole=looks_ahead)
+            self.evaluator = Evaluator(self.trie, self.corpus, self.n_threads, keep_whole=looks_ahead)
             self._weighted_counts = with_prior(self.corpus.train, source, corpus.prior)
 
     @property
