@@ -17,6 +17,9 @@ FrontierMethod = Literal["distill", "frequency", "leaf", "rank"]
 # What becomes of the order of merge ranks.
 Ranks = Literal["source", "reorder"]
 
+# What a superword may not hold.
+Barrier = Literal["digits", "punctuation", "line-ends"]
+
 # What one document of a text file is.
 DocumentUnit = Literal["block", "file", "blank-line"]
 # What becomes of documents that are not UTF-8.
@@ -54,4 +57,5 @@ METHODS: tuple[Method, ...] = get_args(Method)
 FRONTIER_METHODS: tuple[FrontierMethod, ...] = get_args(FrontierMethod)
 RANKS: tuple[Ranks, ...] = get_args(Ranks)
 VOCABULARY_FORMATS: tuple[VocabularyFormat, ...] = get_args(VocabularyFormat)
+BARRIERS: tuple[Barrier, ...] = get_args(Barrier)
 STYLES: tuple[Style, ...] = get_args(Style)

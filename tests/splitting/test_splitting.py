@@ -22,6 +22,7 @@ N_CHARACTERS = int(os.environ.get("VOCAB_TEST_CHARACTERS", "300000"))
 SPLITS = {
     "cl100k": patterns.CL100K_REGEX,
     "gpt2": patterns.GPT2_REGEX,
+    "lines": patterns.LINES_REGEX,
     "llama3": patterns.LLAMA3_REGEX,
     "o200k": patterns.O200K_REGEX,
     "qwen2": patterns.QWEN2_REGEX,
@@ -276,6 +277,7 @@ def test_digits_are_cut_as_the_pattern_says():
         "qwen2": list("1234567"),
         "tekken": list("1234567"),
         "gpt2": ["1234567"],
+        "lines": ["1234567"],
     }
 
 

@@ -11,11 +11,17 @@ from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
 
 
-def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes]) -> dict[str, list[int]]:
+def spellings(vocabulary: Vocabulary, tokens: Mapping[int, bytes], *, splits: bool = False) -> dict[str, list[int]]:
     """Encode byte strings, each as one pre-token: {id elsewhere: ids here}.
 
-    With byte fallback, strings that are not UTF-8 become single bytes. Bytes without a token are left out.
+    With byte fallback, strings that are not UTF-8 become single bytes. Bytes without a token are left out. With
+    `splits` text is split first, so that a string may be several pre-tokens.
     """
+    if splits:
+        texts = {k: token.decode() for k, token in tokens.items() if is_utf8(token)}
+        as_text = dict(zip(map(str, texts), vocabulary.encode_batch(list(texts.values())), strict=True))
+        rest = spellings(vocabulary, {k: token for k, token in tokens.items() if k not in texts})
+        return {str(k): (as_text | rest)[str(k)] for k in tokens}
     whole = {k: token for k, token in tokens.items() if not vocabulary.byte_fallback or is_utf8(token)}
     blob, starts = end_to_end(list(whole.values()))
     ranks, sizes = vocabulary.encoder.encode_pretokens(blob, starts)

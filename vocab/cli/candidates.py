@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from vocab.prune import Candidates
+    from vocab.prune import Candidates, Superwords
 
 CandidatesOption = Annotated[
     list[str] | None,
@@ -35,7 +35,7 @@ MinCandidateCountOption = Annotated[
     typer.Option(
         "--candidates-min-count",
         min=1,
-        help="With --candidates corpus: times that a substring must occur. "
+        help="With --candidates corpus or --superwords: times that such a token must occur. "
         "[default: training bytes / (64 x target), at least 4]",
     ),
 ]
@@ -57,9 +57,15 @@ PriorOption = Annotated[
 
 
 def candidates_of(
-    others: Sequence[str] | None, min_documents: int | None, min_count: int | None, most: int
+    others: Sequence[str] | None,
+    min_documents: int | None,
+    min_count: int | None,
+    most: int,
+    superwords: Superwords | None = None,
 ) -> Candidates:
     """Read the tokenizers of --candidates; returns what may be chosen from."""
     from vocab.prune import Candidates
 
-    return Candidates(tuple(others or ()), min_documents=min_documents, min_count=min_count, most=most).read()
+    return Candidates(
+        tuple(others or ()), min_documents=min_documents, min_count=min_count, most=most, superwords=superwords
+    ).read()

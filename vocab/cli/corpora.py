@@ -147,7 +147,7 @@ def documents_of(corpora: Sequence[str], options: ReadOptions) -> DocumentCorpus
 
 
 @contextmanager
-def documents_bar(corpora: Sequence[str]) -> Iterator[OnBlock]:
+def documents_bar(corpora: Sequence[str], label: str = "encode documents") -> Iterator[OnBlock]:
     """A function that shows progress over whole documents from its first call on."""
     with progress() as bar:
         tasks: list[TaskID] = []
@@ -157,7 +157,7 @@ def documents_bar(corpora: Sequence[str]) -> Iterator[OnBlock]:
             nonlocal n_read
             if not tasks:
                 names = [path_and_weight(text)[0] for text in corpora]
-                tasks.append(bar.add_task("encode documents", total=stored_bytes(names), rate=""))
+                tasks.append(bar.add_task(label, total=stored_bytes(names), rate=""))
             n_read += n_bytes_read
             bar.update(tasks[0], advance=n_stored_bytes, rate=f"{n_read / 1e6:,.0f} MB")
 

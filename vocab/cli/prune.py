@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,10 +27,18 @@ from vocab.cli.corpora import (
     MinCountOption,
     OnErrorOption,
     ThreadsOption,
-    corpus_of,
     read_options,
 )
 from vocab.cli.screen import console, progress, ratio_cells, stages, table
+from vocab.cli.superwords import (
+    BarriersOption,
+    SuperwordDocumentsOption,
+    SuperwordsOption,
+    SuperwordWordsOption,
+    TextBytesOption,
+    superwords_of,
+    with_text,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,6 +84,11 @@ def prune(
     min_documents: MinDocumentsOption = None,
     candidates_min_count: MinCandidateCountOption = None,
     candidates_most: MostCandidatesOption = 1_000_000,
+    superwords: SuperwordsOption = False,
+    superword_words: SuperwordWordsOption = 4,
+    superword_documents: SuperwordDocumentsOption = 2,
+    superword_barrier: BarriersOption = None,
+    superword_text: TextBytesOption = "200MB",
     prior: PriorOption = None,
     method: Annotated[
         Method,
@@ -165,10 +177,10 @@ def prune(
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.formats import load_lossless
     from vocab.prune import Limits, PruneRequest, run_request
-    from vocab.threads import n_cores
 
     whole = load_lossless(source)
     directory = _checked_folder(out, whole.name, target, force=force)
+    runs = superwords_of(superword_words, superword_documents, superword_barrier) if superwords else None
     request = PruneRequest(
         source=whole,
         target=target,
@@ -176,7 +188,7 @@ def prune(
         inference=inference,
         ranks=ranks,
         seed=seed,
-        candidates=candidates_of(candidates, min_documents, candidates_min_count, candidates_most),
+        candidates=candidates_of(candidates, min_documents, candidates_min_count, candidates_most, runs),
         prior=prior,
         keep=tokens_to_keep(keep),
         special=special or [],
@@ -189,9 +201,9 @@ def prune(
         n_threads=threads,
     )
     options = read_options(column, documents, encoding_errors, on_error)
-    counted = corpus_of(corpus, counts, whole.pattern, options, threads or n_cores(), min_count)
+    request = with_text(request, corpus, counts, options, min_count, superword_text)
     with progress() as bar:
-        result = run_request(replace(request, corpus=counted), stages(bar))
+        result = run_request(request, stages(bar))
     _show(result.report, result.save(directory, force=force))
 
 
@@ -241,7 +253,7 @@ def _show(report: Report, paths: list[Path]) -> None:
     candidates = candidates_sentences(report.candidates, report.source["name"])
     made = [*inference_sentences(report), *unknown_sentences(report)]
     for sentence in [*_held_out_sentences(report), *made, *candidates, *report.corpus["notes"]]:
-        screen.print(sentence)
+        screen.print(sentence, markup=False)
     if report.certificate:
         show_certificate(report.certificate)
     for sentence in _size_sentences(report):

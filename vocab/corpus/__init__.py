@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from vocab.corpus.batch import Batch
     from vocab.corpus.count_job import CountJob, CountResult, Shard
     from vocab.corpus.count_metadata import CountMetadata, LeftOut
     from vocab.corpus.count_table import CountTable, most_frequent
     from vocab.corpus.count_to_folder import Interrupted, count_to
     from vocab.corpus.counting import CorpusPart, Tally
     from vocab.corpus.document_corpus import DocumentCorpus
+    from vocab.corpus.held_documents import HeldDocuments, HeldPart, hold_documents
     from vocab.corpus.merging import merge_count_tables
     from vocab.corpus.skipped import FirstRowWithoutText, Skipped, SkippedFile, SkippedSummary
 
 __all__ = [
+    "Batch",
     "CorpusPart",
     "CountJob",
     "CountMetadata",
@@ -27,6 +30,8 @@ __all__ = [
     "CountTable",
     "DocumentCorpus",
     "FirstRowWithoutText",
+    "HeldDocuments",
+    "HeldPart",
     "Interrupted",
     "LeftOut",
     "Shard",
@@ -35,11 +40,13 @@ __all__ = [
     "SkippedSummary",
     "Tally",
     "count_to",
+    "hold_documents",
     "merge_count_tables",
     "most_frequent",
 ]
 
 _HOMES = {
+    "Batch": "vocab.corpus.batch",
     "CorpusPart": "vocab.corpus.counting",
     "CountJob": "vocab.corpus.count_job",
     "CountMetadata": "vocab.corpus.count_metadata",
@@ -47,6 +54,9 @@ _HOMES = {
     "CountTable": "vocab.corpus.count_table",
     "DocumentCorpus": "vocab.corpus.document_corpus",
     "FirstRowWithoutText": "vocab.corpus.skipped",
+    "HeldDocuments": "vocab.corpus.held_documents",
+    "HeldPart": "vocab.corpus.held_documents",
+    "hold_documents": "vocab.corpus.held_documents",
     "Interrupted": "vocab.corpus.count_to_folder",
     "LeftOut": "vocab.corpus.count_metadata",
     "Shard": "vocab.corpus.count_job",

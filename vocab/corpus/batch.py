@@ -33,6 +33,7 @@ class Batch:
 
     @property
     def n_documents(self) -> int:
+        """Number of documents."""
         return self.starts.size - 1
 
     def documents(self) -> list[str]:

@@ -26,6 +26,7 @@ from vocab.pretokens.counts import PretokenCounts, from_tables
 from vocab.pretokens.merged_counts import MergedCounts
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern
+from vocab.splitting.splits import Splits
 
 HELD_OUT_ONE_IN = 10
 HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
@@ -210,7 +211,7 @@ def count(
     parts = []
     for name, listed in sources.items():
         blocks = read_blocks(listed, own[name])
-        parts.append(_count_blocks(blocks, name, pattern, own[name], n_threads, on_progress))
+        parts.append(count_blocks(blocks, name, pattern, own[name], n_threads, on_progress))
         options.skipped.extend(own[name].skipped)
     return CorpusCounts(tuple(parts))
 
@@ -230,7 +231,7 @@ def count_documents(
     on_progress: OnCountProgress | None = None,
 ) -> CorpusPart:
     """Count documents given as strings. The counts do not depend on `n_threads`."""
-    return _count_blocks(as_blocks(documents, name), name, pattern, ReadOptions(), n_threads, on_progress)
+    return count_blocks(as_blocks(documents, name), name, pattern, ReadOptions(), n_threads, on_progress)
 
 
 def as_blocks(documents: Iterable[str], name: str) -> Iterable[Block]:
@@ -255,14 +256,15 @@ def _string_block(documents: list[str], name: str) -> Block:
     return TextBlock(Position(), sum(map(len, encoded)), encoded, [name] * len(encoded), is_utf8)
 
 
-def _count_blocks(
+def count_blocks(
     blocks: Iterable[Block],
     name: str,
-    pattern: SplitPattern,
+    pattern: Splits,
     options: ReadOptions,
     n_threads: int,
-    on_progress: OnCountProgress | None,
+    on_progress: OnCountProgress | None = None,
 ) -> CorpusPart:
+    """Count blocks as one part of that name; the counts do not depend on `n_threads`."""
     with ThreadedCounter(pattern, options, n_threads) as counter:
         for block in blocks:
             counter.count(block)
@@ -281,7 +283,7 @@ class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
     With one thread the caller does the work. The sum of the tables does not depend on which thread got a block.
     """
 
-    def __init__(self, pattern: SplitPattern, options: ReadOptions, n_threads: int) -> None:
+    def __init__(self, pattern: Splits, options: ReadOptions, n_threads: int) -> None:
         self._pattern = pattern
         self._options = options
         self._local = threading.local()
@@ -353,7 +355,7 @@ def _new_tables() -> tuple[PretokenTable, PretokenTable]:
 class _ThreadTables:
     """The tables and the tally of one thread."""
 
-    def __init__(self, pattern: SplitPattern) -> None:
+    def __init__(self, pattern: Splits) -> None:
         self.pattern = pattern
         self.train, self.held_out = _new_tables()
         self.tally = Tally()
@@ -375,13 +377,18 @@ class _ThreadTables:
         )
 
 
-def are_held_out(batch: Batch) -> npt.NDArray[np.bool_]:
-    """Whether each document is held out, bool[n_documents]. It depends on the text alone, so copies are on one side."""
+def document_hashes(batch: Batch) -> npt.NDArray[np.uint64]:
+    """XXH64 of each document, uint64[n_documents]."""
     from vocab.corpus.hashing_kernels import hash_documents
 
     hashes = np.empty(batch.n_documents, dtype=np.uint64)
     hash_documents(frozen(batch.text), frozen(batch.starts), hashes)
-    held_out: npt.NDArray[np.bool_] = hashes % np.uint64(HELD_OUT_ONE_IN) == 0
+    return hashes
+
+
+def are_held_out(batch: Batch) -> npt.NDArray[np.bool_]:
+    """Whether each document is held out, bool[n_documents]. It depends on the text alone, so copies are on one side."""
+    held_out: npt.NDArray[np.bool_] = document_hashes(batch) % np.uint64(HELD_OUT_ONE_IN) == 0
     return held_out
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
 from vocab.errors import SourceError
+from vocab.origin import Provenance
+from vocab.splitting import SplitPattern
 from vocab.splitting.added_texts import AddedText
 from vocab.vocabulary import Vocabulary
 
@@ -32,6 +35,17 @@ def carried_frame(vocabulary: Vocabulary) -> dict[str, Any] | None:
     """The frame that a vocabulary carries; None where it came from another kind of file."""
     frame: dict[str, Any] | None = vocabulary.provenance.extras.get(KEY)
     return frame
+
+
+def with_split(provenance: Provenance, pattern: SplitPattern) -> Provenance:
+    """The same origin, where a carried frame splits text by this one regular expression and then writes bytes."""
+    frame = provenance.extras.get(KEY)
+    if not frame:
+        return provenance
+    split = {"type": "Split", "pattern": {"Regex": pattern.portable}, "behavior": "Isolated", "invert": False}
+    as_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    parts = {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, as_bytes]}}
+    return replace(provenance, extras={**provenance.extras, KEY: frame | parts})
 
 
 def added_texts(frame: Mapping[str, Any]) -> tuple[AddedText, ...]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vocab.prune.bound.certificate import Certificate
     from vocab.prune.bound.limits import Limits
     from vocab.prune.candidates.pool import Candidates
+    from vocab.prune.candidates.superwords import Superwords
     from vocab.prune.check_certificate import check
     from vocab.prune.frontier.neighbours import MeasuredSize, measure_sizes
     from vocab.prune.frontier.payoff import ComputeModel, Payoff
@@ -42,6 +43,7 @@ __all__ = [
     "Ranks",
     "Report",
     "ReportRow",
+    "Superwords",
     "best_possible",
     "check",
     "measure_sizes",
@@ -71,6 +73,7 @@ _HOMES = {
     "Ranks": "vocab.choices",
     "Report": "vocab.prune.report",
     "ReportRow": "vocab.prune.report",
+    "Superwords": "vocab.prune.candidates.superwords",
     "MeasuredSize": "vocab.prune.frontier.neighbours",
     "measure_sizes": "vocab.prune.frontier.neighbours",
     "best_possible": "vocab.prune.pruning",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Rounds of replacing tokens that no text produces; the replacements are early ranks, so one round nearly always does.
 _MAX_REPAIRS = 5
+# Superwords that a report names.
+_N_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _refitted(job: Job, result: _Evaluated) -> _Evaluated:
 
 def _evaluate(job: Job, kept: Ints, vocabulary: Vocabulary, *, is_fitted: bool = False) -> tuple[Evaluation, Mask]:
     """Tokens of a vocabulary of kept candidates on the corpus, and which of them are used, bool[n_kept]."""
-    if _is_in_order(kept) and not is_fitted:
+    if _is_in_order(kept) and not is_fitted and not job.crosses_words:  # there all candidates have a huge lattice
         evaluation = job.evaluator.evaluate(job.mask(kept), job.inference)
         return evaluation, evaluation.is_used[kept]
     evaluator = job.new_evaluator(vocabulary.encoder.trie)
@@ -131,6 +133,10 @@ def _vocabulary(job: Job, kept: Ints) -> Vocabulary:
     """Kept candidates and the special tokens as a vocabulary, named after the source and the target."""
     name = f"{job.source.name}-{job.request.target}"
     provenance = replace(job.source.provenance, name=name, sha256=None)
+    if job.crosses_words:
+        from vocab.formats.frame import with_split
+
+        provenance = with_split(provenance, job.pool.vocabulary.pattern)
     subset = job.pool.vocabulary.subset(kept, job.request.special_tokens, job.inference, provenance)
     return replace(subset, user_defined=job.source.user_defined, added_texts=job.source.added_texts)
 
@@ -174,6 +180,8 @@ def _above_least_tokens(job: Job, result: _Evaluated) -> dict[str, float] | None
     """
     if job.inference in CHARACTER_METHODS:
         return None
+    if job.inference == "least-tokens":
+        return {"train": 0.0, "held_out": 0.0}
     least = job.evaluator.evaluate(job.mask(result.kept), "least-tokens")
     ours = result.evaluation
     return {"train": change(ours.train, least.train), "held_out": change(ours.held_out, least.held_out)}
@@ -192,9 +200,24 @@ def _rows(job: Job, result: _Evaluated) -> list[ReportRow]:
         for method in baselines(job.inference):
             if method != request.method and job.pool.n_own >= request.n_keep:
                 kept = job.mask(select_baseline(job, method))
-                evaluation = job.evaluator.evaluate(kept, job.inference)
+                kept = kept[: job.pool.n_own] if job.crosses_words else kept
+                evaluation = job.own_evaluator.evaluate(kept, job.inference)
                 rows.append(row(method, evaluation, vocabulary, int(np.count_nonzero(~evaluation.is_used[kept]))))
     return rows
+
+
+def _superwords(job: Job, result: _Evaluated) -> dict[str, Any]:
+    """The superwords of a result as JSON types: how many, their share of training tokens, the most frequent."""
+    if not job.crosses_words:
+        return {}
+    first = job.pool.vocabulary.n_tokens - job.pool.n_superwords
+    ranks = np.flatnonzero(result.kept >= first)
+    uses = result.evaluation.uses
+    most = ranks[np.lexsort((ranks, -uses[ranks]))[:_N_SHOWN]]
+    blob, starts = result.vocabulary.blob.tobytes(), result.vocabulary.starts
+    texts = [blob[starts[rank] : starts[rank + 1]].decode(errors="replace") for rank in most.tolist()]
+    share = float(uses[ranks].sum() / max(1, uses.sum()))
+    return {"superwords": {"n_in_result": ranks.size, "share_of_tokens": share, "most_frequent": texts}}
 
 
 def _report(
@@ -229,7 +252,7 @@ def _report(
         above_least_tokens=above_least_tokens,
         corpus=corpus_summary(job.corpus),
         rows=rows,
-        candidates=job.pool.summary() | {"n_new_in_result": n_new},
+        candidates=job.pool.summary() | {"n_new_in_result": n_new} | _superwords(job, result),
         n_unreachable=result.n_unreachable,
         multiple_of=request.pad_to_multiple_of,
         seconds=job.stopwatch.seconds,

@@ -18,6 +18,7 @@ from vocab.corpus.profile import builtin_profile
 from vocab.corpus.spelt_counts import spelt_without
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
+from vocab.encoding.unit_cuts import UnitCuts
 from vocab.errors import TargetError
 from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.limits import Deadline
@@ -41,7 +42,8 @@ class Job:
     Attributes:
         request: what was asked for.
         source: the vocabulary to prune, under unigram with scores that every runtime adds up alike.
-        corpus: the counted text, with the prior that was asked for.
+        words: the text counted with the source's split pattern, and the prior that was asked for.
+        corpus: the text as tokens are chosen by it: `words`, or with superwords segments of units.
         inference: how text is cut into tokens with the result.
         pool: the candidates. "Candidate numbers" below are positions in it.
         protected: candidates that no method may drop, bool[n_candidates].
@@ -58,23 +60,25 @@ class Job:
         self.n_threads = request.n_threads or n_cores()
         self.deadline = Deadline(request.limits.seconds)
         self.stopwatch = Stopwatch(on_progress)
-        self.corpus = _corpus_with_prior(request)
-        self.corpus.merge(self.n_threads)
-        protected, allowed = _protected_and_allowed(request, self.corpus)
+        self.words = self._words()
+        self.words.merge(self.n_threads)
+        protected, allowed = _protected_and_allowed(request, self.words)
         with self.stage("gather candidates"):
             self.pool = Pool.build(
                 self.source,
                 protected,
-                self.corpus,
+                self.words,
                 request.candidates,
                 n_keep=request.n_keep,
                 special=request.special_tokens,
                 n_threads=self.n_threads,
                 allowed=allowed,
+                documents=request.documents,
             )
         _check_pool(self.pool, request)
         self.protected = np.zeros(self.pool.vocabulary.n_tokens, dtype=np.bool_)
         self.protected[: self.pool.n_own] = protected[self.pool.old_ranks[: self.pool.n_own]]
+        self.corpus = self._segments() if self.crosses_words else self.words
         with self.stage("evaluate the source"):
             self.source_evaluation = self._evaluate_source()
 
@@ -88,12 +92,35 @@ class Job:
         """Report how far a stage has come."""
         self.stopwatch.on_progress(stage, done, total)
 
+    def _words(self) -> CorpusCounts:
+        """The pre-tokens of the text, counted here where the text itself was given."""
+        request = self.request
+        if request.documents is None:
+            return _with_prior(request, request.corpus)
+        with self.stage("count pre-tokens"):
+            return _with_prior(request, request.documents.count(self.source.pattern, self.n_threads))
+
+    def _segments(self) -> CorpusCounts:
+        """Segments of the units of the text, with the same prior."""
+        assert self.request.documents is not None  # the pool has superwords of it
+        with self.stage("count segments"):
+            cuts = UnitCuts(self.pool.vocabulary.pattern, self.trie)
+            segments = self.request.documents.count(cuts, self.n_threads)
+            segments.merge(self.n_threads)
+        return replace(segments, prior=self.words.prior)
+
+    @property
+    def crosses_words(self) -> bool:
+        """Whether tokens may cross the edges of pre-tokens."""
+        return self.pool.n_superwords > 0
+
     def _evaluate_source(self) -> Evaluation:
         """Evaluate the whole source, with the evaluator of the pool where that holds all its tokens."""
         n = self.source.n_tokens
-        if self.pool.n_own < n:
+        if self.pool.n_own < n or self.crosses_words:
             all_tokens = np.ones(n, dtype=np.bool_)
-            return self.new_evaluator(self.source.encoder.trie).evaluate(all_tokens, self.source.inference)
+            evaluator = self.new_evaluator(self.source.encoder.trie, self.words)
+            return evaluator.evaluate(all_tokens, self.source.inference)
         evaluation = self.evaluator.evaluate(np.arange(self.protected.size) < n, self.source.inference)
         return replace(evaluation, uses=evaluation.uses[:n], is_used=evaluation.is_used[:n])
 
@@ -107,10 +134,15 @@ class Job:
         """Counts tokens for any selection of candidates."""
         return self.new_evaluator(self.trie)
 
-    def new_evaluator(self, trie: TokenTrie) -> Evaluator:
-        """An evaluator for other tokens than the candidates in their order."""
+    @cached_property
+    def own_evaluator(self) -> Evaluator:
+        """Counts tokens for any selection of the pool's own candidates, within the source's pre-tokens."""
+        return self.new_evaluator(self.pool.own.encoder.trie, self.words) if self.crosses_words else self.evaluator
+
+    def new_evaluator(self, trie: TokenTrie, corpus: CorpusCounts | None = None) -> Evaluator:
+        """An evaluator for other tokens than the candidates in their order, or another corpus than `corpus`."""
         looks_ahead = not LOOKS_AHEAD.isdisjoint((self.inference, self.source.inference))
-        return Evaluator(trie, self.corpus, self.n_threads, keep_whole=looks_ahead)
+        return Evaluator(trie, corpus or self.corpus, self.n_threads, keep_whole=looks_ahead)
 
     @cached_property
     def weighted_counts(self) -> WeightedCounts:
@@ -199,9 +231,9 @@ def _protected_and_allowed(request: PruneRequest, corpus: CorpusCounts) -> tuple
     return protected, allowed | protected
 
 
-def _corpus_with_prior(request: PruneRequest) -> CorpusCounts:
+def _with_prior(request: PruneRequest, corpus: CorpusCounts | None) -> CorpusCounts:
     """The corpus, or the built-in profile, with the prior that was asked for or else the default one."""
-    corpus = request.corpus or builtin_profile(request.source.pattern)
+    corpus = corpus or builtin_profile(request.source.pattern)
     check_corpus(request.source, corpus)
     corpus = spelt_without(corpus, request.source.encoder.lacking, request.source.name)
     if request.prior is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vocab.choices import InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
+from vocab.corpus.held_documents import HeldDocuments
 from vocab.formats import load_lossless
 from vocab.measured import MeasuredTokenizer
 from vocab.progress import OnProgress
@@ -25,6 +26,7 @@ def prune(
     target: int,
     *,
     corpus: CorpusCounts | None = None,
+    documents: HeldDocuments | None = None,
     method: Method = "distill",
     inference: InferenceMethod | None = None,
     ranks: Ranks | None = None,
@@ -50,6 +52,7 @@ def prune(
         source: what `vocab.load` takes, or a vocabulary that is loaded already.
         target: ids in the result, special tokens included.
         corpus: text to choose tokens by, counted with the source's split pattern; None for the built-in profile.
+        documents: that text itself in memory, in place of its counts, as superwords need it.
         method: how tokens are chosen. "optimal" searches longest and proves how near it is to the best possible;
             "rank", "frequency" and "leaf" keep to the source's tokens whatever the candidates.
         inference: how text is cut into tokens with the result; None for "merges". A SentencePiece source has only
@@ -87,6 +90,7 @@ def prune(
         source=load_lossless(source),
         target=target,
         corpus=corpus,
+        documents=documents,
         method=method,
         inference=inference,
         ranks=ranks,

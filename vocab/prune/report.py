@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vocab.analysis.evaluation import Compression, Evaluation
 from vocab.environment import versions
+from vocab.prune.candidates.pool import SUPERWORDS
 from vocab.sizes import padded, size_facts
 
 
@@ -212,12 +214,27 @@ def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str
             f"Each is in {candidates['min_documents']} documents or more, single bytes and tokens to keep aside; "
             f"{candidates['n_of_source_left_out']:,} tokens of {source} are not."
         )
+    if superwords := candidates.get("superwords"):
+        sentences.append(_superwords_sentence(superwords))
     return sentences
+
+
+def _superwords_sentence(superwords: Mapping[str, Any]) -> str:
+    """Say how many superwords there are, and name frequent ones, as code of Markdown."""
+    shown = [text for text in superwords["most_frequent"] if "`" not in text]
+    most = ", ".join(f"`{json.dumps(text, ensure_ascii=False)}`" for text in shown)
+    return (
+        f"{superwords['n_in_result']:,} tokens are superwords, which make {superwords['share_of_tokens']:.1%} of the "
+        f"tokens of the training text; the most frequent: {most}."
+    )
 
 
 def _origin(other: Mapping[str, Any]) -> str:
     if other["min_count"] is None:
         return str(other["name"])
+    if other["name"] == SUPERWORDS:
+        least = f"{other['min_count']:,} times or more, in {other['min_documents']} documents or more"
+        return f"superwords that occur {least}"
     documents = f" in {other['min_documents']} documents or more" if other["min_documents"] > 1 else ""
     return f"substrings of the corpus that occur {other['min_count']:,} times or more{documents}"
 

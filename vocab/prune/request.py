@@ -11,6 +11,7 @@ import numpy as np
 from vocab.arrays import Mask
 from vocab.choices import CHARACTER_METHODS, METHODS, RANKS, InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
+from vocab.corpus.held_documents import HeldDocuments
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
@@ -18,6 +19,7 @@ from vocab.formats.tokenizer_json import is_token_text
 from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.coverage import is_character
 from vocab.prune.candidates.pool import Candidates
+from vocab.prune.candidates.superwords import why_no_superwords
 from vocab.prune.dropped_special import dropped_special_tokens
 from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Vocabulary
@@ -26,6 +28,9 @@ from vocab.vocabulary import Vocabulary
 CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix")
 # Methods that can choose ranks as well as tokens.
 ORDERING: tuple[Method, ...] = ("distill", "optimal")
+# Methods and inference methods that choose superwords.
+SUPERWORD_METHODS: tuple[Method, ...] = ("distill", "optimal")
+SUPERWORD_INFERENCE: tuple[InferenceMethod, ...] = ("least-tokens",)
 # Above this the corpus would hardly count; and sums of counts must fit into 63 bits.
 _MOST_PRIOR = 1000
 
@@ -41,6 +46,7 @@ class PruneRequest:
         source: the vocabulary to prune.
         target: ids in the result, special tokens included.
         corpus: text to choose tokens by; None for the built-in profile.
+        documents: that text itself, in place of its counts; superwords need it.
         method: how tokens are chosen.
         inference: how text is cut into tokens with the result; None for merges, or for a SentencePiece source's own.
         ranks: "source" keeps the source's order of ranks, "reorder" puts them in the order that merging needs fewest
@@ -68,6 +74,7 @@ class PruneRequest:
     source: Vocabulary
     target: int
     corpus: CorpusCounts | None = None
+    documents: HeldDocuments | None = None
     method: Method = "distill"
     inference: InferenceMethod | None = None
     ranks: Ranks | None = None
@@ -86,6 +93,7 @@ class PruneRequest:
 
     def __post_init__(self) -> None:
         self._check_names()
+        self._check_superwords()
         self._check_source()
         self._check_inference()
         self._check_numbers()
@@ -154,6 +162,24 @@ class PruneRequest:
             )
         if self.ranks not in (None, *RANKS):
             raise TargetError(f"ranks are {' or '.join(RANKS)}, not {self.ranks!r}")
+
+    def _check_superwords(self) -> None:
+        """Refuse superwords where text has none, and where what chooses or runs them does not cross words."""
+        if self.corpus is not None and self.documents is not None:
+            raise TargetError("give either `corpus` or `documents`: counts of the text, or the text itself")
+        if not self.candidates.superwords:
+            return
+        if reason := why_no_superwords(self.source):
+            raise TargetError(reason)
+        if self.resolved_inference not in SUPERWORD_INFERENCE:
+            raise TargetError(
+                f"superwords are chosen for {' and '.join(SUPERWORD_INFERENCE)}, not for {self.resolved_inference}: "
+                "choose another `inference`"
+            )
+        if self.method not in SUPERWORD_METHODS:
+            raise TargetError(
+                f"the method {self.method} chooses no superwords: choose {' or '.join(SUPERWORD_METHODS)} with `method`"
+            )
 
     def _check_source(self) -> None:
         """Refuse what a source from SentencePiece cannot have, and what only such a source can."""
@@ -226,7 +252,7 @@ class PruneRequest:
                 f"tokens are always kept, so the least is {n_fixed + n_special}"
             )
         name, largest = self.source.name, self.source.n_tokens + n_special
-        if self.target < largest or self.candidates.others:
+        if self.target < largest or self.candidates.others or self.candidates.superwords:
             return
         if self.target == largest:
             raise TargetError(f"target {self.target} is the size of {name} itself: there is nothing to prune")

@@ -63,12 +63,17 @@ class PruneResult:
         """New ids of the ordinary tokens that the source lacks, int64, rising."""
         return np.flatnonzero(self.kept_ids < 0) + self.vocabulary.first_id
 
+    @property
+    def _crosses_words(self) -> bool:
+        """Whether tokens may cross the edges of the source's pre-tokens."""
+        return self.vocabulary.pattern.sha256 != self.source.pattern.sha256
+
     def id_map_json(self) -> dict[str, Any]:
         """The id map as JSON types.
 
         `kept`: old → new; `dropped`: old → new ids that spell the token; `added`: new → old ids that spell a token
         which the source lacks. Each spelling is that of the vocabulary's own encoder, of a special token that of its
-        text.
+        text. Superwords are spelt as text of several pre-tokens.
         """
         dropped, added = self.dropped_ids.tolist(), self.new_ids.tolist()
         old_tokens = self.source.tokens_by_id
@@ -79,7 +84,7 @@ class PruneResult:
             "n_new": self.vocabulary.n_ids,
             "kept": {str(old): new for old, new in self.id_map.items()},
             "dropped": spellings(self.vocabulary, {old: old_tokens[old] for old in dropped} | gone),
-            "added": spellings(self.source, {new: self.vocabulary[new] for new in added}),
+            "added": spellings(self.source, {new: self.vocabulary[new] for new in added}, splits=self._crosses_words),
         }
 
     def save(self, directory: str | Path, *, force: bool = False) -> list[Path]:

@@ -63,6 +63,10 @@ SENTENCEPIECE = "(?#sentencepiece)"
 SENTENCEPIECE_PREFIX = "(?#sentencepiece, dummy prefix)"
 SPACED_WORDS = (r"[\n\t]| +[^ \n\t]*|[^ \n\t]+", r" +[^ ]*|[^ ]+", r"[\s\S]+")  # finest first
 
+# Units that superwords may fill: a line with the white space after it to its last line end. Leading white space stays
+# with the line after it. Neither alternative goes back over a line, however long it is.
+LINES_REGEX = r"[^\r\n]++(?:\s*[\r\n])?|\s*[\r\n]"
+
 # `{1,3}+` is possessive to tiktoken but a repeat of a repeat to Oniguruma, and `$` ends a line there: the form for
 # tokenizer.json says both without either.
 _CL100K_PORTABLE = rf"{_WORDS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s+(?![\s\S])|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -88,6 +92,7 @@ KERNELS = {
     O200K_REGEX: _Kernel("split_o200k", 3, True, O200K_REGEX),
     DEEPSEEK_REGEX: _Kernel("split_deepseek", 0, False, DEEPSEEK_REGEX, "deepseek_kernels", symbol_table),
     TEKKEN_REGEX: _Kernel("split_o200k", 1, False, TEKKEN_REGEX),
+    LINES_REGEX: _Kernel("split_lines", 0, False, LINES_REGEX, "unit_kernels"),
 }
 for _comment in ("", SENTENCEPIECE, SENTENCEPIECE_PREFIX):
     for _words, _by_line in zip(SPACED_WORDS, (True, False), strict=False):

@@ -17,6 +17,7 @@ from vocab.splitting.known_patterns import (
     CL100K_REGEX,
     GPT2_REGEX,
     KERNELS,
+    LINES_REGEX,
     LLAMA3_REGEX,
     O200K_REGEX,
     QWEN2_REGEX,
@@ -36,6 +37,7 @@ _LONGEST_SHOWN = 2000
 __all__ = [
     "CL100K_REGEX",
     "GPT2_REGEX",
+    "LINES_REGEX",
     "LLAMA3_REGEX",
     "O200K_REGEX",
     "QWEN2_REGEX",

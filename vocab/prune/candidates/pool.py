@@ -14,15 +14,20 @@ import numpy.typing as npt
 
 from vocab.arrays import Mask
 from vocab.corpus.counting import CorpusCounts
+from vocab.corpus.held_documents import HeldDocuments
 from vocab.encoding.lattice import TokenTrie
 from vocab.errors import CorpusError, TargetError
 from vocab.formats import TokenList, load_tokens
 from vocab.pretokens.counts import PretokenCounts
+from vocab.prune.candidates.superwords import UNITS, Superwords
+from vocab.splitting import SplitPattern
 from vocab.splitting.byte_alphabet import CHARACTER_TO_BYTE, to_bytes
 from vocab.vocabulary import Provenance, Vocabulary
 
 # In place of a tokenizer: substrings of the corpus itself.
 CORPUS = "corpus"
+# The name of superwords among origins.
+SUPERWORDS = "superwords"
 
 # A substring must occur at least _LEAST_COUNT times, and once in every _BYTES_PER_TOKEN bytes of training text divided
 # by the target. The last token kept saves about twice that. Rarer substrings gain nothing on held-out text.
@@ -46,6 +51,7 @@ class Candidates:
             count by weight, scaled to the real size of the corpus.
         max_bytes: length of a substring of the corpus at most.
         most: substrings of the corpus at most; the most frequent ones are taken.
+        superwords: which runs of pre-tokens may be chosen as well; None for none.
     """
 
     others: Sequence[str | Path | Vocabulary | TokenList] = ()
@@ -53,6 +59,7 @@ class Candidates:
     min_count: int | None = None
     max_bytes: int = 32
     most: int = 1_000_000
+    superwords: Superwords | None = None
 
     def __post_init__(self) -> None:
         for name in ("min_documents", "min_count", "max_bytes", "most"):
@@ -62,7 +69,7 @@ class Candidates:
     @property
     def source_only(self) -> bool:
         """Whether the pool is just the source's tokens."""
-        return not self.others and self.min_documents in (None, 1)
+        return not self.others and self.min_documents in (None, 1) and not self.superwords
 
     @property
     def includes_corpus(self) -> bool:
@@ -87,12 +94,12 @@ class Origin:
     """One source of other candidates.
 
     Attributes:
-        name: "corpus", or the name of a tokenizer.
+        name: "corpus", "superwords", or the name of a tokenizer.
         n_found: tokens that it has.
         n_new: tokens of it that the source lacks and the pool has.
-        min_count: least occurrences of substrings of the corpus; None for a tokenizer.
-        min_documents: least documents of substrings of the corpus; None for a tokenizer.
-        max_bytes: longest substring of the corpus; None for a tokenizer.
+        min_count: least occurrences of substrings of the corpus or of superwords; None for a tokenizer.
+        min_documents: least documents of these; None for a tokenizer.
+        max_bytes: bytes of the longest of these; None for a tokenizer.
     """
 
     name: str
@@ -114,6 +121,7 @@ class Pool:
         min_documents: documents that each token is in at least, protected ones excepted.
         n_rare: tokens of the source that are in too few documents.
         n_without_character: tokens of the source with a character that does not stay known.
+        n_superwords: superwords, which come last. With any, units of text take the place of pre-tokens.
     """
 
     vocabulary: Vocabulary
@@ -122,6 +130,7 @@ class Pool:
     min_documents: int = 1
     n_rare: int = 0
     n_without_character: int = 0
+    n_superwords: int = 0
 
     @classmethod
     def build(
@@ -134,6 +143,7 @@ class Pool:
         special: Iterable[str],
         n_threads: int = 1,
         allowed: Mask | None = None,
+        documents: HeldDocuments | None = None,
     ) -> Pool:
         """Gather the source's tokens and other candidates, from which `n_keep` tokens will be chosen.
 
@@ -149,10 +159,11 @@ class Pool:
             n_threads: threads; the pool does not depend on how many.
             allowed: tokens of the source whose characters stay known, bool[n_tokens]: no others may be chosen; None for
                 all. Only what cannot have other candidates is limited so.
+            documents: the text itself, which superwords need.
 
         Raises:
             SourceError: a tokenizer cannot be read.
-            TargetError: a tokenizer adds nothing.
+            TargetError: a tokenizer adds nothing, or no superword is frequent enough.
             CorpusError: documents are asked for and were not counted.
         """
         if allowed is not None and not allowed.all():
@@ -170,26 +181,30 @@ class Pool:
                 f"{min_documents} cannot be met: count the text again, or leave it out"
             )
         candidates = candidates.read()
-        mined, min_count = _mined(corpus, candidates, n_keep, n_threads) if candidates.includes_corpus else ({}, None)
+        limits = _Limits.of(corpus, candidates, n_keep)
+        mined = _mined(corpus, candidates, limits, n_threads) if candidates.includes_corpus else {}
         lists = [other for other in candidates.others if isinstance(other, TokenList)]
         allowed, listed = _occurring(source, lists, corpus.train, min_documents, n_threads)
         left_out = source.token_ids.keys() | _special_tokens(special)
         counts = {token: n for token, n in (mined | listed).items() if token not in left_out}
-        new = sorted(counts, key=lambda token: (-counts[token], len(token), token))
+        found = _superwords(documents, corpus, candidates, source, limits, n_threads)
+        superwords = {token: n for token, n in found.items() if token not in left_out and token not in counts}
+        new = [*_in_order(counts), *_in_order(superwords)]
         own = np.flatnonzero(allowed | protected)
         origins = [_origin(read.name, read.tokens, counts) for read in lists]
+        if candidates.superwords:
+            origins.insert(0, limits.origin(SUPERWORDS, found, superwords, candidates.superwords))
         if candidates.includes_corpus:
-            least = _min_documents_of_substrings(corpus, candidates)
-            origin = _origin(CORPUS, mined, counts)
-            origin = replace(origin, min_count=min_count, min_documents=least, max_bytes=candidates.max_bytes)
-            origins.insert(0, origin)
+            origins.insert(0, limits.origin(CORPUS, mined, counts, candidates))
         _check_each_adds(origins, source.name)
+        tokens = [*map(source.__getitem__, own.tolist()), *new]
         return cls(
-            _vocabulary([*map(source.__getitem__, own.tolist()), *new], source),
+            _vocabulary(tokens, source, UNITS if candidates.superwords else source.pattern),
             np.concatenate([own, np.full(len(new), -1)]),
             tuple(origins),
             min_documents,
             source.n_tokens - own.size,
+            n_superwords=len(superwords),
         )
 
     @property
@@ -202,7 +217,8 @@ class Pool:
         """The source's tokens in the pool, as a vocabulary."""
         if self.n_own == self.vocabulary.n_tokens:
             return self.vocabulary
-        return _vocabulary(list(islice(self.vocabulary.tokens(), self.n_own)), self.vocabulary)
+        tokens = list(islice(self.vocabulary.tokens(), self.n_own))
+        return _vocabulary(tokens, self.vocabulary, self.vocabulary.pattern)
 
     @cached_property
     def trie(self) -> TokenTrie:
@@ -230,34 +246,90 @@ def default_min_count(n_bytes: int, n_keep: int) -> int:
     return max(_LEAST_COUNT, n_bytes // (_BYTES_PER_TOKEN * n_keep))
 
 
-def _vocabulary(tokens: Sequence[bytes], source: Vocabulary) -> Vocabulary:
+def _in_order(counts: dict[bytes, int]) -> list[bytes]:
+    """Tokens by frequency, of equal ones the shortest first."""
+    return sorted(counts, key=lambda token: (-counts[token], len(token), token))
+
+
+def _vocabulary(tokens: Sequence[bytes], source: Vocabulary, pattern: SplitPattern) -> Vocabulary:
     """Candidates as a vocabulary. It lacks the special tokens above the ordinary ones, whose ids candidates take."""
     name = Provenance(f"{source.name} and others")
     below = {text: id_ for text, id_ in source.special_tokens.items() if id_ < source.first_id}
-    found = Vocabulary.from_tokens(tokens, source.pattern, below, source.inference, name, source.first_id)
+    found = Vocabulary.from_tokens(tokens, pattern, below, source.inference, name, source.first_id)
     return replace(found, leaves_out=source.leaves_out)
 
 
-def _mined(corpus: CorpusCounts, candidates: Candidates, n_keep: int, n_threads: int) -> tuple[dict[bytes, int], int]:
-    """Substrings of the training text with their counts, and the least count, at the corpus's own size."""
+@dataclass(frozen=True)
+class _Limits:
+    """What substrings of the corpus and superwords must meet.
+
+    Attributes:
+        min_count: occurrences at the corpus's own size.
+        weighted_count: occurrences where parts count by weight.
+        min_documents: documents of a substring. What only one document has is more often a name than a word.
+    """
+
+    min_count: int
+    weighted_count: int
+    min_documents: int
+
+    @classmethod
+    def of(cls, corpus: CorpusCounts, candidates: Candidates, n_keep: int) -> _Limits:
+        """The limits for a corpus."""
+        n_bytes = sum(part.train.n_bytes for part in corpus.parts)
+        min_count = candidates.min_count or default_min_count(n_bytes, n_keep)
+        weighted = -(-min_count * corpus.train.n_bytes // max(1, n_bytes))
+        least = 1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS
+        return cls(min_count, weighted, candidates.min_documents or least)
+
+    def origin(
+        self, name: str, found: Collection[bytes], chosen: Container[bytes], wanted: Candidates | Superwords
+    ) -> Origin:
+        """The origin of what was found, of which some are candidates."""
+        least = self.min_documents if isinstance(wanted, Candidates) else wanted.min_documents
+        origin = _origin(name, found, chosen)
+        return replace(origin, min_count=self.min_count, min_documents=least, max_bytes=wanted.max_bytes)
+
+
+def _mined(corpus: CorpusCounts, candidates: Candidates, limits: _Limits, n_threads: int) -> dict[bytes, int]:
+    """Substrings of the training text with their counts."""
     from vocab.prune.candidates.mining import mine
 
-    n_bytes = sum(part.train.n_bytes for part in corpus.parts)
-    min_count = candidates.min_count or default_min_count(n_bytes, n_keep)
     substrings = mine(
         corpus.train,
-        -(-min_count * corpus.train.n_bytes // max(1, n_bytes)),
-        min_documents=_min_documents_of_substrings(corpus, candidates),
+        limits.weighted_count,
+        min_documents=limits.min_documents,
         max_bytes=candidates.max_bytes,
         most=candidates.most,
         n_threads=n_threads,
     )
-    return dict(zip(substrings.as_bytes(), substrings.counts.tolist(), strict=True)), min_count
+    return dict(zip(substrings.as_bytes(), substrings.counts.tolist(), strict=True))
 
 
-def _min_documents_of_substrings(corpus: CorpusCounts, candidates: Candidates) -> int:
-    """Documents that a substring must be in: what only one document has is more often a name than a word."""
-    return candidates.min_documents or (1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS)
+def _superwords(
+    documents: HeldDocuments | None,
+    corpus: CorpusCounts,
+    candidates: Candidates,
+    source: Vocabulary,
+    limits: _Limits,
+    n_threads: int,
+) -> dict[bytes, int]:
+    """Superwords of the training text with their counts; none where none are wanted."""
+    from vocab.prune.candidates.superword_mining import mine_superwords
+
+    wanted = candidates.superwords
+    if not wanted:
+        return {}
+    if documents is None:
+        raise TargetError("superwords are found in text itself: name a corpus, not counts or the built-in profile")
+    weights = [part.weight for part in corpus.parts]
+    found = mine_superwords(documents, weights, source.pattern, wanted, limits.weighted_count, n_threads)
+    if not found.counts.size:
+        raise TargetError(
+            f"no superword occurs {limits.min_count:,} times in {wanted.min_documents:,} documents of the training "
+            "text: lower `min_count` or `superword_documents`, or leave superwords out"
+        )
+    return dict(zip(found.as_bytes(), found.counts.tolist(), strict=True))
 
 
 def _occurring(
@@ -270,7 +342,7 @@ def _occurring(
     listed = dict.fromkeys(chain(*(read.tokens for read in lists)))
     others = [token for token in listed if token and token not in own and lacking.isdisjoint(token)]
     documents = train.document_counts if train.document_counts is not None else train.counts
-    n_found, n_documents = _vocabulary([*own, *others], source).encoder.trie.occurrences(
+    n_found, n_documents = _vocabulary([*own, *others], source, source.pattern).encoder.trie.occurrences(
         train.blob, train.starts, train.counts.astype(np.int64), documents.astype(np.int64), n_threads
     )
     allowed = n_documents >= min_documents if min_documents > 1 else np.ones_like(n_found, dtype=np.bool_)
