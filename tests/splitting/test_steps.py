@@ -137,6 +137,25 @@ def test_added_tokens_are_found_as_tokenizers_finds_them():
         assert raw[a:b] == pattern.prepared(text.encode())
 
 
+@pytest.mark.parametrize("normalizer", [None, normalizers.NFC()])
+def test_documents_are_cut_alike_alone_and_from_the_middle_of_others(normalizer):
+    added = [AddedText("<a>", False, False, False, False), AddedText("\n", False, False, False, False)]
+    pattern = (
+        of_normalizer(normalizer, added) if normalizer else SplitPattern.of_steps(SplitSteps((), "", tuple(added)))
+    )
+    documents = [b"one <a> two\n", b"", b"<a><a>\n\nx", "e\u0301 <a>".encode(), b"\n", b"end"]
+    text, starts = pattern.prepared_documents(*end_to_end(documents))
+    for first in range(len(documents)):
+        for stop in range(first + 1, len(documents) + 1):
+            ends, firsts = pattern.ends_of_documents(text, starts[first : stop + 1])
+            assert (firsts[0], firsts[-1]) == (0, ends.size)
+            for k, (a, b) in enumerate(pairwise(firsts.tolist())):
+                begin = starts[first + k]
+                own = text[begin : starts[first + k + 1]]
+                expected = pattern.ends_of_documents(own, np.array([0, own.size]))[0]
+                assert (ends[a:b] - begin).tolist() == expected.tolist()
+
+
 def test_steps_are_written_and_read_again():
     added = (AddedText("<x>", True, False, True, False), AddedText("y"))
     steps = SplitSteps((SplitStep("a+"), SplitStep(r"\d", "merged_with_next", True)), '{"type": "NFC"}', added, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Iterator
@@ -25,8 +24,11 @@ _LONGEST_KEPT = 64
 # A pattern may come from a file. Ordinary ones cut a million characters a second, and those that backtrack without end
 # none at all.
 _SECONDS, _CHARACTERS_PER_SECOND = 10.0, 10_000
-_MOST_COPIES = 1_000_000  # of a part of a pattern that is repeated a fixed number of times, which takes memory
-_FIXED_REPEAT = re.compile(r"\{(\d+)(?:,\d*)?\}")
+_MOST_COPIES = 1_000_000  # of parts of a pattern that are repeated a fixed number of times, which take memory
+# An escaped character, a class, the beginning or end of a group, or a fixed repeat of what stands before it.
+_PART = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\()|(?P<close>\))|\{(?P<copies>\d+)(?:,\d*)?\}|.", re.DOTALL
+)
 _LONGEST_SHOWN = 200
 
 
@@ -104,12 +106,28 @@ def _spans(piece: str, pattern: Any) -> list[tuple[int, int]]:
             seconds *= 2
 
 
+def _n_copies(pattern: str) -> int:
+    """How many characters, classes and escapes there are once every fixed repeat is written out."""
+    totals, last = [0], 0  # of each group that is open, and of the part before
+    for part in _PART.finditer(pattern):
+        if part["open"]:
+            totals.append(0)
+        elif part["copies"]:
+            more = last * (max(1, int(part["copies"][:9])) - 1)
+            last += more
+            totals[-1] += more
+        else:
+            last = totals.pop() if part["close"] and len(totals) > 1 else 1
+            totals[-1] += last
+    return sum(totals)
+
+
 @cache
 def compiled(pattern: str) -> Any:
     """The pattern compiled by `regex`; raises SourceError for what is no regular expression there, or far too large."""
     shown = pattern[:_LONGEST_SHOWN]
-    if math.prod(max(1, int(n[:9])) for n in _FIXED_REPEAT.findall(pattern)) > _MOST_COPIES:
-        raise SourceError(f"the split pattern repeats a part more than {_MOST_COPIES:,} times: {shown}")
+    if _n_copies(pattern) > _MOST_COPIES:
+        raise SourceError(f"the split pattern repeats its parts more than {_MOST_COPIES:,} times: {shown}")
     try:
         return regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError) as error:

@@ -244,7 +244,8 @@ def _without_marked(
 
     The last is bool[len(text) + 1], or None where no token is marked.
     """
-    marks = np.flatnonzero(text == MARKER)
+    first, stop = int(doc_starts[0]), int(doc_starts[-1])
+    marks = first + np.flatnonzero(text[first:stop] == MARKER)
     if not marks.size:
         return text, doc_starts, None
     opens, closes = marks[0::2], marks[1::2] + 1
