@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vocab.errors import SourceError
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, with_added
+from vocab.formats.other_files import refuse_other_files
 from vocab.reading import parse_json
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -59,7 +60,7 @@ def _load_file(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer
 
 
 def kind_of(path: Path) -> FileKind:
-    """The kind of a file by its content; raises SourceError for an empty one.
+    """The kind of a file by its content; raises SourceError for an empty one, or one that is known not to be read.
 
     JSON begins with a brace, YAML with a comment or a name and a colon, ranks with base64.
     """
@@ -69,6 +70,7 @@ def kind_of(path: Path) -> FileKind:
         return "gguf"
     if is_sentencepiece(raw):
         return "sentencepiece"
+    refuse_other_files(path, raw)
     head = raw.lstrip()
     if not head:
         raise SourceError(f"{path} is empty: no vocabulary")

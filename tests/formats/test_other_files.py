@@ -1,0 +1,38 @@
+"""Files that are known and not read say what they are."""
+
+import gzip
+import io
+import zipfile
+
+import pytest
+
+import vocab
+from vocab.errors import SourceError
+
+
+def zipped() -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("tokenizer.json", "{}")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("rwkv_vocab.txt", b"1 '\\x00' 1\n2 '\\x01' 1\n256 b'\\xff' 1\n", "is a vocabulary of RWKV"),
+        (
+            "bpe_simple_vocab_16e6.txt",
+            b'"bpe_simple_vocab_16e6.txt Version 0.2\ni n\nt h\n',
+            "is CLIP's list of merges",
+        ),
+        ("merges.txt", b"#version: 0.2\ni n\nt h\n", "is a list of merges: name its folder"),
+        ("vocab.txt", b"[PAD]\n[unused0]\n[UNK]\nthe\n", "is WordPiece's list of tokens"),
+        ("small.tiktoken.gz", gzip.compress(b"YQ== 0\n"), "is compressed with gzip"),
+        ("small.zip", zipped(), "is a zip archive"),
+    ],
+)
+def test_what_is_known_is_named(tmp_path, name, content, sentence):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=sentence):
+        vocab.load(path)

@@ -1,0 +1,32 @@
+"""Files of vocabularies that are known by their first bytes and are not read: what they are, and what to give instead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vocab.errors import SourceError
+
+_MEASURE = "to measure it, give the tokenizer of its package to vocab.formats.measured"
+_KNOWN = {
+    rb"\d+ b?['\"].*['\"] \d+\r?\n": (
+        "is a vocabulary of RWKV, whose encoder takes the longest token anywhere in a text, without pre-tokens: pruning "
+        f"it exactly is not supported; {_MEASURE}"
+    ),
+    rb"\"?bpe_simple_vocab": (
+        "is CLIP's list of merges, whose words end in </w>: pruning them is not supported; "
+        f"{_MEASURE}, or the tokenizer.json of the model to `vocab eval`"
+    ),
+    rb"#version": "is a list of merges: name its folder, which must hold vocab.json as well",
+    rb"\[PAD\]\r?\n|\[unused\d+\]\r?\n": "is WordPiece's list of tokens: name its folder, or its tokenizer.json",
+    rb"\x1f\x8b": "is compressed with gzip: unpack it and name what is in it",
+    rb"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it and name what is in it",
+    rb"PK\x03\x04": "is a zip archive: unpack it and name what is in it",
+}
+
+
+def refuse_other_files(path: Path, head: bytes) -> None:
+    """Raise SourceError, with what to do, for a file that is known not to be read; `head` are its first bytes."""
+    for beginning, what in _KNOWN.items():
+        if re.match(beginning, head):
+            raise SourceError(f"{path} {what}")
