@@ -1,4 +1,4 @@
-"""Files of vocabularies that are known by their first bytes and are not read: what they are, and what to give instead."""
+"""Files of vocabularies that are known by their first bytes and not read: what they are, and what to give instead."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from vocab.errors import SourceError
 _MEASURE = "to measure it, give the tokenizer of its package to vocab.formats.measured"
 _KNOWN = {
     rb"\d+ b?['\"].*['\"] \d+\r?\n": (
-        "is a vocabulary of RWKV, whose encoder takes the longest token anywhere in a text, without pre-tokens: pruning "
-        f"it exactly is not supported; {_MEASURE}"
+        "is a vocabulary of RWKV, whose encoder takes the longest token anywhere in a text, without pre-tokens: "
+        f"pruning it exactly is not supported; {_MEASURE}"
     ),
     rb"\"?bpe_simple_vocab": (
         "is CLIP's list of merges, whose words end in </w>: pruning them is not supported; "
