@@ -77,6 +77,11 @@ class Encoder:
         )
         self._added = {marked(text): starts.size - 1 + k for k, text in enumerate(added)}
 
+    @property
+    def cache_bytes(self) -> int:
+        """The most memory of what encoding remembers, for each call at once; `limit_cache` changes it."""
+        return self._cached.caches.n_bytes
+
     def limit_cache(self, n_bytes: int) -> None:
         """Bound what encoding remembers: `n_bytes` for each call at once (64 MB at first), and forget what it has.
 
