@@ -7,7 +7,7 @@ import regex
 
 from vocab.splitting import SplitPattern, patterns
 
-PATTERNS = [patterns.CL100K_REGEX, patterns.LLAMA3_REGEX, patterns.QWEN2_REGEX]
+PATTERNS = [patterns.CL100K_REGEX, patterns.LLAMA3_REGEX, patterns.QWEN2_REGEX, patterns.GPT2_REGEX]
 # What needs the most bytes after it, or before it, to be known.
 AT_BORDERS = [
     "''÷a",
@@ -45,7 +45,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=["cl100k", "llama3", "qwen2"])
+@pytest.mark.parametrize("pattern", PATTERNS, ids=["cl100k", "llama3", "qwen2", "gpt2"])
 def test_every_place_in_a_window(pattern):
     split, expected = SplitPattern(pattern), regex.compile(pattern)
     for fill in ("a", " a", "\n", "9", ".", "é"):
@@ -55,7 +55,7 @@ def test_every_place_in_a_window(pattern):
                 assert split.split(whole) == expected.findall(whole)
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=["cl100k", "llama3", "qwen2"])
+@pytest.mark.parametrize("pattern", PATTERNS, ids=["cl100k", "llama3", "qwen2", "gpt2"])
 def test_runs_of_every_kind(pattern):
     split, expected, rng = SplitPattern(pattern), regex.compile(pattern), random.Random(17)
     for _ in range(1500):

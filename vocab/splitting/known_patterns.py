@@ -96,7 +96,7 @@ KERNELS = {
 }
 for _comment in ("", SENTENCEPIECE, SENTENCEPIECE_PREFIX):
     for _words, _by_line in zip(SPACED_WORDS, (True, False), strict=False):
-        KERNELS[_comment + _words] = _Kernel("split_spaced_words", 0, _by_line, _comment + _words)
+        KERNELS[_comment + _words] = _Kernel("split_spaced_words", 0, _by_line, _comment + _words, "run_kernels")
 
 
 def has_kernel(pattern: str) -> bool:
@@ -111,7 +111,7 @@ def ends_by_regex(
     if pattern in KERNELS:
         return _kernel_ends(text, doc_starts, KERNELS[pattern], KERNELS[pattern].table())
     if run := class_run(pattern):
-        kernel = _Kernel("split_class_runs", run.longest, False, pattern)
+        kernel = _Kernel("split_class_runs", run.longest, False, pattern, "run_kernels")
         return _kernel_ends(text, doc_starts, kernel, members(run.characters))
     ends = regex_ends(text, doc_starts, pattern)
     return ends, np.searchsorted(ends, doc_starts, side="right")

@@ -15,7 +15,7 @@ import numpy as np
 from vocab.compilation.kernels import inlined, kernel
 from vocab.compilation.words import load8, n_low_zeros, n_zero_bytes
 from vocab.splitting.classes import CASELESS, DIGIT, LETTER, LOWER, NEWLINE, SPACE, UPPER
-from vocab.splitting.window_kernels import N_WINDOW, begins_in_ascii, cl100k_starts
+from vocab.splitting.window_kernels import N_WINDOW, begins_in_ascii, cl100k_starts, gpt2_starts
 
 _HEAD = UPPER | CASELESS  # [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
 _TAIL = LOWER | CASELESS  # [\p{Ll}\p{Lm}\p{Lo}\p{M}]
@@ -288,6 +288,11 @@ def split_gpt2(text, doc_starts, table, max_digits, whole_at_end, ends, firsts, 
         while i < stop:
             if n == ends.size:
                 return document, n
+            if i + N_WINDOW <= stop and n + N_WINDOW <= ends.size and begins_in_ascii(text, i):
+                starts = gpt2_starts(text, i)
+                if starts != _NOTHING:
+                    i, n = _write_ends(starts, i, ends, n)
+                    continue
             i = _gpt2_end(text, i, stop, table)
             ends[n] = i
             n += 1
@@ -328,71 +333,6 @@ def split_o200k(text, doc_starts, table, max_digits, contractions, ends, firsts,
             if n == ends.size:
                 return document, n
             i = _o200k_end(text, i, stop, table, max_digits, contractions)
-            ends[n] = i
-            n += 1
-        document += 1
-        firsts[document] = n
-    return document, n
-
-
-@inlined
-def _spaced_word_end(text, i, stop, by_line):
-    """End of spaces and the word after them, or with `by_line` of one line feed or tab, from byte i."""
-    b = text[np.uint64(i)]
-    if by_line and (b == 10 or b == 9):
-        return i + 1
-    while i < stop and text[np.uint64(i)] == 32:
-        i += 1
-    while i < stop:
-        b = text[np.uint64(i)]
-        if b == 32 or (by_line and (b == 10 or b == 9)):
-            break
-        i += 1
-    return i
-
-
-@kernel
-def split_spaced_words(text, doc_starts, table, max_digits, by_line, ends, firsts, document, n):
-    """As `split_gpt2`: a word with the spaces before it; with `by_line` line feeds and tabs stand alone."""
-    i = ends[n - 1] if n > 0 else doc_starts[0]
-    while document < doc_starts.size - 1:
-        stop = doc_starts[document + 1]
-        while i < stop:
-            if n == ends.size:
-                return document, n
-            i = _spaced_word_end(text, i, stop, by_line)
-            ends[n] = i
-            n += 1
-        document += 1
-        firsts[document] = n
-    return document, n
-
-
-@inlined
-def _class_run_end(text, i, stop, table, longest):
-    """The end of a run of characters that all are in a class, at most `longest` of them, or all are not; 0 for any."""
-    bits, width = char_at(text, i, stop, table)
-    i += width
-    n = 1
-    while i < stop:
-        next_bits, width = char_at(text, i, stop, table)
-        if (next_bits != 0) != (bits != 0) or (bits != 0 and n == longest):
-            break
-        i += width
-        n += 1
-    return min(i, stop)
-
-
-@kernel
-def split_class_runs(text, doc_starts, table, longest, option, ends, firsts, document, n):
-    """As `split_gpt2`: runs of the characters that are in a class (`table` is not 0), and what is between them."""
-    i = ends[n - 1] if n > 0 else doc_starts[0]
-    while document < doc_starts.size - 1:
-        stop = doc_starts[document + 1]
-        while i < stop:
-            if n == ends.size:
-                return document, n
-            i = _class_run_end(text, i, stop, table, longest)
             ends[n] = i
             n += 1
         document += 1

@@ -1,4 +1,4 @@
-"""The split pattern of cl100k_base and its relatives on 64 bytes at once: where pre-tokens begin, as bits of a word.
+"""Split patterns of cl100k_base, relatives and GPT-2 on 64 bytes at once: where pre-tokens begin, as bits of a word.
 
 A window begins where a pre-token does. Bit k of a word is byte k of the window; `x << 1` are the bytes after those of
 x. The window ends before the first character that is neither ASCII nor one of the letters below. What begins in it
@@ -48,20 +48,28 @@ def _letters_of_two_bytes(text, i, others):
 
 
 @helper
-def _contraction_ends(text, i, candidates):
-    """The bytes after 's 't 'm 'd 'll 've 're at these apostrophes, each of which has a letter after it."""
-    ends = _NONE
+def _contractions(text, i, candidates, case):
+    """Of 's 't 'm 'd 'll 've 're at these apostrophes: the bytes after them, and the letters that go with them.
+
+    Each apostrophe has a letter after it; `case` is 0x20 where case is ignored. Letters count where it is not known.
+    """
+    ends = letters = _NONE
     while candidates != _NONE:
         k = n_low_zeros(candidates)
         candidates &= candidates - _ONE
-        a = text[i + k + 1] | 0x20
+        bit = _ONE << np.uint64(k)
+        a = text[i + k + 1] | case
         if a == 115 or a == 116 or a == 109 or a == 100:
-            ends |= _ONE << np.uint64(k) << _TWO
-        elif k + 2 < N_WINDOW:
-            b = text[i + k + 2] | 0x20
+            ends |= bit << _TWO
+            letters |= bit << _ONE
+        elif k + 2 >= N_WINDOW:
+            letters |= bit << _ONE
+        else:
+            b = text[i + k + 2] | case
             if (a == 108 and b == 108) or ((a == 118 or a == 114) and b == 101):
-                ends |= _ONE << np.uint64(k) << _THREE
-    return ends
+                ends |= bit << _THREE
+                letters |= bit << _ONE
+    return ends, letters
 
 
 @inlined
@@ -114,5 +122,24 @@ def cl100k_starts(text, i, max_digits):
     starts |= _after_last_line_end(spaces, free_line_ends, inside)
     apostrophes = symbol_starts & letters >> _ONE & equal_mask(text, i, 0x27)
     if apostrophes != _NONE:
-        starts |= _contraction_ends(text, i, apostrophes) & inside
+        ends, _ = _contractions(text, i, apostrophes, 0x20)
+        starts |= ends & inside
+    return starts & ~_ONE
+
+
+@inlined
+def gpt2_starts(text, i):
+    """Where pre-tokens of GPT-2's pattern begin in the window at byte i, but for the one at byte i."""
+    letters, digits, white, _, others = ascii_masks(text, i)
+    inside = _lowest(others) - _ONE
+    letters, digits, white = letters & inside, digits & inside, white & inside
+    symbols = inside & ~(letters | digits | white)
+    blanks = equal_mask(text, i, 0x20) << _ONE
+    symbol_starts = symbols & ~(symbols << _ONE | blanks)
+    starts = symbol_starts | (letters & ~(letters << _ONE) | digits & ~(digits << _ONE)) & ~blanks
+    starts |= white & (~(white << _ONE) | (inside & ~white) >> _ONE)
+    apostrophes = symbol_starts & letters >> _ONE & equal_mask(text, i, 0x27)
+    if apostrophes != _NONE:
+        ends, withins = _contractions(text, i, apostrophes, 0)
+        starts = starts & ~withins | ends & inside
     return starts & ~_ONE
