@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocab.choices import CHARACTER_METHODS
+from vocab.encoding import lattice as lattice_module
 from vocab.encoding.encoder import Encoder
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.encoding.lattice import Lattice, TokenTrie
@@ -130,7 +131,9 @@ def test_threads_do_not_change_tokens(method, small):
             assert encode_pretokens(encoder, texts, n_threads) == expected
 
 
-def test_lattice_holds_every_place_of_every_token_shortest_first(small):
+@pytest.mark.parametrize("room_per_byte", [0, 1, 4])
+def test_lattice_holds_every_place_of_every_token_shortest_first(small, monkeypatch, room_per_byte):
+    monkeypatch.setattr(lattice_module, "_ROOM_PER_BYTE", room_per_byte)  # where it is too little, a walk follows
     rng = random.Random(10)
     texts = [bytes(rng.choices(b"abc ", k=rng.randint(1, 20))) for _ in range(50)]
     blob, starts = flat(texts)
@@ -145,6 +148,7 @@ def test_lattice_holds_every_place_of_every_token_shortest_first(small):
         edges = lattice.edge_starts.tolist()
         held = [lattice.edge_tokens[a:b].tolist() for a, b in pairwise(edges)]
         assert held == expected
+        assert lattice.edge_lengths.tolist() == [len(tokens[token]) for token in lattice.edge_tokens.tolist()]
         assert (lattice.n_pretokens, lattice.n_edges) == (50, sum(map(len, expected)))
 
 

@@ -252,7 +252,7 @@ def _lacking(trie: TokenTrie, method: InferenceMethod, leaves_out: bool) -> byte
 def _check_fallback(trie: TokenTrie) -> None:
     """A byte may lack its token if no text holds it, or only as a character with a token; else raises ValueError."""
     for b in np.flatnonzero(trie.byte_tokens < 0).tolist():
-        is_spelt = b < 0x80 and trie.root[b] >= 0 and trie.node_token[trie.root[b]] >= 0
+        is_spelt = b < 0x80 and trie.byte_token(b) >= 0
         if not is_spelt and b not in NEVER_IN_UTF8:
             raise ValueError(f"the vocabulary has no token for the byte {b}, which characters without a token hold")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from vocab.pretokens.table import PretokenTable
 from vocab.splitting.preparation import n_fallback_bytes
 from vocab.threads import run_shards, shard_bounds
 
+# Edges a byte for which there is room at first; cl100k_base has about 3.
+_ROOM_PER_BYTE = 4
+
 
 @dataclass(frozen=True)
 class TokenTrie:
@@ -27,10 +31,8 @@ class TokenTrie:
 
     blob: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.int64]
-    keys: npt.NDArray[np.int64]
-    children: npt.NDArray[np.int32]
-    node_token: npt.NDArray[np.int32]
-    root: npt.NDArray[np.int32]  # child of the root for each byte, -1 where there is none
+    table: npt.NDArray[np.int64]  # see `lattice_kernels`
+    root: npt.NDArray[np.int64]  # what the edges of the root lead to
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
     order: npt.NDArray[np.int32]  # of merging: the token of least order goes first, of equal ones that further left
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256], -1 where there is none
@@ -60,24 +62,15 @@ class TokenTrie:
         lengths = np.diff(starts).astype(np.int32)
         if lengths.size and lengths.min() < 1:
             raise ValueError(f"token {int(lengths.argmin())} is empty")
-        size = 1 << max(4, (2 * blob.size).bit_length())
         n_unknown = int(has_unknown and not looks_up_unknown)
         first = n_fallback_bytes(blob, starts) if byte_fallback else n_unknown
-        keys, children, node_token, n_nodes = _filled_trie(blob, starts, size, first)
-        compact = 1 << max(4, (2 * n_nodes).bit_length())
-        if compact < size:
-            keys, children, node_token, _ = _filled_trie(blob, starts, compact, first)
-        root = np.full(256, -1, dtype=np.int32)
-        slots = np.flatnonzero((keys >= 0) & (keys < 256))  # the key of byte b below the root, which is node 0, is b
-        root[keys[slots]] = children[slots]
+        table, root = _filled_trie(blob, starts, first)
         tokens = np.arange(lengths.size, dtype=np.int32)
-        singles = [int(node_token[node]) if node >= 0 else -1 for node in root.tolist()]
+        singles = [_token_of(led) for led in root.tolist()]
         return cls(
             blob,
             starts,
-            keys,
-            children,
-            node_token[:n_nodes].copy(),
+            table,
             root,
             lengths,
             tokens if order is None else order,
@@ -91,6 +84,10 @@ class TokenTrie:
     def flags(self) -> TokenFlags:
         """What only ungreedy asks about the tokens."""
         return TokenFlags.build(self.blob, self.starts)
+
+    def byte_token(self, byte: int) -> int:
+        """The token that is looked up for a byte, or -1; one that only stands for it does not count."""
+        return _token_of(int(self.root[byte]))
 
     def occurrences(
         self,
@@ -106,7 +103,7 @@ class TokenTrie:
         summed over the pre-tokens that hold the token. Returns int64[n_tokens] twice.
         """
         blob, starts, counts, documents = frozen(blob), frozen(starts), frozen(counts), frozen(documents)
-        table = (self.keys, self.children, self.node_token, self.root)
+        table = (self.table, self.root)
 
         def work(a: int, b: int) -> npt.NDArray[np.int64]:
             sums = np.zeros((2, self.lengths.size), dtype=np.int64)
@@ -132,17 +129,30 @@ def _stand_ins(
     return stand_ins
 
 
+def _token_of(led: int) -> int:
+    """As in `lattice_kernels`."""
+    return (led & 0xFFFFFFFF) - 1
+
+
 def _filled_trie(
-    blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], size: int, first: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32], int]:
-    keys = np.full(size, -1, dtype=np.int64)
-    children = np.empty(size, dtype=np.int32)
+    blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], first: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The table and the root of a trie of tokens from `first` on."""
+    loose = _free_slots(blob.size)
     node_token = np.full(blob.size + 1, -1, dtype=np.int32)
-    n_nodes = int(kernels.build_trie(blob, starts, keys, children, node_token, first))
+    has_children = np.zeros(blob.size + 1, dtype=np.bool_)
+    n_nodes = int(kernels.build_trie(blob, starts, loose, node_token, has_children, first))
     if n_nodes < 0:
         token = bytes(blob[starts[-1 - n_nodes] : starts[-n_nodes]])
         raise ValueError(f"the token {token!r} appears twice")
-    return keys, children, node_token, n_nodes
+    table, root = _free_slots(n_nodes), np.zeros(256, dtype=np.int64)
+    kernels.pack_trie(loose, node_token, has_children, table, root)
+    return table, root
+
+
+def _free_slots(n_nodes: int) -> npt.NDArray[np.int64]:
+    """Room for twice as many edges as there are nodes at most."""
+    return np.full((1 << max(4, (2 * n_nodes).bit_length()), 2), -1, dtype=np.int64)
 
 
 class Lattice(NamedTuple):
@@ -181,21 +191,50 @@ class Lattice(NamedTuple):
         With `n_whole`, those from there on are `Segments` of pre-tokens and not whole ones.
         """
         blob, starts = frozen(blob), frozen(starts)
-        edge_starts = np.zeros(blob.size + 1, dtype=np.int64)
-        none = np.empty(0, dtype=np.int32)
-        table = (trie.keys, trie.children, trie.node_token, trie.root)
-        shards = shard_bounds(starts, n_threads)
-        run_shards(lambda a, b: kernels.fill_edges(blob, starts, a, b, *table, edge_starts, none, none, False), shards)
-        np.cumsum(edge_starts, out=edge_starts)
-        edge_tokens = np.empty(int(edge_starts[-1]), dtype=np.int32)
-        edge_lengths = np.empty(edge_tokens.size, dtype=np.int32)
-        run_shards(
-            lambda a, b: kernels.fill_edges(blob, starts, a, b, *table, edge_starts, edge_tokens, edge_lengths, True),
-            shards,
-        )
+        edge_starts, edge_tokens, edge_lengths = _filled_edges(trie, blob, starts, n_threads)
         edges = frozen(edge_starts), frozen(edge_tokens), frozen(edge_lengths)
         whole = starts.size - 1 if n_whole is None else n_whole
         return cls(starts, *edges, frozen(trie.lengths), whole)
+
+
+def _filled_edges(
+    trie: TokenTrie, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The arrays of edges of a lattice.
+
+    One walk counts edges and writes them, each shard where it has room in one array, before the shards are moved
+    together. Pages that are not written take no memory. Where there is too little room, a second walk writes them.
+    """
+    shards = shard_bounds(starts, n_threads)
+    edge_starts = np.zeros(blob.size + 1, dtype=np.int64)
+
+    def walk(limits: list[int]) -> tuple[list[int], list[npt.NDArray[np.int32]]]:
+        places = {a: limits[k : k + 2] for k, (a, _) in enumerate(shards)}
+        arrays = [np.empty(limits[-1], dtype=np.int32) for _ in range(2)]
+        work = (trie.table, trie.root)
+        return run_shards(
+            lambda a, b: int(kernels.fill_edges(blob, starts, a, b, *work, *places[a], edge_starts, *arrays)), shards
+        ), arrays
+
+    roomy = [_ROOM_PER_BYTE * int(starts[w]) for w in [*(a for a, _ in shards), -1]]
+    counts, arrays = walk(roomy)
+    exact = [0, *accumulate(counts)]
+    if any(n > end - begin for n, (begin, end) in zip(counts, pairwise(roomy), strict=True)):
+        arrays.clear()
+        _, arrays = walk(exact)
+    else:
+        _move_together(arrays, roomy, exact)
+    for (a, b), first in zip(shards, exact, strict=False):
+        edge_starts[starts[a] + 1 : starts[b] + 1] += first
+    return edge_starts, arrays[0], arrays[1]
+
+
+def _move_together(arrays: list[npt.NDArray[np.int32]], begins: list[int], limits: list[int]) -> None:
+    """Move runs of each array from `begins` to `limits`, which are no later, and cut off what is behind."""
+    for array in arrays:
+        for begin, (first, end) in zip(begins, pairwise(limits), strict=False):
+            array[first:end] = array[begin : begin + end - first]
+        array.resize(limits[-1], refcheck=False)
 
 
 @dataclass(frozen=True)
@@ -236,7 +275,7 @@ class Segments:
         keep_whole = keep_whole or trie.has_unknown  # a run of unknown characters is one token
         most = blob.size + 1 if max_bytes is None else max_bytes
         is_end = np.zeros(blob.size, dtype=np.bool_)
-        table = (trie.keys, trie.children, trie.node_token, trie.root)
+        table = (trie.table, trie.root)
         run_shards(
             lambda a, b: kernels.mark_cuts(blob, starts, a, b, most, keep_whole, *table, is_end),
             shard_bounds(starts, n_threads),

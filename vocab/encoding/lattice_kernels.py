@@ -1,7 +1,9 @@
 """Kernels that build a trie of tokens, and walk it at every byte of pre-tokens.
 
-Tokens and pre-tokens are blob uint8 and starts int64[n + 1]. A trie is a hash table: `keys` int64 and `children` int32
-by slot, `node_token` int32 a node (-1 for none), `root` int32[256] (the root's child for each byte, -1 for none).
+Tokens and pre-tokens are blob uint8 and starts int64[n + 1]. A trie is a hash table, int64[n_slots, 2]: in each row
+the key of an edge, which is node · 256 + byte, or -1, and what the edge leads to. `root` int64[256] is what the edges
+of the root lead to. That is child << 32 | token + 1, in one row because a walk waits for memory, or 0 for nothing. The
+child is 0 where no token goes on from there, and token + 1 is 0 where none ends.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
@@ -17,29 +19,55 @@ _SHIFT = np.uint64(31)
 
 
 @helper
-def find_child(keys, node, byte):
-    """Slot of the edge (node, byte) in the open-addressing table, or of the free place where it belongs."""
-    mask = np.uint64(keys.size - 1)
+def _first_slot(node, byte, n_slots):
+    """Where the search for the edge (node, byte) begins."""
+    return ((np.uint64(np.int64(node) * 256 + byte) * _MIX) >> _SHIFT) & np.uint64(n_slots - 1)
+
+
+@helper
+def lead(table, node, byte):
+    """What the edge (node, byte) leads to, 0 for nothing."""
     key = np.int64(node) * 256 + byte
-    slot = ((np.uint64(key) * _MIX) >> _SHIFT) & mask
-    while keys[slot] >= 0 and keys[slot] != key:
-        slot = (slot + np.uint64(1)) & mask
-    return slot
+    slot = _first_slot(node, byte, table.shape[0])
+    while table[slot, 0] != key:
+        if table[slot, 0] < 0:
+            return np.int64(0)
+        slot = (slot + np.uint64(1)) & np.uint64(table.shape[0] - 1)
+    return table[slot, 1]
+
+
+@helper
+def token_of(led):
+    """The token that ends where an edge leads to, or -1."""
+    return (led & 0xFFFFFFFF) - 1
+
+
+@helper
+def child_of(led):
+    """The node where an edge leads to, or 0 where no token goes on."""
+    return led >> 32
 
 
 @kernel
-def build_trie(blob, starts, keys, children, node_token, first):
-    """Insert tokens from `first` on; returns the number of nodes, or -1 - t when token t repeats an earlier one."""
+def build_trie(blob, starts, table, node_token, has_children, first):
+    """Insert tokens from `first` on, with children alone; returns the number of nodes, or -1 - t when token t repeats.
+
+    `node_token` int32 and `has_children` bool are by node.
+    """
     n_nodes = 1
     for t in range(first, starts.size - 1):
         node = 0
         for p in range(starts[t], starts[t + 1]):
-            slot = find_child(keys, node, blob[p])
-            if keys[slot] < 0:
-                keys[slot] = np.int64(node) * 256 + blob[p]
-                children[slot] = n_nodes
+            key = np.int64(node) * 256 + blob[p]
+            slot = _first_slot(node, blob[p], table.shape[0])
+            while table[slot, 0] >= 0 and table[slot, 0] != key:
+                slot = (slot + np.uint64(1)) & np.uint64(table.shape[0] - 1)
+            if table[slot, 0] < 0:
+                table[slot, 0] = key
+                table[slot, 1] = n_nodes
+                has_children[node] = True
                 n_nodes += 1
-            node = children[slot]
+            node = table[slot, 1]
         if node_token[node] >= 0:
             return -1 - t
         node_token[node] = t
@@ -47,34 +75,54 @@ def build_trie(blob, starts, keys, children, node_token, first):
 
 
 @kernel
-def fill_edges(
-    blob, starts, first, last, keys, children, node_token, root, edge_starts, edge_tokens, edge_lengths, filling
-):
-    """Count (into edge_starts[p + 1]) or fill the edges of pre-tokens first … last."""
-    for w in range(first, last):
-        end = starts[w + 1]
-        for p in range(starts[w], end):
-            at = edge_starts[p] if filling else 0
-            node = root[blob[p]]
-            q = p + 1
-            while node >= 0:
-                token = node_token[node]
-                if token >= 0:
-                    if filling:
-                        edge_tokens[at] = token
-                        edge_lengths[at] = q - p
-                    at += 1
-                if q == end:
-                    break
-                slot = find_child(keys, node, blob[q])
-                node = children[slot] if keys[slot] >= 0 else -1
-                q += 1
-            if not filling:
-                edge_starts[p + 1] = at
+def pack_trie(loose, node_token, has_children, table, root):
+    """Fill the table of a trie, whose keys are all -1, and `root`, all 0, from what `build_trie` made."""
+    for k in range(loose.shape[0]):
+        key, child = loose[k, 0], loose[k, 1]
+        if key < 0:
+            continue
+        led = np.int64(node_token[child]) + 1
+        if has_children[child]:
+            led |= child << 32
+        if key < 256:  # the key of byte b below the root, which is node 0, is b
+            root[key] = led
+        slot = _first_slot(key >> 8, key & 255, table.shape[0])
+        while table[slot, 0] >= 0:
+            slot = (slot + np.uint64(1)) & np.uint64(table.shape[0] - 1)
+        table[slot, 0] = key
+        table[slot, 1] = led
 
 
 @kernel
-def mark_cuts(blob, starts, first, last, max_bytes, keep_whole, keys, children, node_token, root, is_end):
+def fill_edges(blob, starts, first, last, table, root, begin, end, edge_starts, edge_tokens, edge_lengths):
+    """Write the edges of pre-tokens first … last to places begin … end, and how many there are up to each byte.
+
+    Byte p has its number at edge_starts[p + 1]. Returns how many there are in all; those without a place are left out.
+    """
+    at = begin
+    for w in range(first, last):
+        stop = starts[w + 1]
+        for p in range(starts[w], stop):
+            led = root[blob[p]]
+            q = p + 1
+            while led != 0:
+                token = token_of(led)
+                if token >= 0:
+                    if at < end:
+                        edge_tokens[at] = token
+                        edge_lengths[at] = q - p
+                    at += 1
+                node = child_of(led)
+                if node == 0 or q == stop:
+                    break
+                led = lead(table, node, blob[q])
+                q += 1
+            edge_starts[p + 1] = at - begin
+    return at - begin
+
+
+@kernel
+def mark_cuts(blob, starts, first, last, max_bytes, keep_whole, table, root, is_end):
     """Mark in is_end the last byte of each segment of pre-tokens first … last."""
     for w in range(first, last):
         end = starts[w + 1]
@@ -84,15 +132,17 @@ def mark_cuts(blob, starts, first, last, max_bytes, keep_whole, keys, children, 
             if p > begin and (p >= reach or p - begin == max_bytes):
                 is_end[p - 1] = True
                 begin = p
-            node = root[blob[p]]
+            if reach == end:
+                continue  # no cut depends on what begins here
+            led = root[blob[p]]
             q = p + 1
-            while node >= 0:
-                if node_token[node] >= 0:
+            while led != 0:
+                if token_of(led) >= 0:
                     reach = max(reach, q)
-                if q == end:
+                node = child_of(led)
+                if node == 0 or q == end:
                     break
-                slot = find_child(keys, node, blob[q])
-                node = children[slot] if keys[slot] >= 0 else -1
+                led = lead(table, node, blob[q])
                 q += 1
         if end > starts[w]:
             is_end[end - 1] = True
@@ -109,24 +159,22 @@ def count_ends(is_end, starts, n_ends):
 
 
 @kernel
-def count_occurrences(
-    blob, starts, first, last, keys, children, node_token, root, counts, documents, n_found, n_documents, seen
-):
+def count_occurrences(blob, starts, first, last, table, root, counts, documents, n_found, n_documents, seen):
     """Add to n_found and n_documents what pre-tokens first … last hold of each token; seen[t] is the last that did."""
     for w in range(first, last):
         end = starts[w + 1]
         for p in range(starts[w], end):
-            node = root[blob[p]]
+            led = root[blob[p]]
             q = p + 1
-            while node >= 0:
-                token = node_token[node]
+            while led != 0:
+                token = token_of(led)
                 if token >= 0:
                     n_found[token] += counts[w]
                     if seen[token] != w:
                         seen[token] = w
                         n_documents[token] += documents[w]
-                if q == end:
+                node = child_of(led)
+                if node == 0 or q == end:
                     break
-                slot = find_child(keys, node, blob[q])
-                node = children[slot] if keys[slot] >= 0 else -1
+                led = lead(table, node, blob[q])
                 q += 1

@@ -121,8 +121,7 @@ class TextEncoder:
             looks_up_unknown=scores.looks_up_unknown,
         )
         values = np.concatenate([scores.values, [score for _, score, _ in scores.others]])
-        nodes = (frozen(trie.keys), frozen(trie.children), frozen(trie.node_token), frozen(trie.root))
-        self._table = (*nodes, frozen(trie.lengths), frozen(values))
+        self._table = (frozen(trie.table), frozen(trie.root), frozen(trie.lengths), frozen(values))
         self._rule = (scores.unknown, scores.in_single, -1 if has_bytes else 0)
         numbers = np.concatenate([np.arange(starts.size - 1), [number for _, _, number in scores.others]])
         self._numbers = numbers.astype(np.int32)

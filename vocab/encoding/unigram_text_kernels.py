@@ -8,7 +8,7 @@ import numpy as np
 
 from vocab.compilation.kernels import helper, kernel
 from vocab.encoding.character_kernels import width_of
-from vocab.encoding.lattice_kernels import find_child
+from vocab.encoding.lattice_kernels import child_of, lead, token_of
 
 _UNSEEN, _UNKNOWN = -2, -1
 # Sums beyond this begin at 0 again in sentencepiece since 0.2.2 (`kScoreResetThreshold`).
@@ -79,9 +79,7 @@ def _fused(ids, first, n, stand_in):
 
 
 @kernel
-def encode_from(
-    text, keys, children, node_token, root, lengths, scores, unknown, in_single, stand_in, state, best, last, ids
-):
+def encode_from(text, table, root, lengths, scores, unknown, in_single, stand_in, state, best, last, ids):
     """Encode from where `state` (int64: first byte, ids so far) says; returns whether there was room to the end.
 
     best[0] is the score so far. Ids go to `ids` (int32, a place a byte); 0 … 255 are bytes. `unknown` is the score of a
@@ -102,19 +100,19 @@ def encode_from(
         so_far = best[place]
         width = min(width_of(text[at]), text.size - at)
         is_known = False
-        node = root[text[at]]
+        led = root[text[at]]
         q = at + 1
-        while node >= 0:
-            token = node_token[node]
+        while led != 0:
+            token = token_of(led)
             if token >= 0:
                 if q - begin >= best.size:
                     return False
                 reach = _offer(best, last, reach, q - begin, so_far + scores[token], token, in_single)
                 is_known = is_known or q == at + width
-            if q == text.size:
+            node = child_of(led)
+            if node == 0 or q == text.size:
                 break
-            slot = find_child(keys, node, text[q])
-            node = children[slot] if keys[slot] >= 0 else -1
+            led = lead(table, node, text[q])
             q += 1
         if not is_known:
             if place + width >= best.size:

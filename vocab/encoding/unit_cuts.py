@@ -47,7 +47,7 @@ class UnitCuts:
         starts = np.concatenate([doc_starts[:1], ends])
         is_end = np.zeros(text.size, dtype=np.bool_)
         trie = self.trie
-        table = (trie.keys, trie.children, trie.node_token, trie.root)
+        table = (trie.table, trie.root)
         lattice_kernels.mark_cuts(frozen(text), frozen(starts), 0, ends.size, text.size + 1, False, *table, is_end)
         segment_ends = np.flatnonzero(is_end) + 1
         return segment_ends, np.searchsorted(segment_ends, doc_starts, side="right")
