@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from vocab.cli.app import app
 from vocab.errors import OutputError, TrainingError, VocabError
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import MARK, write_mark
 
 pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -53,7 +55,7 @@ OPTIONS = [*SHAPE, "--batch", 8, "--tokens", 6000, "--eval-bytes", 5000, "--chec
 def test_a_run_leaves_a_model_a_report_a_log_and_a_curve(work):
     run = work / "run"
     names = {path.name for path in run.iterdir()}
-    assert names == {"checkpoints", "log.jsonl", "loss.png", "model", "report.json", "shards", "tensorboard"}
+    assert names == {MARK, "checkpoints", "log.jsonl", "loss.png", "model", "report.json", "shards", "tensorboard"}
     report = json.loads((run / "report.json").read_text())
     steps = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert report["n_steps"] == 23 == sum(row["kind"] == "step" for row in steps)
@@ -127,6 +129,7 @@ def test_of_several_processes_one_encodes_and_writes(work, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--no-python"]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "log.jsonl").write_text("")
+    write_mark(tmp_path / "run", {}, "run")
     done = subprocess.run(
         [*torchrun, sys.executable, "-c", program, *map(str, command), "--force"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -211,6 +214,24 @@ def test_refusals(work, tmp_path, arguments, says):
     arguments = [text.format(work=work) for text in arguments]
     with pytest.raises(VocabError, match=says):
         vocab("train", "--vocab", work / "small", "--out", tmp_path / "run", *arguments)
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_a_run_does_not_go_into_a_vocabulary(work, tmp_path, options):
+    shutil.copytree(work / "small", tmp_path / "small")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "small").iterdir()}
+    with pytest.raises(OutputError, match="small holds other files"):
+        vocab(
+            "train",
+            "--vocab",
+            work / "small",
+            "--shards",
+            work / "run" / "shards",
+            "--out",
+            tmp_path / "small",
+            *options,
+        )
+    assert {path.name: path.read_bytes() for path in (tmp_path / "small").iterdir()} == before
 
 
 def test_an_exported_model_teaches_another(work, tmp_path):

@@ -3,18 +3,24 @@
 import bz2
 import gzip
 import io
+import itertools
 import json
 import lzma
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
+from vocab.corpus import text_documents as documents_of_text
 from vocab.corpus.counting import count
 from vocab.corpus.documents import read_documents
 from vocab.corpus.read_options import ReadOptions
+from vocab.corpus.text_documents import text_documents
 from vocab.errors import CorpusError
 from vocab.splitting import CL100K_REGEX, SplitPattern
 
@@ -287,3 +293,38 @@ def test_a_damaged_file_ends_nothing_when_errors_are_skipped(tmp_path):
     assert part.skipped.files[0].startswith(f"{tmp_path / 'b.txt.gz'} cannot be read after ")
     assert part.skipped.files[1].startswith(f"{tmp_path / 'd.parquet'} cannot be read")
     assert json.loads(json.dumps(part.skipped.for_report()))["n_files_skipped"] == 2
+
+
+# Documents between blank lines
+
+
+def between_blank_lines(text: bytes) -> list[bytes]:
+    """Slowly: the text up to and with each run of blank lines."""
+    ends = [blank.end() for blank in re.finditer(rb"\n(?:[ \t\r]*\n)+", text) if blank.end() < len(text)]
+    return [part for a, b in itertools.pairwise([0, *ends, len(text)]) if (part := text[a:b])]
+
+
+@given(st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r", b"\n", b"\n\n"]), max_size=60), st.integers(1, 9))
+def test_blank_lines_part_documents_however_the_text_is_read(pieces, size):
+    text = b"".join(pieces)
+    parts = iter([text[k : k + size] for k in range(0, len(text), size)])
+    assert list(text_documents(lambda n: next(parts, b""), "x", "blank-line")) == between_blank_lines(text)
+
+
+@pytest.mark.parametrize(
+    "line", [b"word " * 199 + b"\n", b" " * 1000, b"a" * 1000], ids=["lines", "spaces", "one line"]
+)
+def test_text_without_blank_lines_is_searched_once(line, monkeypatch):
+    """Bytes that the search looks at, as a multiple of the text's: time would tell too, but not on a busy machine."""
+    searched = []
+
+    class Counting:
+        def finditer(self, text, first):
+            searched.append(len(text) - first)
+            return pattern.finditer(text, first)
+
+    pattern = documents_of_text._BLANK_LINES
+    monkeypatch.setattr(documents_of_text, "_BLANK_LINES", Counting())
+    stream = io.BytesIO(line * 4000)
+    assert len(list(text_documents(stream.read, "x", "blank-line"))) == 1
+    assert sum(searched) < 4 * 4000 * len(line)

@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from helpers.cli import entries
 
-from vocab.corpus import count_job, readers, row_units
+from vocab.corpus import count_job, job_folder, readers, row_units
 from vocab.corpus import count_to_folder as runs
 from vocab.corpus.blocks import Position
 from vocab.corpus.count_job import CountJob, Shard
@@ -23,6 +25,7 @@ from vocab.corpus.merging import merge_count_tables
 from vocab.corpus.read_options import ReadOptions
 from vocab.errors import CorpusError, OutputError, TargetError
 from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
+from vocab.writing import MARK, foreign_files, result_mark
 
 PATTERN = SplitPattern(CL100K_REGEX)
 
@@ -75,7 +78,7 @@ def test_runs_and_threads_do_not_show(corpus, undisturbed, many_runs, tmp_path, 
     assert done.path.read_bytes() == undisturbed
     assert done.n_runs > 30
     assert done.skipped.files == (f"{corpus / 'picture.png'} is an image, sound or video, not text",)
-    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == [MARK, "counts.parquet", "report.json"]
     counting = [now for stage, now in heard if stage == "count"]
     assert counting[-1].n_stored_bytes == sum(p.stat().st_size for p in corpus.glob("*.jsonl"))
     assert {stage for stage, _ in heard} == {"count", "add up"}
@@ -142,7 +145,7 @@ def test_killed_at_any_moment_it_goes_on(corpus, undisturbed, many_runs, tmp_pat
     done = count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
     assert done.was_resumed
     assert done.path.read_bytes() == undisturbed
-    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == [MARK, "counts.parquet", "report.json"]
 
 
 class Killed(BaseException):
@@ -151,7 +154,8 @@ class Killed(BaseException):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("owner", "name"), [(runs._Run, "_add_up"), (JobFolder, "remove_scratch"), (runs, "write_json")]
+    ("owner", "name"),
+    [(runs._Run, "_add_up"), (job_folder, "write_text"), (result_mark, "place"), (JobFolder, "remove_scratch")],
 )
 def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkeypatch, owner, name):
     job = CountJob([str(corpus)], PATTERN)
@@ -163,9 +167,10 @@ def test_killed_while_adding_up(corpus, undisturbed, many_runs, tmp_path, monkey
         broken.setattr(owner, name, die)
         with pytest.raises(Killed):
             count_to(tmp_path / "c", job)
+    assert foreign_files(tmp_path / "c", ["unfinished"], "count") == []
     done = count_to(tmp_path / "c", job)
     assert done.path.read_bytes() == undisturbed
-    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["counts.parquet", "report.json"]
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == [MARK, "counts.parquet", "report.json"]
 
 
 @pytest.mark.slow
@@ -219,8 +224,106 @@ def test_another_job_does_not_go_on_with_it(corpus, many_runs, tmp_path, monkeyp
         (CountJob([str(corpus / "0.jsonl")], PATTERN), "corpus, files"),
     ]:
         assert f"with other {what}" in refusal(CorpusError, tmp_path / "c", job)
-    (tmp_path / "c" / "unfinished" / "progress.json").write_text("{")
+    progress = tmp_path / "c" / "unfinished" / "progress.json"
+    progress.write_text(progress.read_text().replace('"n_documents": ', '"n_documents": 1'))
     assert "start over with `force`" in refusal(CorpusError, tmp_path / "c", CountJob([str(corpus)], PATTERN))
+
+
+# Two at once, and what is not ours
+
+
+def test_a_second_count_into_one_folder_is_refused(corpus, tmp_path):
+    job = CountJob([str(corpus)], PATTERN)
+    refused = []
+
+    def another() -> None:
+        refused.append(refusal(OutputError, tmp_path / "c", job))
+
+    def on_progress(*_: object) -> None:
+        if not refused:
+            thread = threading.Thread(target=another)
+            thread.start()
+            thread.join()
+
+    count_to(tmp_path / "c", job, on_progress=on_progress)
+    assert refused == [f"{tmp_path / 'c'} is being written by another run: wait for it, or name another place"]
+
+
+def test_no_two_runs_have_one_name(corpus, many_runs, tmp_path, monkeypatch):
+    names = []
+    for folder in ("a", "b"):
+        with monkeypatch.context() as broken:
+            broken.setattr(runs._Run, "_add_up", lambda self: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                count_to(tmp_path / folder, CountJob([str(corpus / "0.jsonl")], PATTERN))
+        names.append({path.name for path in (tmp_path / folder / "unfinished").glob("run-*")})
+    assert names[0]
+    assert names[0].isdisjoint(names[1])
+
+
+@pytest.mark.parametrize("damage", ["changed", "swapped", "gone"])
+def test_a_damaged_run_is_refused(corpus, many_runs, tmp_path, monkeypatch, damage):
+    job = CountJob([str(corpus / "0.jsonl")], PATTERN)
+    with monkeypatch.context() as broken:
+        broken.setattr(runs._Run, "_add_up", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            count_to(tmp_path / "c", job)
+    one, other = sorted((tmp_path / "c" / "unfinished").glob("run-*"))[:2]
+    if damage == "changed":
+        raw = bytearray(one.read_bytes())
+        raw[len(raw) // 3] ^= 1
+        one.write_bytes(raw)
+    elif damage == "swapped":
+        one.write_bytes(other.read_bytes())
+    else:
+        one.unlink()
+    kept = {path.name for path in (tmp_path / "c" / "unfinished").iterdir()}
+    assert one.name in refusal(CorpusError, tmp_path / "c", job)
+    assert {path.name for path in (tmp_path / "c" / "unfinished").iterdir()} >= kept
+    assert not (tmp_path / "c" / "counts.parquet").exists()
+
+
+def foreign_report(out: Path) -> None:
+    (out / "report.json").write_text("mine")
+
+
+def foreign_table(out: Path) -> None:
+    (out / "counts.parquet").write_text("mine")
+
+
+def foreign_scratch(out: Path) -> None:
+    (out / "unfinished").mkdir()
+    (out / "unfinished" / "novel.txt").write_text("mine")
+
+
+def foreign_progress(out: Path) -> None:
+    (out / "unfinished").mkdir()
+    (out / "unfinished" / "progress.json").write_text('{"chapters": 3}')
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("put", [foreign_report, foreign_table, foreign_scratch, foreign_progress])
+def test_names_prove_nothing(corpus, tmp_path, put, force):
+    (tmp_path / "c").mkdir()
+    put(tmp_path / "c")
+    before = entries(tmp_path)
+    assert "holds other files" in refusal(OutputError, tmp_path / "c", CountJob([str(corpus)], PATTERN), force=force)
+    assert entries(tmp_path) == before
+
+
+def test_a_finished_count_stays_until_another_takes_its_place(corpus, undisturbed, tmp_path, monkeypatch):
+    count_to(tmp_path / "c", CountJob([str(corpus)], PATTERN))
+    other = CountJob([str(corpus / "0.jsonl")], PATTERN)
+    too_little = refusal(TargetError, tmp_path / "c", other, force=True, memory_bytes=10**8)
+    assert "MB are too few" in too_little
+    with monkeypatch.context() as broken:
+        broken.setattr(runs._Run, "_add_up", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            count_to(tmp_path / "c", other, force=True)
+    assert (tmp_path / "c" / "counts.parquet").read_bytes() == undisturbed
+    done = count_to(tmp_path / "c", other)
+    assert done.was_resumed
+    assert done.path.read_bytes() != undisturbed
 
 
 # Disks and memory
@@ -298,8 +401,9 @@ def test_nothing_to_count(tmp_path):
 
 
 def test_standard_input_cannot_go_on(many_runs, tmp_path, monkeypatch):
-    state = JobState({}, Position(0, 1), ["run-000000.parquet"])
+    state = JobState({}, Position(0, 1), {"run-000000-01234567.parquet": ""})
     (tmp_path / "c" / "unfinished").mkdir(parents=True)
     monkeypatch.setattr(JobState, "check_same", lambda *_: None)
+    (tmp_path / "c" / "unfinished" / "run-000000-01234567.parquet").write_text("")
     state.save(tmp_path / "c" / "unfinished" / "progress.json")
     assert "start over with `force`" in refusal(CorpusError, tmp_path / "c", CountJob(["-"], PATTERN))

@@ -1,5 +1,6 @@
 """Reports from rows: protocols by hand, intervals, tables, figures and the page, with rows made up for the purpose."""
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -14,6 +15,7 @@ from vocab.experiments.loss.loss_analysis import Estimate, analyse_runs
 from vocab.experiments.report.study_report import write_report
 from vocab.experiments.rows import RowFile, StudyRow
 from vocab.experiments.spec import load_spec
+from vocab.writing import with_digest, write_json_lines
 
 ORIGIN = {
     "commit": "c" * 40,
@@ -198,8 +200,8 @@ def test_the_committed_report_is_that_of_the_committed_rows(tmp_path):
 
 def test_a_report_of_rows_of_another_specification_is_refused(report, tmp_path):
     _, folder = report
-    rows = (folder / "rows.jsonl").read_text().replace(load_spec("hamming-cpu").sha256, "0" * 64)
-    (tmp_path / "rows.jsonl").write_text(rows)
+    text = (folder / "rows.jsonl").read_text().replace(load_spec("hamming-cpu").sha256, "0" * 64)
+    write_json_lines(tmp_path / "rows.jsonl", [with_digest(json.loads(line)) for line in text.splitlines()])
     with pytest.raises(StudyError, match="other settings"):
         write_report(["hamming-cpu"], [tmp_path / "rows.jsonl"], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -134,9 +134,9 @@ def row(value: int, **key) -> StudyRow:
 
 def test_rows_come_back_and_a_torn_line_is_written_over(tmp_path):
     path = tmp_path / "deep" / "rows.jsonl"
-    file = RowFile(path)
-    file.add(row(1, seed=0))
-    file.add(row(2, seed=1))
+    with RowFile(path) as file:
+        file.add(row(1, seed=0))
+        file.add(row(2, seed=1))
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"study": "s", "key"')
     assert [r.result["value"] for r in read_rows([path])] == [1, 2]

@@ -24,6 +24,7 @@ from vocab.formats.pieces_json import listed_merges
 from vocab.interop.conversion.verify import verify
 from vocab.prune import prune
 from vocab.vocabulary import Vocabulary
+from vocab.writing import MARK
 
 SPLIT = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
 
@@ -96,7 +97,8 @@ def test_a_pruned_tokenizer_has_its_ids_everywhere(seed, tmp_path):
     result = prune(source, source.n_ids - 12, corpus=corpus, n_threads=1)
     result.save(tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "README.md", "id_map.json", "report.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
+        MARK, "README.md", "id_map.json", "report.json", "special_tokens_map.json", "tokenizer.json",
+        "tokenizer_config.json",
     ]  # fmt: skip
     small = check_same_ids(tmp_path / "out/tokenizer.json", seed)
     assert (small.n_ids, small.max_id) == (source.n_ids - 12, source.n_ids - 13)

@@ -20,7 +20,7 @@ from vocab.compilation.notice import NOTICE
 SCRIPT = Path(sysconfig.get_path("scripts")) / ("vocab.exe" if os.name == "nt" else "vocab")
 # Typer reads every command's signature each time; once is enough for all tests.
 COMMANDS = functools.cache(typer.main.get_command)
-COMMAND = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-c", "from vocab.cli.app import main; main()"]
+COMMAND = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-c", "from vocab.cli.entry import main; main()"]
 
 
 def run(*arguments: object, where: Path, given: str | None = None, **settings: str) -> CompletedProcess[str]:

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, processors
 
-import vocab.writing
 from vocab.errors import OutputError, SourceError
-from vocab.formats.id_map import IdMap
+from vocab.formats.id_map import IdMap, read_id_map
 from vocab.interop.transplants import tensor_rows as rows
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
@@ -28,6 +27,7 @@ from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor
 from vocab.prune import prune
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Provenance, Vocabulary
+from vocab.writing import DIGEST, MARK, staged_folders, with_digest, write_json
 
 N_OLD, N_NEW = 702, 500
 CONFIG = {"model_type": "llama", "vocab_size": N_OLD, "hidden_size": 8, "bos_token_id": None, "eos_token_id": 700}
@@ -209,6 +209,18 @@ def test_the_command_shows_what_was_done_and_force_replaces_it(work, tmp_path):
     assert model.is_dir()
 
 
+def test_an_id_map_without_a_digest_is_read(work, tmp_path):
+    """Earlier versions wrote none, and neither does who writes one by hand."""
+    shutil.copytree(work / "small", tmp_path / "small")
+    path = tmp_path / "small/id_map.json"
+    content = json.loads(path.read_text())
+    del content[DIGEST]
+    path.write_text(json.dumps(content))
+    assert read_id_map(tmp_path / "small") == read_id_map(work / "small")
+    transplant(copy_of(work, tmp_path / "model"), tmp_path / "small", tmp_path / "out")
+    assert load_file(tmp_path / "out/model.safetensors")["lm_head.bias"].shape == (N_NEW,)
+
+
 # What is refused
 
 
@@ -296,8 +308,13 @@ def integers(model, small):
     save_file(tensors, model / "model.safetensors")
 
 
+def change_id_map(path: Path, **values) -> None:
+    """Change entries of an id map, which states the digest of what it then holds."""
+    write_json(path, with_digest(json.loads(path.read_text()) | values))
+
+
 def id_map(**values):
-    return lambda m, s: change_json(s / "id_map.json", **values)
+    return lambda m, s: change_id_map(s / "id_map.json", **values)
 
 
 def without_tokenizer(model, small):
@@ -364,6 +381,7 @@ REFUSED = {
     "id map: none": (lambda m, s: (s / "id_map.json").unlink(), "has no id_map.json"),
     "id map: no JSON": (lambda m, s: (s / "id_map.json").write_text("x"), "is not JSON"),
     "id map: incomplete": (lambda m, s: (s / "id_map.json").write_text("{}"), "is not the id map of a pruning"),
+    "id map: changed": (lambda m, s: change_json(s / "id_map.json", n_new=499), "another digest than it states"),
     "id map: beyond": (id_map(kept={"900": 1}), "it has the id 900, and n_old is 702"),
     "id map: twice": (id_map(kept={"1": 1, "2": 1}), "it has an id twice"),
     "id map: other result": (id_map(n_new=600), "a tokenizer.json of 500 ids and an id map of 600"),
@@ -409,7 +427,7 @@ def test_out_may_not_lie_in_an_input(out, work, tmp_path):
 @pytest.mark.parametrize("broken", ["room", "write"])
 def test_a_full_disk_leaves_nothing(broken, work, tmp_path, monkeypatch):
     if broken == "room":
-        monkeypatch.setattr(vocab.writing.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+        monkeypatch.setattr(staged_folders.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     else:
 
         def full(*_):
@@ -456,7 +474,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(work, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [".out-unfinished"]
     transplant(*arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert not any(path.name.startswith(".") for path in (tmp_path / "out").iterdir())
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == [MARK]
 
 
 def test_two_runs_at_once_do_not_meet(work, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,31 +120,31 @@ def train(
     from vocab.formats import load_lossless
     from vocab.model import require_torch
     from vocab.model.network.config import preset as preset_shape
+    from vocab.model.training.run_folder import run_folder
     from vocab.model.training.settings import Cadence
 
     require_torch("training")
     from vocab.model.hardware.parallel import join
-    from vocab.model.training.training_run import check_run_folder
 
     _set_up(corpus, shards, threads)
     workers = join(device)
     loaded = load_lossless(vocabulary)
     config = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
-    if workers.is_first:
-        check_run_folder(out, force=force)
-        options = read_options(column, documents, encoding_errors, on_error)
-        _encode(loaded, corpus or [], out / "shards", options, threads)
-    workers.wait_for_first()
-    shards = shards or out / "shards"
     sizes = {"n_tokens": n_tokens, "epochs": epochs, "seq_len": seq_len, "batch": batch, "micro_batch": micro_batch}
     rates = {"learning_rate": learning_rate, "schedule": schedule, "batch_warmup": batch_warmup, "seed": seed}
     model_code = {"attention": attention, "head": head, "compile": compiled, "masked": mask_documents}
     memory = {"precision": precision, "device": device, "activation_checkpointing": activation_checkpointing}
     distilling = {"distill_every": distill_every if teacher else 0}
     given = {**sizes, **rates, **model_code, **memory, **distilling, **_from_file(settings_file)}
-    settings = _settings(preset, config, shards, given)
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
-    report = _train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map)
+    options = read_options(column, documents, encoding_errors, on_error)
+    with run_folder(out, force=force) if workers.is_first else nullcontext():
+        if workers.is_first:
+            _encode(loaded, corpus or [], out / "shards", options, threads)
+        workers.wait_for_first()
+        shards = shards or out / "shards"
+        settings = _settings(preset, config, shards, given)
+        report = _train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map)
     if workers.is_first:
         _show(report, out)
 

@@ -9,19 +9,19 @@ from typing import Any
 from vocab.corpus.blocks import Position
 from vocab.corpus.counting import Tally
 from vocab.corpus.skipped import SkippedSummary
-from vocab.errors import CorpusError
-from vocab.reading import parse_json
-from vocab.writing import write_json
+from vocab.errors import CorpusError, SourceError
+from vocab.reading import read_json
+from vocab.writing import check_digest, with_digest, write_json
 
 
 @dataclass
 class JobState:
-    """The contents of progress.json.
+    """The contents of progress.json, which also states its own digest.
 
     Attributes:
         identity: of the job, as `CountJob.identity`.
         position: up to which the runs count.
-        runs: names of the sorted runs.
+        runs: names of the sorted runs, each with the digest of its content.
         tally: sums over the documents counted.
         n_stored_bytes: bytes of files on disk that were read.
         skipped: the files and rows that reading left out.
@@ -30,7 +30,7 @@ class JobState:
 
     identity: dict[str, Any]
     position: Position = field(default=Position())
-    runs: list[str] = field(default_factory=list)
+    runs: dict[str, str] = field(default_factory=dict)
     tally: Tally = field(default=Tally())
     n_stored_bytes: int = 0
     skipped: SkippedSummary = field(default=SkippedSummary())
@@ -38,18 +38,26 @@ class JobState:
 
     def save(self, path: Path) -> None:
         """Replace the file in one step; raises OutputError."""
-        write_json(path, asdict(self), 1)
+        write_json(path, with_digest(asdict(self)), 1)
 
     @classmethod
     def load(cls, path: Path) -> JobState:
         """Read what `save` wrote; raises CorpusError for anything else."""
         try:
-            stored = parse_json(path.read_bytes())
+            stored = check_digest(read_json(path), path)
             position, tally = Position(**stored.pop("position")), Tally(**stored.pop("tally"))
             skipped = SkippedSummary.from_json(stored.pop("skipped"))
             return cls(position=position, tally=tally, skipped=skipped, **stored)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (SourceError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorpusError(f"{path} cannot be read ({error}): start over with `force`") from None
+
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Whether a file is such a state, perhaps a damaged one, and not something of others by that name."""
+        try:
+            return '"identity"' in path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
 
     def check_same(self, identity: dict[str, Any], directory: Path) -> None:
         """Raise CorpusError when it is the state of another job."""

@@ -8,7 +8,8 @@ One row a distinct pre-token, sorted by its bytes, no two equal:
     held_out_count      uint64   the same of held-out documents (may be left out: nothing is held out)
     held_out_documents  uint64
 
-The schema metadata key "vocab.counts" holds JSON: at least `format` (1) and `split_pattern`. See docs/counts.md.
+The schema metadata key "vocab.counts" holds JSON: at least `format` (1) and `split_pattern`. The key "vocab.digest"
+holds the digest of rows and JSON, where the writer gives one. See docs/counts.md.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vocab.corpus.arrow import blob_and_starts
 from vocab.corpus.count_metadata import CountMetadata, LeftOut
 from vocab.corpus.counting import CorpusPart
 from vocab.corpus.files import read_errors_named
+from vocab.corpus.table_digest import TableDigest
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.sorted_rows import Rows, concatenate_rows
@@ -35,7 +37,7 @@ from vocab.writing import write_errors_named
 
 VALUE_COLUMNS = ("count", "documents", "held_out_count", "held_out_documents")
 _SCHEMA = pa.schema([("pretoken", pa.binary()), *((name, pa.uint64()) for name in VALUE_COLUMNS)])
-_METADATA = b"vocab.counts"
+_METADATA, _DIGEST = b"vocab.counts", b"vocab.digest"
 _ROW_GROUP_ROWS = 1 << 16
 _READ_ROWS = 1 << 14
 # Sums of counts times lengths stay exact in int64.
@@ -60,6 +62,7 @@ class CountTableWriter:
         self._path = path
         self._pending: list[pa.Table] = []
         self._n_pending = 0
+        self._digest = TableDigest()
         with write_errors_named(path):
             self._writer = pq.ParquetWriter(
                 path,
@@ -75,6 +78,7 @@ class CountTableWriter:
 
     def write(self, rows: Rows) -> None:
         """Add rows that follow those already written; raises OutputError when there is no room on the disk."""
+        self._digest.add(rows)
         for first in range(0, rows.n_rows, _ROW_GROUP_ROWS):
             self._pending.append(_as_arrow(rows.slice(first, min(rows.n_rows, first + _ROW_GROUP_ROWS))))
             self._n_pending += len(self._pending[-1])
@@ -88,13 +92,16 @@ class CountTableWriter:
             rest = table.slice(_ROW_GROUP_ROWS)
             self._pending, self._n_pending = ([rest], len(rest)) if len(rest) else ([], 0)
 
-    def close(self, metadata: CountMetadata | None = None) -> None:
-        """Write what is left and the metadata."""
+    def close(self, metadata: CountMetadata | None = None) -> str:
+        """Write what is left, the metadata and the digest, which is returned."""
         self._flush(1)
+        text = metadata.to_json() if metadata else ""
+        digest = self._digest.hexdigest(text.encode())
         with write_errors_named(self._path):
             if metadata:
-                self._writer.add_key_value_metadata({_METADATA.decode(): metadata.to_json()})
+                self._writer.add_key_value_metadata({_METADATA.decode(): text, _DIGEST.decode(): digest})
             self._writer.close()
+        return digest
 
 
 def _as_arrow(rows: Rows) -> pa.Table:
@@ -121,12 +128,18 @@ class CountTable:
                 "see docs/counts.md"
             )
         self.metadata = CountMetadata.from_json(metadata[_METADATA], path)
+        self._described: bytes = metadata[_METADATA]
+        self._digest: bytes | None = metadata.get(_DIGEST)
         self.n_rows: int = file.metadata.num_rows
         self._columns = _checked_columns(file.schema_arrow, path)
 
     def rows(self) -> Iterator[Rows]:
-        """All rows in order; raises CorpusError that names the first row that cannot be."""
-        before = None
+        """All rows in order.
+
+        Raises:
+            CorpusError: for the first row that cannot be, or after the last where the digest is another than stated.
+        """
+        before, digest = None, TableDigest()
         n_before = n_bytes = 0
         with read_errors_named(self.path):
             for batch in self._file.iter_batches(_READ_ROWS, columns=self._columns, use_threads=False):
@@ -140,7 +153,10 @@ class CountTable:
                 if rows.n_rows:
                     before = rows.pretoken(rows.n_rows - 1)
                 n_before += rows.n_rows
+                digest.add(rows)
                 yield rows
+        if self._digest is not None and digest.hexdigest(self._described).encode() != self._digest:
+            raise CorpusError(f"{self.path} is damaged: its rows have another digest than it states")
 
 
 def most_frequent(table: CountTable, n: int) -> list[tuple[bytes, list[int]]]:
@@ -153,11 +169,16 @@ def most_frequent(table: CountTable, n: int) -> list[tuple[bytes, list[int]]]:
     return [(pretoken, values) for _, pretoken, values in best]
 
 
-def stored_rows(path: Path) -> Iterator[Rows]:
-    """All rows of a file that CountTableWriter wrote, unchecked."""
+def stored_rows(path: Path, digest: str) -> Iterator[Rows]:
+    """All rows of a file that CountTableWriter wrote, whose `close` gave the digest; raises CorpusError for another."""
+    now = TableDigest()
     with read_errors_named(path):
         for batch in pq.ParquetFile(path).iter_batches(_READ_ROWS, use_threads=False):
-            yield _from_arrow(batch, path, 0)
+            rows = _from_arrow(batch, path, 0)
+            now.add(rows)
+            yield rows
+    if now.hexdigest() != digest:
+        raise CorpusError(f"{path} is damaged: start over with `force`")
 
 
 def _checked_columns(schema: pa.Schema, path: Path) -> list[str]:

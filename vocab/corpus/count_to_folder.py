@@ -11,26 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from vocab.corpus.blocks import Position
 from vocab.corpus.count_job import CountJob, CountResult, report_of
 from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_state import JobState
-from vocab.corpus.count_table import stored_rows
 from vocab.corpus.counting import CountProgress, ThreadedCounter
 from vocab.corpus.deferred_interrupt import deferred_interrupt
-from vocab.corpus.job_folder import JobFolder
+from vocab.corpus.job_folder import TABLE, JobFolder
 from vocab.corpus.merging import write_sum
 from vocab.corpus.process_memory import give_back_unused, peak_resident_bytes, resident_bytes
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
 from vocab.corpus.skipped import FirstRowWithoutText, Skipped, SkippedSummary
-from vocab.corpus.sorted_runs import write_runs
+from vocab.corpus.sorted_runs import SortedRun, write_runs
 from vocab.corpus.sources import list_corpora
 from vocab.errors import CorpusError, TargetError
-from vocab.writing import write_json
 
 _SECONDS_BETWEEN_RUNS = 60.0
 # Blocks under way, Arrow's buffers and the merge at the end need about this much for each thread.
@@ -77,8 +74,10 @@ def count_to(
         TargetError: `memory_bytes` is too small.
         Interrupted: Ctrl-C.
     """
-    settings = _Settings(memory_bytes, n_threads, force, on_progress or (lambda stage, progress: None))
-    return _Run(JobFolder(directory), job, settings).finish()
+    settings = _Settings(memory_bytes, n_threads, on_progress or (lambda stage, progress: None))
+    run = _Run(JobFolder(directory), job, settings)
+    with run.folder.opened(job.identity(run.sources), force=force) as state:
+        return run.finish(state)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,6 @@ class _Settings:
 
     memory_bytes: int
     n_threads: int
-    force: bool
     on_progress: OnJobProgress = field(repr=False)
 
 
@@ -105,11 +103,13 @@ class _Run:
         self.skipped_at_listing = at_listing.skipped.summary()
         self.first_without_text: FirstRowWithoutText | None = None
         self.started = time.monotonic()
-        self.state = folder.open(job.identity(self.sources), force=settings.force)
-        self.seconds_before = self.state.seconds
+        self.table_bytes = self._table_bytes()
+        self.state = JobState({})
+        self.seconds_before = 0.0
 
-    def finish(self) -> CountResult:
+    def finish(self, state: JobState) -> CountResult:
         """Count the rest, add up and report. The state of the interrupted count is removed last."""
+        self.state, self.seconds_before = state, state.seconds
         was_resumed = self.state.position > Position()
         try:
             self._count()
@@ -119,8 +119,7 @@ class _Run:
         if not self.state.runs:
             raise CorpusError(self._nothing_to_count())
         result = self._result(*self._add_up(), was_resumed)
-        write_json(self.folder.report, report_of(self.job, result))
-        self.folder.remove_scratch()
+        self.folder.finish(report_of(self.job, result))
         return result
 
     def _nothing_to_count(self) -> str:
@@ -155,8 +154,9 @@ class _Run:
             n_rows += n
             self.settings.on_progress("add up", replace(progress, n_pretokens=n_rows))
 
-        runs = [partial(stored_rows, self.folder.scratch / name) for name in self.state.runs]
-        metadata = write_sum(runs, self.folder.table, self._metadata(), self.job.min_count, on_rows)
+        runs = [SortedRun(self.folder.scratch / name, digest).rows for name, digest in self.state.runs.items()]
+        table = self.folder.scratch / TABLE
+        metadata = write_sum(runs, table, self._metadata(), self.job.min_count, on_rows)
         return metadata, n_rows - metadata.left_out.n_pretokens
 
     def _seconds(self) -> float:
@@ -171,7 +171,7 @@ class _Run:
         return CountMetadata(self.job.pattern.regex, tuple(corpus), self.state.tally)
 
     def _count(self) -> None:
-        budget, n_threads = self._table_bytes(), self.settings.n_threads
+        budget, n_threads = self.table_bytes, self.settings.n_threads
         before, options = self.state, replace(self.job.options, skipped=Skipped())
         last_run = time.monotonic()
         with deferred_interrupt() as interrupt, ThreadedCounter(self.job.pattern, options, n_threads) as counter:
@@ -206,11 +206,11 @@ class _Run:
 
     def _write_runs(self, counter: ThreadedCounter, before: JobState, end: Position, skipped: SkippedSummary) -> None:
         """Put everything counted since the last time on disk, then record it in progress.json."""
-        paths = write_runs(counter, self.folder.scratch, len(self.state.runs), self.settings.n_threads)
+        runs = write_runs(counter, self.folder.scratch, len(self.state.runs), self.settings.n_threads)
         self.state = replace(
             self.state,
             position=end,
-            runs=[*self.state.runs, *(path.name for path in paths)],
+            runs=self.state.runs | {run.path.name: run.digest for run in runs},
             tally=before.tally + counter.tally,
             n_stored_bytes=before.n_stored_bytes + counter.progress.n_stored_bytes,
             skipped=before.skipped + skipped,

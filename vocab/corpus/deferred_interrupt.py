@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a safe moment."""
+"""Ctrl-C and SIGTERM that wait for a safe moment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
-    """Within the block a first Ctrl-C only sets the event. A second one interrupts at once.
+    """Within the block a first Ctrl-C or SIGTERM only sets the event. A second one interrupts at once.
 
     Outside the main thread nothing changes.
     """
@@ -18,14 +18,20 @@ def deferred_interrupt() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    earlier = signal.getsignal(signal.SIGINT)
+    numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
+    earlier = {number: signal.getsignal(number) for number in numbers}
 
     def on_interrupt(*_: object) -> None:
         asked.set()
-        signal.signal(signal.SIGINT, earlier)
+        restore()
 
-    signal.signal(signal.SIGINT, on_interrupt)
+    def restore() -> None:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+    for number in numbers:
+        signal.signal(number, on_interrupt)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        restore()

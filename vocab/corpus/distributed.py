@@ -13,18 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocab.corpus.blocks import BLOCK_BYTES, Position, TextBlock
 from vocab.corpus.count_metadata import CountMetadata
-from vocab.corpus.count_table import stored_rows
 from vocab.corpus.counting import ThreadedCounter
 from vocab.corpus.datatrove_folders import Folder, data_folder, folder_and_name, publish, scratch_folder
 from vocab.corpus.merging import merge_count_tables, write_sum
 from vocab.corpus.read_options import ReadOptions
-from vocab.corpus.sorted_runs import write_runs
+from vocab.corpus.sorted_runs import SortedRun, write_runs
 from vocab.errors import CorpusError, MissingExtraError, TargetError
 from vocab.splitting import CL100K_REGEX, SplitPattern
 
@@ -191,7 +189,7 @@ class _DocumentCounter:
     """Documents to one sorted table in bounded memory: tables that grow past it become sorted runs on disk."""
 
     def __init__(self, pattern: SplitPattern, memory_bytes: int, scratch: Path) -> None:
-        self.runs: list[Path] = []
+        self.runs: list[SortedRun] = []
         self._pattern = pattern
         self._memory_bytes = memory_bytes
         self._scratch = scratch
@@ -224,7 +222,7 @@ class _DocumentCounter:
         self._count()
         self._spill()
         metadata = CountMetadata(self._pattern.regex, (entry,), self._counter.tally)
-        return write_sum([partial(stored_rows, run) for run in self.runs], path, metadata)
+        return write_sum([run.rows for run in self.runs], path, metadata)
 
 
 def _check_datatrove(what: str) -> None:

@@ -2,21 +2,36 @@
 
 DIR/counts.parquet          the count table, once everything is counted
 DIR/report.json             the report
+DIR/.made-by-vocab.json     the digests of these two
 DIR/unfinished/             until then: progress.json, and sorted runs, each whole
 """
 
 from __future__ import annotations
 
+import re
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from vocab.corpus.count_state import JobState
-from vocab.errors import OutputError
-from vocab.writing import our_names, write_errors_named
+from vocab.errors import CorpusError, OutputError
+from vocab.writing import (
+    check_foreign,
+    check_owner,
+    foreign_files,
+    is_leftover,
+    json_text,
+    locked_folder,
+    publish,
+    write_errors_named,
+    write_text,
+)
 
-_TABLE, _REPORT, _UNFINISHED = "counts.parquet", "report.json", "unfinished"
+TABLE, REPORT = "counts.parquet", "report.json"
+_UNFINISHED = "unfinished"
+_RUN = re.compile(r"run-[0-9]{6}-[0-9a-f]{8}\.parquet")
 
 
 class JobFolder:
@@ -31,27 +46,54 @@ class JobFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.table, self.report, self.scratch = path / _TABLE, path / _REPORT, path / _UNFINISHED
+        self.table, self.report, self.scratch = path / TABLE, path / REPORT, path / _UNFINISHED
         self._progress = self.scratch / "progress.json"
 
-    def open(self, identity: dict[str, Any], *, force: bool) -> JobState:
-        """The state of an interrupted count of this identity, or a new one.
+    @contextmanager
+    def opened(self, identity: dict[str, Any], *, force: bool) -> Iterator[JobState]:
+        """The state of an interrupted count of this identity, or a new one; the folder is locked in the block.
+
+        A finished count stays until another takes its place.
 
         Args:
             identity: of the job, as `CountJob.identity`.
-            force: whether to remove an earlier count first.
+            force: whether to begin anew, and to replace an earlier count in the end.
 
         Raises:
             CorpusError: the interrupted count is of another job, or its state is damaged.
-            OutputError: the folder holds a finished count or files of others, or cannot be written.
+            OutputError: the folder holds a finished count or files of others, is in use, or cannot be written.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"{self.path} is a file: name another folder with `directory`")
+        with locked_folder(self.path):
+            self._check_ours()
+            yield self._state(identity, force=force)
+
+    def _check_ours(self) -> None:
+        """Refuse before anything is touched: names prove nothing."""
+        foreign = foreign_files(self.path, besides=[_UNFINISHED], kind="count")
+        if self.scratch.exists():
+            foreign += [f"{_UNFINISHED}/{name}" for name in self._foreign_in_scratch()]
+        check_foreign(self.path, foreign)
+        check_owner(self.path)
+
+    def _foreign_in_scratch(self) -> list[str]:
+        if not self.scratch.is_dir() or self.scratch.is_symlink():
+            return [""]
+        names = sorted(path.name for path in self.scratch.iterdir() if not is_leftover(path))
+        if self._progress.is_file() and not JobState.is_at(self._progress):
+            return names
+        ours = {self._progress.name, TABLE, REPORT} if self._progress.is_file() else set()
+        return [name for name in names if name not in ours and not _RUN.fullmatch(name)]
+
+    def _state(self, identity: dict[str, Any], *, force: bool) -> JobState:
         if force:
-            self._remove_earlier()
-        our_names(self.path, lambda names: [name for name in names if name not in (_UNFINISHED, _TABLE, _REPORT)])
-        if self._progress.exists():
+            self._clear_scratch()
+        elif self._progress.exists():
             state = JobState.load(self._progress)
             if state.runs:
                 state.check_same(identity, self.path)
+                self._check_runs(state)
                 return state
         elif self.table.exists():
             raise OutputError(
@@ -59,9 +101,13 @@ class JobFolder:
             )
         return self._begin(identity)
 
+    def _check_runs(self, state: JobState) -> None:
+        if missing := [name for name in state.runs if not (self.scratch / name).is_file()]:
+            raise CorpusError(f"{self.scratch / missing[0]} is missing: start over with `force`")
+
     def _begin(self, identity: dict[str, Any]) -> JobState:
         with write_errors_named(self.scratch):
-            self.scratch.mkdir(parents=True, exist_ok=True)
+            self.scratch.mkdir(exist_ok=True)
         state = JobState(identity)
         self.save(state)
         return state
@@ -70,13 +116,24 @@ class JobFolder:
         """Replace progress.json in one step."""
         state.save(self._progress)
 
-    def _remove_earlier(self) -> None:
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        for path in (self.table, self.report):
-            path.unlink(missing_ok=True)
+    def finish(self, report: Mapping[str, Any]) -> None:
+        """Put the finished table and its report in place of earlier ones, then remove what counting needed."""
+        write_text(self.scratch / REPORT, json_text(report))
+        publish({name: self.scratch / name for name in (TABLE, REPORT)}, self.path, "count")
+        self.remove_scratch()
+
+    def _clear_scratch(self) -> None:
+        """Remove what is ours in the scratch folder, and the folder itself where nothing else is in it."""
+        for name in (TABLE, REPORT, self._progress.name):  # in this order: without the last only runs are known as ours
+            (self.scratch / name).unlink(missing_ok=True)
+        for path in [*self.scratch.iterdir()] if self.scratch.is_dir() else []:
+            if is_leftover(path):
+                shutil.rmtree(path, ignore_errors=True)
+            elif _RUN.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.scratch.rmdir()
 
     def remove_scratch(self) -> None:
-        """Remove the runs and progress.json, and the folder itself where it is empty then."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        with suppress(OSError):  # there is a table in it, or it was there before
-            self.path.rmdir()
+        """Remove the runs and progress.json."""
+        self._clear_scratch()

@@ -72,13 +72,14 @@ def _summed(tables: Sequence[Callable[[], Iterator[Rows]]], scratch: Path, level
         return
     groups = [tables[k : k + MAX_SIDE_BY_SIDE] for k in range(0, len(tables), MAX_SIDE_BY_SIDE)]
     paths = [scratch.with_name(f"{scratch.name}-{level}-{k}") for k in range(len(groups))]
+    sums = []
     try:
         for group, path in zip(groups, paths, strict=True):
             writer = CountTableWriter(path)
             for rows in _side_by_side([table() for table in group]):
                 writer.write(rows)
-            writer.close()
-        yield from _summed([partial(stored_rows, path) for path in paths], scratch, level + 1)
+            sums.append(partial(stored_rows, path, writer.close()))
+        yield from _summed(sums, scratch, level + 1)
     finally:
         for path in paths:
             path.unlink(missing_ok=True)

@@ -211,6 +211,8 @@ class _StandardInput:
     def units(self, options: ReadOptions, n_done: int) -> Iterator[tuple[Unit, int]]:
         if n_done:
             raise CorpusError("standard input cannot be read again from its beginning: start over with `force`")
+        if sys.stdin is None:
+            raise CorpusError("standard input is closed: give it text, or name files")
         stream = TextStream(sys.stdin.buffer, self.name)
         if problem := not_text_by_content(stream.head):
             raise CorpusError(f"{self.name} {problem}")

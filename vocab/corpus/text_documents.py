@@ -78,16 +78,43 @@ def _whole_file(parts: Iterator[bytes], name: str) -> Iterator[bytes]:
 
 
 def _blank_line_documents(parts: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Runs of lines with the blank lines after them, so that no text is lost."""
-    rest = b""
+    """Runs of lines with the blank lines after them, so that no text is lost.
+
+    Time is linear in the text: where no blank line is found, only what follows the last line feed is looked at again,
+    and not before as much again has been read.
+    """
+    rest, first_to_search, enough = bytearray(), 0, 0
     for part in parts:
         rest += part
-        first = 0
-        for blank in _BLANK_LINES.finditer(rest):
-            if blank.end() < len(rest):  # at the very end more blank lines may follow
-                yield rest[first : blank.end()]
-                first = blank.end()
-        rest = rest[first:]
         check_length(len(rest), f"a document of {name}")
-    if rest:
-        yield rest
+        if len(rest) < enough:
+            continue
+        first, last = 0, first_to_search + len(rest[first_to_search:].rstrip(b" \t\r"))
+        for blank in _BLANK_LINES.finditer(rest, first_to_search):
+            if blank.end() < last:  # at the very end more blank lines may follow
+                yield bytes(rest[first : blank.end()])
+                first = blank.end()
+        del rest[:first]
+        first_to_search = max(0, first_to_search - first)
+        first_to_search += _open_blank_lines(rest[first_to_search:])
+        enough = len(rest) + (len(rest) - first_to_search)
+    yield from _last_documents(rest, first_to_search)
+
+
+def _open_blank_lines(text: bytearray) -> int:
+    """Where blank lines begin that may go on after the end, or the last line feed; the end where there is none."""
+    if (last := text.rfind(b"\n")) < 0:
+        return len(text)
+    if text[last + 1 :].strip(b" \t\r"):
+        return last
+    return len(text[: last + 1].rstrip(b" \t\r\n"))
+
+
+def _last_documents(rest: bytearray, first_to_search: int) -> Iterator[bytes]:
+    first = 0
+    for blank in _BLANK_LINES.finditer(rest, first_to_search):
+        if blank.end() < len(rest):
+            yield bytes(rest[first : blank.end()])
+            first = blank.end()
+    if first < len(rest):
+        yield bytes(rest[first:])

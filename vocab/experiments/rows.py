@@ -1,7 +1,7 @@
 """Rows: the results of runs, one JSON object a line, only ever added to.
 
-A row has a `key` (what was run, and for timings on which machine), a `result`, and an `origin` (specification,
-versions, machine, commit). A line that a kill cut short is not a row; the next run overwrites it.
+A row has a `key` (what was run, and for timings on which machine), a `result`, an `origin` (specification, versions,
+machine, commit), and the digest of all that. A line that a kill cut short is not a row; the next run removes it.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import OutputError, StudyError
+from vocab.errors import SourceError, StudyError
 from vocab.reading import parse_json
+from vocab.writing import DIGEST, check_digest, hold_file, with_digest, write_errors_named
 
 # Kinds of rows, under "kind" in their keys: one trained model, and one cycle of a timing.
 RUN, CYCLE = "run", "cycle"
+_BEGINNING = b'{"study": "'
 
 
 @dataclass(frozen=True)
@@ -42,34 +45,57 @@ class StudyRow:
         return json.dumps([self.study, self.key], sort_keys=True)
 
 
-class RowFile:
-    """A file of rows, which is read once and then only added to, one line at a time.
+class RowFile(AbstractContextManager["RowFile"]):
+    """A file of rows, which is read once and then only added to, one line at a time, by one process.
 
-    Each line is on disk before the next begins.
+    Each line is on disk before the next begins. A line that a kill cut short is removed. A file that holds anything but
+    rows is refused, and stays as it is.
 
     Attributes:
         path: the file; it need not exist.
         rows: its rows, in order.
+
+    Raises:
+        StudyError: the file holds something else.
+        OutputError: it cannot be written, or another process writes it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with write_errors_named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._drop_torn_line()
-        except OSError as error:
-            raise OutputError(f"rows cannot be written to {path}: {error.strerror or error}") from None
-        self.rows = read_rows([path]) if path.exists() else []
+            self._stream = path.open("ab")
+        try:
+            hold_file(self._stream.fileno(), path)
+            self.rows = read_rows([path])
+            self._end_last_line()
+        except BaseException:
+            self._stream.close()
+            if path.stat().st_size == 0:
+                path.unlink()
+            raise
         self._known = {row.identity for row in self.rows}
 
-    def _drop_torn_line(self) -> None:
-        if not self.path.exists():
-            return
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+        if not self.rows and self.path.stat().st_size == 0:
+            self.path.unlink()
+
+    def _end_last_line(self) -> None:
+        """Remove a row that was cut short, once it is known to be one; a whole row gets its line end."""
         raw = self.path.read_bytes()
-        whole = raw.rfind(b"\n") + 1
-        if whole < len(raw):
-            with self.path.open("r+b") as stream:
-                stream.truncate(whole)
+        torn = raw[raw.rfind(b"\n") + 1 :]
+        if not torn:
+            return
+        with write_errors_named(self.path):
+            if is_row(torn.decode("utf-8", "replace")):
+                self._stream.write(b"\n")
+                self._stream.flush()
+                self.rows = read_rows([self.path])
+            elif torn[: len(_BEGINNING)] == _BEGINNING[: len(torn)]:
+                os.truncate(self.path, len(raw) - len(torn))
+            else:
+                raise StudyError(f"the last line of {self.path} is not a row: name another file with `rows`")
 
     def has(self, study: str, key: Mapping[str, Any]) -> bool:
         """Whether the file has a row of this key."""
@@ -79,16 +105,12 @@ class RowFile:
         """Add a row, which is on disk when this returns. Raises StudyError for a key that the file has already."""
         if row.identity in self._known:
             raise StudyError(f"{self.path} has a row of {dict(row.key)} already")
-        line = json.dumps(
-            {"study": row.study, "key": row.key, "result": row.result, "origin": row.origin}, ensure_ascii=False
-        )
-        try:
-            with self.path.open("ab") as stream:
-                stream.write(line.encode() + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise OutputError(f"rows cannot be written to {self.path}: {error.strerror or error}") from None
+        content = {"study": row.study, "key": row.key, "result": row.result, "origin": row.origin}
+        line = json.dumps(with_digest(content), ensure_ascii=False)
+        with write_errors_named(self.path):
+            self._stream.write(line.encode() + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
         self.rows.append(row)
         self._known.add(row.identity)
 
@@ -133,12 +155,25 @@ def _lines(path: Path) -> Iterable[str]:
     return [line for line in (lines[:-1] if lines[-1] else lines) if line.strip()]
 
 
+def is_row(line: str) -> bool:
+    """Whether a line is a row."""
+    try:
+        _row(line, "")
+    except StudyError:
+        return False
+    return True
+
+
 def _row(line: str, where: str) -> StudyRow:
     try:
         content = parse_json(line)
+        if isinstance(content, dict) and DIGEST in content:  # rows recorded before digests were have none
+            content = check_digest(content, Path(where))
         row = StudyRow(content["study"], content["key"], content["result"], content["origin"])
         if not isinstance(row.study, str) or not all(isinstance(x, dict) for x in (row.key, row.result, row.origin)):
             raise TypeError
+    except SourceError as error:
+        raise StudyError(str(error)) from None
     except (ValueError, KeyError, TypeError):
         raise StudyError(f"{where} is not a row: a row is a JSON object with study, key, result and origin") from None
     return row

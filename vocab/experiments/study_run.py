@@ -14,6 +14,7 @@ from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.experiments.study import Study
 from vocab.progress import OnProgress, silent
 from vocab.threads import n_cores
+from vocab.writing import locked_folder
 
 # The seed of the timing of steps in a loss study.
 _SEED = 0
@@ -71,16 +72,17 @@ def run_study(
     from vocab.model.hardware.parallel import choose_device
 
     device = choose_device(device).type
-    rows = RowFile(rows_path)
-    _check_same_settings(rows, study)
-    n_before = len(rows.rows)
-    context = RunContext(rows, device, origin(study, device), on_progress or silent)
-    if isinstance(study, SpeedStudy):
-        run_speed(study, context, timings)
-    elif timings:
-        raise StudyError(f"the study {study.name} trains models: `timings` are for studies of speed")
-    else:
-        _run_loss(study, context, work, corpus, n_threads or n_cores())
+    with RowFile(rows_path) as rows:
+        _check_same_settings(rows, study)
+        n_before = len(rows.rows)
+        context = RunContext(rows, device, origin(study, device), on_progress or silent)
+        if isinstance(study, SpeedStudy):
+            run_speed(study, context, timings)
+        elif timings:
+            raise StudyError(f"the study {study.name} trains models: `timings` are for studies of speed")
+        else:
+            with locked_folder(work):
+                _run_loss(study, context, work, corpus, n_threads or n_cores())
     return StudyRun(rows.rows, len(rows.rows) - n_before)
 
 

@@ -28,8 +28,10 @@ from vocab.formats.vocab_and_merges import MERGES, VOCAB, read_vocab_and_merges
 from vocab.reading import check_links
 from vocab.special_texts import BEGIN_OF_TEXT, END_OF_TEXT, PADDING
 from vocab.vocabulary import Vocabulary
-from vocab.writing import OUR_NAMES, staged_folder, write_json
+from vocab.writing import staged_folder, write_json
 
+# Names that end in .json of other files in a folder of ours.
+_TAKEN = {"id_map", "report", "shards", "special_tokens_map", "tekken", "tokenizer", "tokenizer_config"}
 # Files that a folder is read from, best first.
 _READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + ENDING, "*.model", "*.gguf")
 
@@ -44,7 +46,7 @@ def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = Fa
 def safe_name(name: str) -> str:
     """A vocabulary's name as a file name; NAME.json must not be the name of another file."""
     safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in Path(name).name) or "vocabulary"
-    return f"{safe}-vocabulary" if f"{safe}.json" in OUR_NAMES else safe
+    return f"{safe}-vocabulary" if safe in _TAKEN else safe
 
 
 def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vocab.errors import SourceError
 from vocab.reading import read_json
+from vocab.writing import DIGEST, check_digest
 
 FILE_NAME = "id_map.json"
 
@@ -60,6 +61,8 @@ def read_id_map(directory: str | Path) -> IdMap:
 def read_id_map_file(path: Path) -> IdMap:
     """Read an id map; raises SourceError for one that is missing, damaged or contradicts itself."""
     content = read_json(path)
+    if DIGEST in content:  # vocab before it wrote digests, and other programs, give none
+        content = check_digest(content, path)
     try:
         id_map = IdMap(
             source=str(content["source"]),

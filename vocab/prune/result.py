@@ -14,7 +14,7 @@ from vocab.formats.folder import safe_name, write_files
 from vocab.prune.card import model_card
 from vocab.prune.report import Report
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_folder, write_bytes, write_json, write_text
+from vocab.writing import staged_folder, with_digest, write_bytes, write_json, write_text
 
 if TYPE_CHECKING:
     from vocab.prune.bound.certificate import Certificate
@@ -111,7 +111,7 @@ class PruneResult:
 
                 names.append(FILE_NAME)
                 write_bytes(staging / FILE_NAME, self.certificate.as_zip())
-            write_json(staging / "id_map.json", self.id_map_json(), None)
+            write_json(staging / "id_map.json", with_digest(self.id_map_json()), None)
             write_json(staging / "report.json", self.report.as_json())
             write_text(staging / "README.md", model_card(self.report, self.vocabulary, name))
         return [directory / file_name for file_name in [*names, "id_map.json", "report.json", "README.md"]]

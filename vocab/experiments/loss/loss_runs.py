@@ -22,8 +22,9 @@ from vocab.model.data.shards import ShardMetadata, read_metadata
 from vocab.model.network.config import ModelConfig, preset
 from vocab.model.training.logs import read_log
 from vocab.model.training.recipe import settings_for
+from vocab.model.training.run_folder import REPORT, run_folder
 from vocab.model.training.settings import Cadence, TrainSettings
-from vocab.model.training.training_run import check_run_folder, train
+from vocab.model.training.training_run import train
 from vocab.vocabulary import Vocabulary
 
 # The learning rate warms up over this share of all tokens, and is constant after it.
@@ -100,18 +101,18 @@ class LossRuns:
             return
         metadata = self._shards(sharded, text)
         out = self._work / "runs" / f"{sharded.arm.name}-seed-{seed}"
-        check_run_folder(out, force=(out / "report.json").exists())
         config = preset(self._study.preset, n_ids=sharded.n_ids, max_seq_len=self._study.seq_len)
         settings = self._settings(config, metadata.n_tokens("train"), seed)
-        done = train(
-            sharded.vocabulary,
-            sharded.shards,
-            out,
-            config,
-            settings,
-            cadence=self._cadence(),
-            device=self._context.device,
-        )
+        with run_folder(out, force=(out / REPORT).exists()):
+            done = train(
+                sharded.vocabulary,
+                sharded.shards,
+                out,
+                config,
+                settings,
+                cadence=self._cadence(),
+                device=self._context.device,
+            )
         result = _result(sharded.vocabulary, metadata, config, settings, done.report["n_steps"], out)
         origin = {**origin, "kernels": done.report["ran"]["kernels"]}
         self._context.rows.add(StudyRow(self._study.name, key, result, origin))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import OutputError, StudyError
+from vocab.errors import StudyError
 from vocab.experiments.loss.loss_section import loss_section
 from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.report.page import write_page
@@ -18,7 +18,7 @@ from vocab.experiments.spec import load_spec
 from vocab.experiments.speed.speed_section import speed_section
 from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.shown_text import in_markdown
-from vocab.writing import staged_file, write_text
+from vocab.writing import staged_file, write_errors_named, write_text
 
 REPORT, PAGE = "study.md", "study.html"
 
@@ -88,13 +88,11 @@ def _front(studies: Sequence[SpeedStudy | LossStudy]) -> str:
 
 
 def _write_files(text: str, charts: dict[str, Any], out: Path) -> list[Path]:
-    try:
+    with write_errors_named(out):
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / REPORT, text)
         for name, chart in charts.items():
             with staged_file(out / name) as staged:
                 chart.save(str(staged), format="svg")
         write_text(out / PAGE, write_page(text, charts))
-    except OSError as error:
-        raise OutputError(f"the report cannot be written to {out}: {error.strerror or error}") from None
     return [out / REPORT, *(out / name for name in charts), out / PAGE]

@@ -40,7 +40,7 @@ from vocab.interop.conversion.trial_texts import trial_texts
 from vocab.interop.conversion.verify import Verification, verify
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
-from vocab.writing import staged_folder, write_json
+from vocab.writing import staged_folder, with_digest, write_json
 
 _VERIFIED_BYTES = 200_000  # of the profile's words, beside hard texts and every token
 _WRITERS: dict[VocabularyFormat, Callable[[Vocabulary, Path, str], object]] = {
@@ -169,7 +169,7 @@ def convert(
         ids = id_map(source, read) if reason else {}
         measured = text_differences(source, read, texts) if reason else None
         if reason:
-            write_json(staging / "id_map.json", ids, None)
+            write_json(staging / "id_map.json", with_digest(ids), None)
         result = Conversion(source, read, target, reason, measured, verification, ids, [])
         write_json(staging / "report.json", report_of(result), 2)
         names = sorted(path.name for path in staging.iterdir())

@@ -1,12 +1,10 @@
-"""Where a model may be written: apart from its inputs, and in place of nothing but an earlier transplant."""
+"""Where a model may be written: apart from its inputs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from vocab.errors import OutputError
-from vocab.reading import read_json
-from vocab.writing import Foreign
 
 RECORD = "transplant.json"
 
@@ -19,13 +17,3 @@ def check_apart(out: Path, inputs: list[Path]) -> None:
             raise OutputError(f"{out} and {place} lie in each other: name another folder with `out`")
     if out.is_symlink():
         raise OutputError(f"{out} is not a folder but a link: name another folder with `out`")
-
-
-def foreign_to_model(out: Path) -> Foreign:
-    """Tell the files in `out` that its record of an earlier transplant does not list."""
-
-    def foreign(names: list[str]) -> list[str]:
-        ours = {RECORD, *read_json(out / RECORD).get("files", [])} if RECORD in names else set()
-        return [name for name in names if name not in ours]
-
-    return foreign

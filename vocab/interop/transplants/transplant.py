@@ -20,7 +20,7 @@ from vocab.formats.id_map import IdMap, read_id_map
 from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
 from vocab.interop.transplants.id_places import check_places
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
-from vocab.interop.transplants.model_staging import RECORD, check_apart, foreign_to_model
+from vocab.interop.transplants.model_staging import RECORD, check_apart
 from vocab.interop.transplants.model_tokenizer import old_tokens, write_tokenizer_files
 from vocab.interop.transplants.packed_tensors import check_formats
 from vocab.interop.transplants.row_plans import RowPlans
@@ -99,8 +99,7 @@ def transplant(
         raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {pad_to_multiple_of}")
     job = _Job(model, vocabulary_dir, pad_to_multiple_of, also_follow, leave)
     check_apart(out, [model, vocabulary_dir])
-    foreign, n_bytes = foreign_to_model(out), job.n_bytes + _SPARE_BYTES
-    with staged_folder(out, force=force, foreign=foreign, lock=True, n_bytes=n_bytes) as staging:
+    with staged_folder(out, force=force, n_bytes=job.n_bytes + _SPARE_BYTES, kind="model") as staging:
         job.write(staging, on_progress or silent)
         record = job.record() | {"seconds": time.perf_counter() - started, "versions": versions()}
         record["files"] = sorted(p.name for p in staging.iterdir() if not p.name.startswith("."))

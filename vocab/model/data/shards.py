@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.choices import Side
-from vocab.errors import TrainingError
+from vocab.errors import SourceError, TrainingError
 from vocab.reading import is_file_name, parse_json
 from vocab.special_texts import END_OF_TEXT
 from vocab.vocabulary import Vocabulary
-from vocab.writing import write_json
+from vocab.writing import DIGEST, check_digest, with_digest, write_json
 
 METADATA = "shards.json"
 HEADER_INTS = 256
@@ -197,7 +197,7 @@ def documents_path(path: Path) -> Path:
 
 def write_metadata(directory: Path, metadata: ShardMetadata) -> None:
     """Write shards.json."""
-    write_json(directory / METADATA, asdict(metadata), 1, ensure_ascii=True)
+    write_json(directory / METADATA, with_digest(asdict(metadata)), 1, ensure_ascii=True)
 
 
 def read_metadata(directory: Path) -> ShardMetadata:
@@ -205,6 +205,8 @@ def read_metadata(directory: Path) -> ShardMetadata:
     path = directory / METADATA
     try:
         content = parse_json(path.read_bytes())
+        if DIGEST in content:  # those made before it was written have none
+            content = check_digest(content, path)
         for side in ("train", "held_out"):
             content[side] = tuple(ShardFile(**row) for row in content[side])
             if not all(is_file_name(file.name) for file in content[side]):
@@ -212,7 +214,7 @@ def read_metadata(directory: Path) -> ShardMetadata:
         return ShardMetadata(**content)
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}; make shards with `vocab shards`") from None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, SourceError):
         raise TrainingError(f"{path} is damaged: make the shards again with `vocab shards`") from None
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: renamed to their name when whole, verified by digest when read, never unpickled.
+"""Checkpoints: given their name when whole, verified by digest when read, never unpickled.
 
 A checkpoint is a folder `step-00000100` of safetensors written through torch.distributed.checkpoint, `state.json`, and
 `whole.json` with the sha256 of each file. Tensors are the weights and AdamW's two moments by parameter name.
@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import threading
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from vocab.errors import OutputError, TrainingError
 from vocab.model.hardware.parallel import Workers, reshard
 from vocab.model.network.language_model import LanguageModel
 from vocab.reading import is_file_name, parse_json
-from vocab.writing import write_json
+from vocab.writing import hidden_path, place, staging_folder, write_json
 
 _WHOLE, _STATE = "whole.json", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_PART = "part"  # .part-unfinished/part, until it is whole
 _KEEP = 2  # whole checkpoints that stay; older ones are deleted
 # torch says so in every run of one process.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
@@ -89,7 +91,8 @@ class Checkpoints:
         self.wait()
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            raise OutputError(f"{self.directory} cannot be written: {failure}") from failure
+            reason = str(failure).strip().splitlines()[-1:] or [type(failure).__name__]
+            raise OutputError(f"{self.directory} cannot be written: {reason[0]}") from failure
 
     def _write_guarded(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         try:
@@ -98,24 +101,29 @@ class Checkpoints:
             self._failure = error
 
     def _write(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        part = self.directory / f".part-{step:08d}"
+        part = self.directory / _PART
         if self._workers.is_first:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
+            self.directory.mkdir(parents=True, exist_ok=True)
+        with staging_folder(part) if self._workers.is_first else nullcontext():
+            staged = hidden_path(part) / _PART
+            if self._workers.is_first:
+                staged.mkdir()
+            self._workers.wait()
+            writer = HuggingFaceStorageWriter(str(staged), save_distributed=True)
+            save(tensors, storage_writer=writer, no_dist=self._workers.group is None)
+            self._workers.wait()
+            if self._workers.is_first:
+                self._finish(staged, step, state)
         self._workers.wait()
-        writer = HuggingFaceStorageWriter(str(part), save_distributed=True)
-        save(tensors, storage_writer=writer, no_dist=self._workers.group is None)
-        self._workers.wait()
-        if self._workers.is_first:
-            write_json(part / _STATE, state, 1, ensure_ascii=True)
-            digests = {path.name: _sha256(path) for path in sorted(part.iterdir())}
-            write_json(part / _WHOLE, digests, 1, ensure_ascii=True)
-            target = self.directory / f"step-{step:08d}"
-            shutil.rmtree(target, ignore_errors=True)
-            part.rename(target)
-            for old in self._folders()[_KEEP:]:
-                shutil.rmtree(old, ignore_errors=True)
-        self._workers.wait()
+
+    def _finish(self, staged: Path, step: int, state: dict[str, Any]) -> None:
+        """State and digests beside the tensors, the name, and no more checkpoints than are kept."""
+        write_json(staged / _STATE, state, 1, ensure_ascii=True)
+        digests = {path.name: _sha256(path) for path in sorted(staged.iterdir())}
+        write_json(staged / _WHOLE, digests, 1, ensure_ascii=True)
+        place(staged, self.directory / f"step-{step:08d}")
+        for old in self._folders()[_KEEP:]:
+            shutil.rmtree(old, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
         """Folders of checkpoints, newest first."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocab.errors import TrainingError
 from vocab.reading import parse_json
-from vocab.writing import write_text
+from vocab.writing import write_errors_named, write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -22,21 +24,41 @@ class RunLog:
     Args:
         directory: folder of the run.
         n_lines: lines of an earlier log to keep, those that the checkpoint knew; 0 begins anew.
+        digest: digest of these lines, as `digest` gave it; none to take them as they are.
         board: whether to write for TensorBoard too, if it is installed.
+
+    Raises:
+        TrainingError: the lines are not those of the digest.
+        OutputError: the log cannot be written.
     """
 
-    def __init__(self, directory: Path, *, n_lines: int = 0, board: bool = True) -> None:
+    def __init__(self, directory: Path, *, n_lines: int = 0, digest: str = "", board: bool = True) -> None:
         self.path = directory / LOG
-        kept = read_lines(directory)[:n_lines] if n_lines else []
-        self.n_lines = len(kept)
-        write_text(self.path, "".join(line + "\n" for line in kept))
-        self._stream = self.path.open("a", encoding="utf-8")
-        self._board = _board(directory / "tensorboard") if board else None
+        kept = "".join(line + "\n" for line in read_lines(directory)[:n_lines]) if n_lines else ""
+        self.n_lines = n_lines
+        self._digest = hashlib.sha256(kept.encode())
+        if kept.count("\n") < n_lines or digest not in ("", self.digest):
+            raise TrainingError(
+                f"{self.path} lacks lines of the steps that are done, or they are damaged: put it back as it was, or "
+                "start over with `force`"
+            )
+        write_text(self.path, kept)
+        with write_errors_named(directory):
+            self._stream = self.path.open("a", encoding="utf-8")
+            self._board = _board(directory / "tensorboard") if board else None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the lines so far."""
+        return self._digest.hexdigest()
 
     def write(self, kind: str, **figures: Any) -> None:
-        """Add a line, on disk when this returns."""
-        self._stream.write(json.dumps({"kind": kind, **figures}) + "\n")
-        self._stream.flush()
+        """Add a line, on disk when this returns; raises OutputError."""
+        line = json.dumps({"kind": kind, **figures}) + "\n"
+        with write_errors_named(self.path):
+            self._stream.write(line)
+            self._stream.flush()
+        self._digest.update(line.encode())
         self.n_lines += 1
         if self._board is not None and kind in _KINDS_FOR_TENSORBOARD:
             for name, value in figures.items():
@@ -44,10 +66,11 @@ class RunLog:
                     self._board.add_scalar(f"{kind}/{name}", value, figures["step"])
 
     def close(self) -> None:
-        """Close the files."""
-        self._stream.close()
-        if self._board is not None:
-            self._board.close()
+        """Close the files; raises OutputError."""
+        with write_errors_named(self.path):
+            self._stream.close()
+            if self._board is not None:
+                self._board.close()
 
 
 def _board(directory: Path) -> SummaryWriter | None:
@@ -63,7 +86,7 @@ def read_lines(directory: Path) -> list[str]:
     path = directory / LOG
     if not path.exists():
         return []
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
 
 
 def read_log(directory: Path, kind: str | None = None) -> list[dict[str, Any]]:

@@ -72,6 +72,7 @@ class State:
         n_rollbacks: times that a spike sent the run back to a checkpoint.
         recent: losses of the last `spike_window` steps, nats a token.
         n_log_lines: lines of the log that belong to these steps.
+        log_digest: digest of these lines.
     """
 
     step: int = 0
@@ -79,6 +80,7 @@ class State:
     n_rollbacks: int = 0
     recent: list[float] = field(default_factory=list)
     n_log_lines: int = 0
+    log_digest: str = ""
 
     def data_seed(self, settings: TrainSettings) -> int:
         """The seed of the order of samples: another one after each rollback."""
@@ -177,7 +179,8 @@ class Trainer:
             return
         self._restore(*newest)
         if self.workers.is_first:
-            self._log = RunLog(self.log_directory, n_lines=self.state.n_log_lines)
+            n_lines, digest = self.state.n_log_lines, self.state.log_digest
+            self._log = RunLog(self.log_directory, n_lines=n_lines, digest=digest)
         n_tokens = newest[1]["settings"]["n_tokens"]
         if n_tokens != self.settings.n_tokens:
             self._record("longer", step=self.state.step, tokens_planned=self.settings.n_tokens, before=n_tokens)
@@ -203,6 +206,7 @@ class Trainer:
 
     def _save(self) -> None:
         self.state.n_log_lines = self._log.n_lines if self._log else 0
+        self.state.log_digest = self._log.digest if self._log else ""
         self._checkpoints.save(
             self.state.step,
             training_tensors(self.model, self.optimiser),

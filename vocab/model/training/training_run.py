@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,13 @@ from vocab.model.training.curve import draw_curve
 from vocab.model.training.held_out_loss import HeldOutLoss
 from vocab.model.training.logs import read_log
 from vocab.model.training.optimiser_steps import Distill
+from vocab.model.training.run_folder import CURVE, MODEL, REPORT, held_folder
 from vocab.model.training.run_report import run_report
 from vocab.model.training.settings import Cadence, TrainSettings
 from vocab.model.training.trainer import OnRecord, Trainer, TrainingData
 from vocab.reading import read_json
 from vocab.vocabulary import Vocabulary
-from vocab.writing import our_names, staged_folder, write_json
-
-REPORT, MODEL, CURVE = "report.json", "model", "loss.png"
-_OURS = {"checkpoints", "log.jsonl", "tensorboard", "shards", MODEL, REPORT, CURVE}
+from vocab.writing import json_text, publish, staged_folder, staging_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,6 @@ class RunResult:
     directory: Path
     report: dict[str, Any]
     held_out: HeldOutLoss
-
-
-def check_run_folder(out: Path, *, force: bool) -> None:
-    """Raise OutputError when a folder holds other files than those of a run; with `force`, delete the run in it."""
-    names = our_names(out, lambda names: [name for name in names if name not in _OURS])
-    for name in names if force else ():
-        path = out / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _check_unfinished(out: Path, settings: TrainSettings) -> None:
@@ -132,6 +122,7 @@ def train(
     Raises:
         OutputError: for a folder with a finished run that is not to become longer.
         TrainingError: for shards of another vocabulary, damaged shards, and what `Trainer` refuses.
+        OutputError: when `out` holds other files, or another process writes it.
         Stopped: after a signal, once a checkpoint is written.
     """
     metadata = read_metadata(shards)
@@ -142,15 +133,16 @@ def train(
     if workers.device.type == "cpu":
         keep_freed_memory()
     data = _open_data(shards, metadata, vocabulary, workers)
-    out.mkdir(parents=True, exist_ok=True)
-    model = build(config, settings, workers)
-    trainer = Trainer(model, settings, data, out, workers, cadence=cadence, on_record=on_record, distill=distill)
-    trainer.run()
-    held_out = trainer.evaluate(trainer.cadence.final_held_out_bytes)
-    _write_model(trainer, vocabulary, out)
-    report = run_report(trainer, held_out, vocabulary, time.perf_counter() - started)
-    if workers.is_first:
-        _write_report(report, out)
+    with held_folder(out) if workers.is_first else nullcontext():
+        workers.wait()  # until the folder is there
+        model = build(config, settings, workers)
+        trainer = Trainer(model, settings, data, out, workers, cadence=cadence, on_record=on_record, distill=distill)
+        trainer.run()
+        held_out = trainer.evaluate(trainer.cadence.final_held_out_bytes)
+        _write_model(trainer, vocabulary, out)
+        report = run_report(trainer, held_out, vocabulary, time.perf_counter() - started)
+        if workers.is_first:
+            _write_report(report, out)
     return RunResult(out, report, held_out)
 
 
@@ -170,14 +162,18 @@ def _write_model(trainer: Trainer, vocabulary: Vocabulary, out: Path) -> None:
     if not trainer.workers.is_first:
         export(trainer.model.decoder, vocabulary, out, write=False)
         return
-    with staged_folder(out / MODEL, force=True, foreign=lambda names: []) as staging:
+    with staged_folder(out / MODEL, force=True) as staging:
         export(trainer.model.decoder, vocabulary, staging)
 
 
 def _write_report(report: dict[str, Any], out: Path) -> None:
     """Write the curve, and last the report, whose presence says that all is there."""
-    try:
-        draw_curve(read_log(out), out / CURVE)
-    except MissingExtraError as error:
-        report["notes"].append(str(error))
-    write_json(out / REPORT, report, 1, ensure_ascii=True)
+    with staging_folder(out / REPORT) as hidden:
+        names = [CURVE, REPORT]
+        try:
+            draw_curve(read_log(out), hidden / CURVE)
+        except MissingExtraError as error:
+            report["notes"].append(str(error))
+            names.remove(CURVE)
+        write_text(hidden / REPORT, json_text(report, 1, ensure_ascii=True))
+        publish({name: hidden / name for name in names}, out, "run")
