@@ -30,7 +30,7 @@ from vocab.interop.transplants.vocab_sizes import with_vocab_size
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, vocabulary_tensors
 from vocab.progress import OnProgress, silent
 from vocab.reading import read_json
-from vocab.writing import staged_folder, write_json
+from vocab.writing import MARK, staged_folder, write_json
 
 GENERATION = "generation_config.json"
 WRITING = "write the model"  # the stage of `on_progress`
@@ -212,9 +212,14 @@ class _Job:
             "ids": self.changes.changed,
             "not_followed": self.changes.not_followed,
             "notes": self.changes.notes,
-            "left_out": sorted(p.name for p in self.model.iterdir() if not _is_used(p.name, self.checkpoint)),
+            "left_out": self._left_out(),
             "n_bytes": {"old": self.checkpoint.n_bytes, "new": self.n_bytes},
         }
+
+    def _left_out(self) -> list[str]:
+        """Names in the model's folder that are not in the result; the mark of an earlier result gets a successor."""
+        names = {path.name for path in self.model.iterdir()} - {MARK}
+        return sorted(name for name in names if not _is_used(name, self.checkpoint))
 
     def _touched(self, tensor: Tensor) -> dict[str, Any]:
         old = self.by_id[tensor.name]
