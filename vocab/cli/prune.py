@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vocab.prune import Report
+    from vocab.vocabulary import Vocabulary
 
 
 DEFAULT_GAP_PER_CENT = 0.01
@@ -175,10 +176,9 @@ def prune(
     threads: ThreadsOption = None,
 ) -> None:
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
-    from vocab.formats import load_lossless
     from vocab.prune import Limits, PruneRequest, run_request
 
-    whole = load_lossless(source)
+    whole = _loaded(source, beside_profile=not corpus and not counts and threads != 1)
     directory = _checked_folder(out, whole.name, target, force=force)
     runs = superwords_of(superword_words, superword_documents, superword_barrier) if superwords else None
     request = PruneRequest(
@@ -205,6 +205,17 @@ def prune(
     with progress() as bar:
         result = run_request(request, stages(bar))
     _show(result.report, result.save(directory, force=force))
+
+
+def _loaded(source: str, *, beside_profile: bool) -> Vocabulary:
+    """The vocabulary to prune, loaded while a thread reads the built-in profile if that is wanted."""
+    from vocab.formats import load_lossless
+
+    if beside_profile:
+        from vocab.corpus.profile import read_ahead
+
+        read_ahead()
+    return load_lossless(source)
 
 
 def _checked_folder(out: Path | None, source: str, target: int, *, force: bool) -> Path:

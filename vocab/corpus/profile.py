@@ -7,6 +7,7 @@ The file is a Parquet table (part, held_out, pretoken, count) in the package; `s
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -55,8 +56,24 @@ def builtin_profile(pattern: SplitPattern) -> CorpusCounts:
     return CorpusCounts(parts, prior=profile.prior, is_builtin=True, notes=(BUILTIN_NOTE, _RESPLIT_NOTE))
 
 
-@cache
+def read_ahead() -> None:
+    """Read the built-in profile on a thread of its own, for `builtin_profile` to find it read."""
+    _reading()
+
+
 def _stored_profile() -> CorpusCounts:
+    return _reading().result()
+
+
+@cache
+def _reading() -> Future[CorpusCounts]:
+    thread = ThreadPoolExecutor(1)
+    reading = thread.submit(_read_stored)
+    thread.shutdown(wait=False)
+    return reading
+
+
+def _read_stored() -> CorpusCounts:
     with as_file(files(__package__) / _FILE) as path:
         return read_profile(path)
 

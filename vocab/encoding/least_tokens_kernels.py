@@ -178,7 +178,7 @@ def _gain_each(lattice, kept, counts, sizes, candidates, a, b, gains, scratch, o
     place of each token saves, -1 when all of its places are accounted for.
     """
     for w in range(a, b):
-        if sizes[w] == 1:
+        if counts[w] == 0 or sizes[w] == 1:
             continue
         first = lattice.starts[w]
         n_bytes = lattice.starts[w + 1] - first

@@ -131,7 +131,7 @@ def gain_each(encode, lattice, kept, counts, sizes, candidates, n_stable, a, b, 
     pre-token that held each token, at first -1.
     """
     for w in range(a, b):
-        if sizes[w] == 1 and w < n_stable:
+        if counts[w] == 0 or (sizes[w] == 1 and w < n_stable):
             continue
         for e in range(lattice.edge_starts[lattice.starts[w]], lattice.edge_starts[lattice.starts[w + 1]]):
             token = lattice.edge_tokens[e]

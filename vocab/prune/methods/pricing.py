@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,14 @@ from vocab.threads import run_shards, shard_bounds
 MAX_PRICED_BYTES = 128
 
 T = TypeVar("T")
+
+
+class _Gains(NamedTuple):
+    """The gains of all dropped tokens, and what they were found with."""
+
+    kept: Mask
+    sizes: npt.NDArray[np.int32]  # tokens of each pre-token
+    gains: Ints
 
 
 class PriceBook:
@@ -59,6 +67,7 @@ class PriceBook:
         self._trie, self._blob = trie, cut.blob
         self._encoder = LatticeEncoder(method, trie, self.lattice, cut.blob)
         self._shards = shard_bounds(cut.starts, n_threads)
+        self._last_gains: _Gains | None = None
         self._pending = np.ones(cut.counts.size, dtype=np.bool_)
         self._ledger = Ledger.empty(self._method, cut.starts)
         self._holders = _holders(self.lattice, n_tokens, 1 if method in CHARACTER_METHODS else 2)
@@ -101,6 +110,7 @@ class PriceBook:
         self.tokens, self.kept = self.tokens[order], self.kept[order]
         self.prices = np.zeros_like(self.prices)
         self._ledger = Ledger.empty(self._method, self.lattice.starts)
+        self._last_gains = None
         self._pending[:] = True
         self.total_tokens = 0
         self._price_pending()
@@ -115,13 +125,38 @@ class PriceBook:
     def gains(self, candidates: Mask) -> Ints:
         """Tokens saved by restoring each candidate alone, int64[n_tokens]; kept tokens have no gain."""
         dropped = candidates & ~self.kept
+        now = _Gains(self.kept.copy(), self._ledger.sizes.copy(), np.empty(0, dtype=np.int64))
+        if not np.array_equal(dropped, ~self.kept):
+            return self._restore_gains(now, dropped, self.counts)
+        counts, before = self._counts_touched(), self._last_gains
+        gains = self._restore_gains(now, dropped, self.counts if counts is None else counts)
+        if counts is not None and before is not None:
+            gains += before.gains - self._restore_gains(before, ~before.kept, counts)
+        self._last_gains = now._replace(gains=gains)
+        return gains.copy()
+
+    def _counts_touched(self) -> Ints | None:
+        """The counts of pre-tokens that changes since the last gains may touch, 0 for others; None where few are not.
+
+        A pre-token that holds no token of a change gives each token the gain that it gave before.
+        """
+        if self._last_gains is None:
+            return None
+        ranks = np.flatnonzero(self._last_gains.kept != self.kept)
+        is_touched = np.zeros(self.counts.size, dtype=np.bool_)
+        tokens = frozen(self.tokens[ranks])
+        mark_affected(*self._holders, tokens, frozen(ranks), self._ledger.signatures, True, is_touched)
+        return np.where(is_touched, self.counts, 0) if 2 * np.count_nonzero(is_touched) < is_touched.size else None
+
+    def _restore_gains(self, state: _Gains, dropped: Mask, counts: Ints) -> Ints:
+        """Tokens saved by restoring each dropped token alone, in pre-tokens whose count is not 0, int64[n_tokens]."""
 
         def work(a: int, b: int) -> Ints:
-            gains = np.zeros(self.kept.size, dtype=np.int64)
-            self._encoder.restore_gains(self.kept.copy(), self.counts, self._ledger.sizes, dropped, a, b, gains)
+            gains = np.zeros(dropped.size, dtype=np.int64)
+            self._encoder.restore_gains(state.kept.copy(), counts, state.sizes, dropped, a, b, gains)
             return gains
 
-        return sum(run_shards(work, self._shards), np.zeros(self.kept.size, dtype=np.int64))
+        return sum(run_shards(work, self._shards), np.zeros(dropped.size, dtype=np.int64))
 
     def _price_pending(self) -> None:
         def work(a: int, b: int) -> tuple[int, Ints]:
