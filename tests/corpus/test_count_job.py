@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.cli import entries
@@ -376,6 +377,28 @@ def test_a_full_disk_while_runs_are_written(corpus, undisturbed, many_runs, tmp_
 def test_too_little_memory(corpus, tmp_path):
     said = refusal(TargetError, tmp_path / "c", CountJob([str(corpus)], PATTERN), memory_bytes=10**8)
     assert re.search(r"^100 MB are too few: give `memory_bytes` at least \d+MB$", said)
+
+
+def run_with(memory_bytes: int, n_threads: int, monkeypatch, resident: int) -> SimpleNamespace:
+    monkeypatch.setattr(runs, "resident_bytes", lambda: resident)
+    settings = runs._Settings(memory_bytes, n_threads, False, lambda stage, progress: None)
+    return SimpleNamespace(settings=settings)
+
+
+@pytest.mark.parametrize(("n_threads", "free"), [(1, 1_632_891_136), (4, 1_431_564_544)])
+def test_tables_take_their_share_of_what_process_and_threads_leave(n_threads, free, monkeypatch):
+    run = run_with(2 * 10**9, n_threads, monkeypatch, 300 * 10**6)
+    assert runs._Run._table_bytes(run) == int(0.45 * free)
+
+
+@pytest.mark.parametrize("resident", [300 * 10**6, 299_500_000, 299_326_000])
+def test_the_least_memory_that_is_named_is_enough_and_one_megabyte_less_is_not(resident, monkeypatch):
+    with pytest.raises(TargetError) as caught:
+        runs._Run._table_bytes(run_with(10**8, 1, monkeypatch, resident))
+    least = int(re.search(r"at least (\d+)MB$", str(caught.value))[1]) * 10**6
+    assert runs._Run._table_bytes(run_with(least, 1, monkeypatch, resident)) >= 32 << 20
+    with pytest.raises(TargetError):
+        runs._Run._table_bytes(run_with(least - 10**6, 1, monkeypatch, resident))
 
 
 def test_folders_with_other_things(corpus, tmp_path):

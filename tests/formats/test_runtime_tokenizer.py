@@ -143,6 +143,7 @@ def test_ids_are_those_of_tokenizers(kind, files):
     tokenizer, theirs = run_elsewhere(files[kind]), runtime(files[kind])
     assert isinstance(tokenizer, RuntimeTokenizer)
     assert tokenizer.pattern is None
+    assert tokenizer.n_ids == theirs.get_vocab_size()
     expected = [e.ids for e in theirs.encode_batch_fast(TEXTS, add_special_tokens=False)]
     assert tokenizer.encode_batch(TEXTS) == expected == [tokenizer.encode(text) for text in TEXTS]
     assert theirs.token_to_id("New York") in tokenizer.encode("New York")

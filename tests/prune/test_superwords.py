@@ -13,6 +13,7 @@ from vocab.corpus import hold_documents
 from vocab.corpus.counting import is_held_out
 from vocab.corpus.document_corpus import DocumentCorpus
 from vocab.corpus.held_documents import HeldDocuments
+from vocab.corpus.profile import builtin_profile
 from vocab.encoding.unit_cuts import UnitCuts
 from vocab.errors import TargetError
 from vocab.interop import verify
@@ -181,6 +182,8 @@ def test_what_cannot_have_superwords_is_refused_in_one_sentence(source, document
         PruneRequest(source=source, target=TARGET, candidates=wanted)
     with pytest.raises(TargetError, match="chooses no superwords"):
         PruneRequest(source=source, target=TARGET, candidates=wanted, inference="least-tokens", method="rank")
+    with pytest.raises(TargetError, match="give either `corpus` or `documents`"):
+        prune(source, TARGET, corpus=builtin_profile(source.pattern), documents=documents)
     with pytest.raises(TargetError, match="name a corpus"):
         prune(source, TARGET, candidates=wanted, inference="least-tokens")
     rare = Candidates(superwords=Superwords(), min_count=1_000_000)

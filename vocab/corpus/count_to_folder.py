@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 
 from vocab.corpus.blocks import Position
@@ -200,7 +201,7 @@ class _Run:
         if free * _SHARE_FOR_TABLES < _LEAST_TABLE_BYTES:
             least = memory_bytes - free + _LEAST_TABLE_BYTES / _SHARE_FOR_TABLES
             raise TargetError(
-                f"{memory_bytes / 1e6:,.0f} MB are too few: give `memory_bytes` at least {least / 1e6:.0f}MB"
+                f"{memory_bytes / 1e6:,.0f} MB are too few: give `memory_bytes` at least {ceil(least / 1e6)}MB"
             )
         return int(free * _SHARE_FOR_TABLES)
 
