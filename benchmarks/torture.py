@@ -16,16 +16,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common import machine, write_json
-from common import show as show_table
-from trials import certificates, kills
+from common import write_json
+from tables import machine
+from tables import show as show_table
+from trials import certificates, damaged, kills, strings
 from trials.bench import Bench, Tally
 
 # A kind of trial yields None for each trial that held, and a sentence for each that did not.
 Kind = Callable[[Bench], Iterator[str | None]]
 KINDS: dict[str, Kind] = {
     "certificates": certificates.trials,
+    "damaged": damaged.trials,
     "kills": kills.trials,
+    "strings": strings.trials,
 }
 MOST_SHOWN = 5
 

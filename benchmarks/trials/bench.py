@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import random
 import sys
@@ -128,3 +129,9 @@ def digests(folder: Path, *names: str) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()
     }
+
+
+def released(package: str, ending: str) -> Path:
+    """A file that a model was released with, in a package that carries it."""
+    files = importlib.metadata.files(package) or []
+    return Path(str(next(file for file in files if str(file).endswith(ending)).locate()))
