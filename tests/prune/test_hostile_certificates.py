@@ -96,7 +96,10 @@ FAULTS = {
     "no line end": (members(counts="61 1"), "counts.txt does not end with a line end"),
     "another state": (members(states=STATES.replace("kept", "KEPT")), "line 257 of candidates.txt cannot be read"),
     "a candidate twice": (members(states=STATES + "6162 kept\n"), "a line is there twice"),
-    "no byte": (members(states=STATES.replace("00 always\n", "")), "a single byte is not always kept"),
+    "no byte": (
+        members(states=STATES.replace("61 always\n", "")),
+        "a single byte of the text or of a candidate is not always kept",
+    ),
     "a price outside": (members(prices="61626162 0:5:3\n"), "a price stands on no candidate"),
     "a price of an empty place": (members(prices="61626162 1:1:3\n"), "a price stands on no candidate"),
     "a price on a byte": (members(prices="61626162 0:1:3\n"), "a price stands on a token that is always kept"),

@@ -150,4 +150,5 @@ def _compression(tokenizer: MeasuredTokenizer, counts: PretokenCounts, n_bytes: 
     rows = counts.without_added()
     times = rows.counts.astype(np.int64)
     sizes, unknown = tokenizer.count_pretokens(rows.blob, rows.starts, n_threads)
-    return Compression(n_bytes, int((times * sizes).sum()) + rows.n_added, int((times * unknown).sum()))
+    n_unknown = int((times * unknown).sum())
+    return Compression(n_bytes, int((times * sizes).sum()) + rows.n_added, n_unknown, None if n_unknown else 0)
