@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-# How text becomes tokens; the last two are those of files from SentencePiece.
-InferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram"]
-# Those that go from characters, as SentencePiece has it; all others go from single bytes.
-CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram"})
+# How text becomes tokens; the last three are those of files from SentencePiece, and of BERT.
+InferenceMethod = Literal[
+    "merges", "least-tokens", "longest-prefix", "ungreedy", "scored-merges", "unigram", "wordpiece"
+]
+# Those that go from characters, as SentencePiece and BERT have it; all others go from single bytes.
+CHARACTER_METHODS: frozenset[InferenceMethod] = frozenset({"scored-merges", "unigram", "wordpiece"})
 # Those of every vocabulary whose tokens are bytes.
 ByteInferenceMethod = Literal["merges", "least-tokens", "longest-prefix", "ungreedy"]
 

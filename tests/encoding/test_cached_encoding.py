@@ -17,7 +17,7 @@ from vocab.errors import TargetError
 from vocab.hard_texts import HARD_TEXTS
 from vocab.markers import marked
 
-METHODS = [method for method in INFERENCE_METHODS if method not in ("unigram", "scored-merges")]
+METHODS = [method for method in INFERENCE_METHODS if method not in ("unigram", "scored-merges", "wordpiece")]
 LEAST_BYTES = 1 << 16
 
 

@@ -124,7 +124,7 @@ def count_of(vocabulary, text: str) -> tuple[int, int]:
 
 
 def test_its_tokens_are_those_of_the_file(files):
-    vocabulary, model = vocab.load(files["cased"]), json.loads(files["cased"].read_bytes())["model"]
+    vocabulary, model = vocab.load(files["composed"]), json.loads(files["composed"].read_bytes())["model"]
     assert vocabulary.special_tokens == {"[PAD]": 0, "[UNK]": 2, "[CLS]": 3, "[SEP]": 4, "[MASK]": 5}
     assert vocabulary.n_ids == len(model["vocab"]) == vocabulary.max_id + 1
     assert vocabulary.token_ids == {
@@ -137,8 +137,8 @@ def test_its_tokens_are_those_of_the_file(files):
             vocabulary[id_]
     assert vocabulary.decode(vocabulary.encode("import  os")) == "import os"
     assert inspect(vocabulary).size.n_tokens == vocabulary.n_ids
-    assert vocabulary == vocab.load(files["cased"])
-    assert vocabulary != vocab.load(files["uncased"])
+    assert vocabulary == vocab.load(files["composed"])
+    assert vocabulary != vocab.load(files["in steps"])
 
 
 def test_special_tokens_after_the_others(files, tmp_path):
@@ -187,17 +187,17 @@ def command(*arguments, monkeypatch, capsys) -> tuple[int, str, str]:
 def test_commands_that_measure(files, tmp_path, monkeypatch, capsys):
     (tmp_path / "corpus.txt").write_text("import os\nimport sys  # Straße 中文\n" * 200)
     run = {"monkeypatch": monkeypatch, "capsys": capsys}
-    code, out, _ = command("eval", "cl100k_base", files["uncased"], "--corpus", tmp_path / "corpus.txt", **run)
+    code, out, _ = command("eval", "cl100k_base", files["in steps"], "--corpus", tmp_path / "corpus.txt", **run)
     assert code == 0
     assert "is run by tokenizers, word by word; its ids need not give text back" in out
     assert "of its tokens are [UNK]" in out
     assert "cuts some of its words" not in out
     assert "wordpiece" in out
-    code, out, _ = command("inspect", files["uncased"], **run)
+    code, out, _ = command("inspect", files["in steps"], **run)
     assert code == 0
-    assert "BertNormalizer" in out
-    assert "BertPreTokenizer" in out
-    code, out, _ = command("diff", files["uncased"], files["cased"], **run)
+    assert "StripAccents" in out
+    assert "Digits" in out
+    code, out, _ = command("diff", files["in steps"], files["composed"], **run)
     assert code == 0
     assert "The split patterns differ." in out
 
@@ -220,16 +220,16 @@ REFUSED = [
 def test_other_commands_refuse_it_in_one_sentence(arguments, files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "corpus.txt").write_text("some text\n" * 10)
-    path, out = files["cased"], tmp_path / "out"
+    path, out = files["composed"], tmp_path / "out"
     filled = [part.format(path, out=out, folder=path.parent) for part in arguments.split()]
     code, _, error = command(*filled, monkeypatch=monkeypatch, capsys=capsys)
     assert (code, error.strip().count("\n")) == (2, 0), error
-    assert "is WordPiece, whose ids do not give text back" in error
+    assert "is WordPiece, whose words are not cut by BertPreTokenizer" in error
     assert not out.exists()
 
 
 def test_the_library_refuses_it(files, tmp_path):
-    tokenizer = vocab.load(files["cased"])
+    tokenizer = vocab.load(files["composed"])
     uses = [
         lambda: prune(tokenizer, 1000),
         lambda: best_possible(tokenizer, 1000),
@@ -238,13 +238,13 @@ def test_the_library_refuses_it(files, tmp_path):
         lambda: load_lossless(tokenizer),
     ]
     for use in uses:
-        with pytest.raises(SourceError, match="is WordPiece, whose ids do not give text back"):
+        with pytest.raises(SourceError, match="is WordPiece, whose words are not cut by BertPreTokenizer"):
             use()
     assert not (tmp_path / "out").exists()
 
 
 def test_it_promises_nothing_that_it_must_refuse(files):
-    tokenizer = vocab.load(files["cased"])
+    tokenizer = vocab.load(files["composed"])
     assert not isinstance(tokenizer, vocab.Vocabulary)
     for name in (
         "save",
@@ -275,18 +275,20 @@ WHOLE_DOCUMENTS = {
 
 @pytest.mark.parametrize("reason", WHOLE_DOCUMENTS)
 def test_without_words_apart_documents_are_whole(reason, files, tmp_path):
-    path = with_settings(files["cased"], tmp_path, WHOLE_DOCUMENTS[reason])
+    path = with_settings(files["composed"], tmp_path, WHOLE_DOCUMENTS[reason])
     tokenizer, theirs = vocab.load(path), runtime(path)
     theirs.encode_special_tokens = True
     assert tokenizer.pattern is None
     texts = ["some text  here", "import os [unused0] x"]
     assert tokenizer.encode_batch(texts) == [theirs.encode(text, add_special_tokens=False).ids for text in texts]
-    with pytest.raises(SourceError, match="is WordPiece, whose ids do not give text back"):
+    with pytest.raises(SourceError, match="is WordPiece, whose words are not cut by BertPreTokenizer"):
         load_lossless(path)
 
 
 def test_holes_in_its_ids_are_kept(files, tmp_path):
-    tokenizer = vocab.load(with_settings(files["cased"], tmp_path, set_in("model", "vocab", "[unused0]", value=90_000)))
+    tokenizer = vocab.load(
+        with_settings(files["composed"], tmp_path, set_in("model", "vocab", "[unused0]", value=90_000))
+    )
     assert tokenizer.max_id == 90_000
     assert tokenizer.n_ids < 3001
 
@@ -299,7 +301,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("reason", DAMAGES)
 def test_files_that_cannot_be_run_are_refused_in_one_sentence(reason, files, tmp_path):
-    path = with_settings(files["cased"], tmp_path, DAMAGES[reason])
+    path = with_settings(files["composed"], tmp_path, DAMAGES[reason])
     with pytest.raises(SourceError) as error:
         vocab.load(path)
     assert reason in str(error.value)

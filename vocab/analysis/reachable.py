@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.choices import CHARACTER_METHODS
+from vocab.encoding.characters import characters_of
 from vocab.utf8 import is_utf8
 from vocab.vocabulary import Vocabulary
 
@@ -42,15 +43,22 @@ def spellable(source: Vocabulary, kept_mask: npt.NDArray[np.bool_]) -> npt.NDArr
     n = source.n_stand_ins
     texts = [token.decode() for token in islice(source.tokens(), n, None)]
     kept = [text for text, is_kept in zip(texts, kept_mask[n:].tolist(), strict=True) if is_kept]
-    characters = {text for text in kept if len(text) == 1}
-    spelt[n:] = [len(text) == 1 or characters.issuperset(text) for text in texts]
+    spelling = {text: characters_of(text, source.inference) for text in texts}
+    characters = {text for text in kept if len(spelling[text]) == 1}
+    spelt[n:] = [len(spelling[text]) == 1 or characters.issuperset(spelling[text]) for text in texts]
     return spelt
 
 
 def _has_witness(vocabulary: Vocabulary, rank: int) -> bool:
     encode = vocabulary.encoder.encode
-    texts = islice(_texts_around(vocabulary[int(vocabulary.rank_ids[rank])]), _MAX_TRIES)
-    return any(rank in encode(text) for text in texts)
+    token = vocabulary[int(vocabulary.rank_ids[rank])]
+    texts = _words_with(vocabulary, token) if vocabulary.inference == "wordpiece" else _texts_around(token)
+    return any(rank in encode(text) for text in islice(texts, _MAX_TRIES))
+
+
+def _words_with(vocabulary: Vocabulary, token: bytes) -> Iterator[bytes]:
+    """Words in which a piece of WordPiece goes on after one character."""
+    return (known[1:] + token for known in vocabulary.tokens() if known[:1] == b" " and len(known.decode()) == 2)
 
 
 def _texts_around(token: bytes) -> Iterator[bytes]:

@@ -33,8 +33,9 @@ _KERNEL_MODULES: dict[InferenceMethod, str] = {
     "ungreedy": "ungreedy_kernels",
     "scored-merges": "scored_merges_kernels",
     "unigram": "unigram_kernels",
+    "wordpiece": "longest_prefix_kernels",
 }
-INFERENCE_METHODS: tuple[InferenceMethod, ...] = tuple(_KERNEL_MODULES)  # wordpiece runs in tokenizers alone
+INFERENCE_METHODS: tuple[InferenceMethod, ...] = tuple(_KERNEL_MODULES)
 
 Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]

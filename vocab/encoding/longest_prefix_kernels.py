@@ -1,4 +1,7 @@
-"""Kernels of the method `longest-prefix`: the longest token at each place, from the left."""
+"""Kernels of the methods `longest-prefix` and `wordpiece`: the longest token at each place, from the left.
+
+Under wordpiece a pre-token with a place that no token begins at is the unknown token, number 0, as a whole.
+"""
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
 
@@ -32,9 +35,12 @@ def _encode(lattice, kept, w, scratch):
     n = n_tree = 0
     position, stop = lattice.starts[w], lattice.starts[w + 1]
     while position < stop:
-        e = lattice.edge_starts[position + 1] - 1
-        while not kept[lattice.edge_tokens[e]]:
+        first, e = lattice.edge_starts[position], lattice.edge_starts[position + 1] - 1
+        while e >= first and not kept[lattice.edge_tokens[e]]:
             e -= 1
+        if e < first:
+            scratch.path[0] = 0
+            return 1, 0
         scratch.path[n] = lattice.edge_tokens[e]
         n += 1
         if lattice.edge_lengths[e] > 1:

@@ -31,6 +31,12 @@ def frame_of(settings: Mapping[str, Any], added: Iterable[AddedToken]) -> dict[s
     return {part: settings.get(part) for part in _PARTS} | {"added_tokens": flags}
 
 
+def as_run(runtime: Tokenizer) -> dict[str, Any]:
+    """The normalizer and the pre-tokenizer with all settings named, which older files leave out."""
+    parts = {"normalizer": runtime.normalizer, "pre_tokenizer": runtime.pre_tokenizer}
+    return {name: json.loads(part.__getstate__()) if part else None for name, part in parts.items()}
+
+
 def carried_frame(vocabulary: Vocabulary) -> dict[str, Any] | None:
     """The frame that a vocabulary carries; None where it came from another kind of file."""
     frame: dict[str, Any] | None = vocabulary.provenance.extras.get(KEY)

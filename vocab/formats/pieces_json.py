@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, models
 from vocab.arrays import end_to_end
 from vocab.choices import InferenceMethod
 from vocab.errors import SourceError
-from vocab.formats.frame import KEY, added_texts, apply_frame, frame_of, ordinary_texts
+from vocab.formats.frame import KEY, added_texts, apply_frame, as_run, frame_of, ordinary_texts
 from vocab.formats.marks_json import split_pattern
 from vocab.formats.sentencepiece_json import check_characters, pieces_of
 from vocab.splitting.normalization import flat_steps
@@ -46,7 +46,7 @@ def read(settings: Mapping[str, Any], runtime: Tokenizer, provenance: Provenance
     """A vocabulary from a parsed tokenizer.json and the tokenizer that tokenizers makes of it; raises SourceError."""
     model = settings["model"]
     added = runtime.get_added_tokens_decoder()
-    frame = frame_of(settings, [added[id_] for id_ in sorted(added)]) | _as_run(runtime)
+    frame = frame_of(settings, [added[id_] for id_ in sorted(added)]) | as_run(runtime)
     frame["model"] = {key: value for key, value in model.items() if key not in ("vocab", "merges")}
     parts = _unigram(model, frame, path) if model.get("type") == "Unigram" else _bpe(model, frame, path)
     special = {token.content: id_ for id_, token in added.items() if token.content not in parts.shared}
@@ -128,12 +128,6 @@ def _unigram(model: Mapping[str, Any], frame: dict[str, Any], path: Path) -> _Pa
     unknown = str(model["vocab"][model["unk_id"]][0])
     frame["scores_of_added"] = {text: scores[text] for text in added if text in ids and text != unknown}
     return _Parts("unigram", ids, frozenset({unknown}), [unknown], [unknown.encode()], unknown, scores=scores)
-
-
-def _as_run(runtime: Tokenizer) -> dict[str, Any]:
-    """The normalizer and the pre-tokenizer with all settings named, which older files leave out."""
-    parts = {"normalizer": runtime.normalizer, "pre_tokenizer": runtime.pre_tokenizer}
-    return {name: json.loads(part.__getstate__()) if part else None for name, part in parts.items()}
 
 
 def _check_model(model: Mapping[str, Any], path: Path) -> None:

@@ -24,6 +24,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from vocab.choices import InferenceMethod
 from vocab.encoding.unigram import byte_score
 from vocab.errors import SourceError
+from vocab.formats.word_pieces import written_pieces
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
 from vocab.vocabulary import Provenance, Vocabulary
@@ -33,7 +34,9 @@ _BUT_FOR, _ONLY = r"\A(?!(?:", r"\z)"  # the beginning of a text, unless it is o
 
 
 def pieces_of(vocabulary: Vocabulary) -> list[str]:
-    """The ordinary tokens by rank as SentencePiece writes them."""
+    """The ordinary tokens by rank as SentencePiece writes them, or WordPiece."""
+    if vocabulary.inference == "wordpiece":
+        return written_pieces(vocabulary)
     tokens = list(vocabulary.tokens())
     n_bytes = vocabulary.n_stand_ins if vocabulary.byte_fallback else 0
     texts = [token.decode().replace(" ", MARK) for token in tokens[n_bytes:]]

@@ -39,6 +39,8 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
         raise SourceError("tokenizer.json cannot hold ungreedy: TokenMonster runs it, from the YAML that is saved")
     frame = carried_frame(vocabulary)
     if vocabulary.inference in CHARACTER_METHODS:
+        if frame and vocabulary.inference == "wordpiece":
+            return wordpiece.to_tokenizers(vocabulary, frame)
         if frame:
             return pieces_json.to_tokenizers(vocabulary, frame)
         if sentencepiece_model.normalizer_of(vocabulary):
@@ -151,7 +153,7 @@ def read_tokenizer_json(
     if pieces_json.is_unigram_of_runs(settings["model"]):
         return pieces_json.read(settings, runtime, provenance, path)
     if wordpiece.is_wordpiece(settings):
-        return wordpiece.read(settings, provenance, path)
+        return wordpiece.read(settings, runtime, provenance, path)
     return byte_level_json.read(settings, runtime, provenance, path)
 
 

@@ -12,6 +12,7 @@ from vocab.arrays import Mask
 from vocab.choices import CHARACTER_METHODS, METHODS, RANKS, InferenceMethod, Method, Ranks
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.held_documents import HeldDocuments
+from vocab.encoding.characters import characters_of
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
@@ -143,7 +144,7 @@ class PruneRequest:
         for token in [*self.keep, *(source[id_] for id_ in shared)]:
             protected[source.ranks_of(source.token_ids[token])] = True
             if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
-                characters = [c.encode() for c in token.decode()]
+                characters = [c.encode() for c in characters_of(token.decode(), source.inference)]
                 protected[source.ranks_of([source.token_ids[c] for c in characters if c in source.token_ids])] = True
         return protected
 
@@ -189,16 +190,16 @@ class PruneRequest:
                 raise TargetError(f"{self.inference} needs a source from SentencePiece, which {name} is not")
             return
         if self.inference not in (None, inference):
-            raise TargetError(f"{name} comes from SentencePiece, which runs {inference}, not {self.inference}")
+            raise TargetError(f"{name} comes from {_kind(self.source)}, which runs {inference}, not {self.inference}")
         if self.method in ("optimal", "tokenmonster"):
             raise TargetError(
-                f"the method {self.method} is not for a source from SentencePiece: choose another with `method`"
+                f"the method {self.method} is not for a source from {_kind(self.source)}: choose another with `method`"
             )
-        if self.method == "leaf" and inference == "unigram":
+        if self.method == "leaf" and inference in ("unigram", "wordpiece"):
             raise TargetError(f"the method leaf goes by merges, which {name} has none of: choose another")
         if not self.candidates.source_only:
             raise TargetError(
-                f"{name} comes from SentencePiece, where other candidates have no scores and documents of a "
+                f"{name} comes from {_kind(self.source)}, where other candidates have no scores and documents of a "
                 "token are not counted: leave out `candidates` and `min_documents`"
             )
 
@@ -289,10 +290,15 @@ class BoundRequest(PruneRequest):
         super().__post_init__()
 
 
+def _kind(source: Vocabulary) -> str:
+    """What a source that goes from characters is of."""
+    return "WordPiece" if source.inference == "wordpiece" else "SentencePiece"
+
+
 def check_has_bound(source: Vocabulary) -> None:
     """Raise TargetError for a source from SentencePiece: its tokens may not be cut from any text in any way."""
     if source.inference in CHARACTER_METHODS:
-        raise TargetError(f"no bound is known for {source.name}, which comes from SentencePiece")
+        raise TargetError(f"no bound is known for {source.name}, which comes from {_kind(source)}")
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:

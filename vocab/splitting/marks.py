@@ -2,7 +2,8 @@
 
 Source: huggingface/tokenizers `pre_tokenizers/metaspace.rs`. A ▁ is put before each stretch of text between added
 tokens ("always"), before the one that begins a text ("first"), or not at all ("never"), and nowhere before another ▁.
-Old files also cut text at white space first, which is left out then ("words").
+Old files also cut text at white space first, which is left out then ("words"). BERT has no ▁: its words come with
+spaces as `spaced_words` puts them, and a ▁ is any other character ("spaced").
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from vocab.splitting.preparation import MARK
 from vocab.splitting.regex_ends import compiled
 from vocab.splitting.split_step import SplitStep
 
-Mark = Literal["", "never", "first", "always", "words"]
-MARKS: tuple[Mark, ...] = ("", "never", "first", "always", "words")
+Mark = Literal["", "never", "first", "always", "words", "spaced"]
+MARKS: tuple[Mark, ...] = ("", "never", "first", "always", "words", "spaced")
 
 # The split of Metaspace: before each ▁.
 AT_MARKS = SplitStep(" ", "merged_with_next")
@@ -29,6 +30,8 @@ _WHITE_SPACE = regex.compile(r"\p{White_Space}+")
 
 def with_spaces(text: str, mark: Mark, *, is_first: bool) -> str:
     """A normalized stretch of text with a space for each ▁, and one before it where the mark says so."""
+    if mark == "spaced":
+        return text
     if mark == "words":
         return "".join(with_spaces(word, "always", is_first=True) for word in _WHITE_SPACE.split(text) if word)
     spaced = text.replace(MARK, " ")

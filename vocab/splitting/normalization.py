@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import frozen
+from vocab.splitting import spaced_words
 from vocab.splitting.sentencepiece_normalizer import KIND, SentencePieceNormalizer
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -35,6 +36,11 @@ class Normalization:
     @cached_property
     def _of_sentencepiece(self) -> SentencePieceNormalizer | None:
         return SentencePieceNormalizer(self._settings) if self._settings.get("type") == KIND else None
+
+    @cached_property
+    def _of_words(self) -> spaced_words.SpacedWords | None:
+        is_of_words = self._settings.get("type") == spaced_words.KIND
+        return spaced_words.SpacedWords(self._settings) if is_of_words else None
 
     @cached_property
     def form(self) -> Form | None:
@@ -55,6 +61,8 @@ class Normalization:
         if self._of_sentencepiece:
             own = self._of_sentencepiece
             return own.normalized(text) if is_whole else own.normalized_within(text)
+        if self._of_words:
+            return self._of_words.normalized(text)
         if self.form and _is_in_form(self.form, text):
             return text
         return str(self._runtime.normalize_str(text))

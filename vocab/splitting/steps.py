@@ -140,7 +140,8 @@ class SplitSteps:
     def _spaced(self, piece: str, *, is_whole: bool, is_first: bool) -> str:
         """A normalized stretch between added tokens with its spaces, and the one that is put before it."""
         if self.mark:
-            return with_spaces(piece, self.mark if is_whole else "never", is_first=is_first)
+            mark = self.mark if is_whole or self.mark == "spaced" else "never"
+            return with_spaces(piece, mark, is_first=is_first)
         return " " + piece if self.has_prefix_space and is_whole and not piece.startswith(" ") else piece
 
     def _leaves_beginning(self, text: str) -> bool:

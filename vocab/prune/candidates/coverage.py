@@ -17,8 +17,12 @@ _N_CODES = 0x110000
 
 
 def is_character(source: Vocabulary) -> Mask:
-    """Which tokens are one character, bool[n_tokens]; those that stand for unknown text are none."""
-    lengths = np.array([len(token.decode()) for token in source.tokens()])
+    """Which tokens are one character, bool[n_tokens]; those that stand for unknown text are none.
+
+    Under wordpiece a space says that a piece begins a word, and is no character of its own.
+    """
+    n_marks = [source.inference == "wordpiece" and token.startswith(b" ") for token in source.tokens()]
+    lengths = np.array([len(token.decode()) for token in source.tokens()]) - np.array(n_marks, dtype=np.int64)
     single: Mask = lengths == 1
     single[: source.n_stand_ins] = False
     return single
@@ -39,7 +43,7 @@ def covered(source: Vocabulary, counts: PretokenCounts, share: float) -> tuple[M
     single = is_character(source)
     texts = [token.decode() for token in source.tokens()]
     known = np.zeros(_N_CODES, dtype=np.bool_)
-    known[[ord(text) for text, is_single in zip(texts, single.tolist(), strict=True) if is_single]] = True
+    known[[ord(text[-1]) for text, is_single in zip(texts, single.tolist(), strict=True) if is_single]] = True
     needed = _most_frequent(np.where(known, _uses(counts), 0), share)
     needed[ord(" ")] = True  # without ▁ no word could be told from the one before it
     spelt = [bool(needed[_codes(text)].all()) for text in texts]

@@ -16,7 +16,7 @@ BASELINES: tuple[Method, ...] = ("rank", "frequency", "leaf")
 
 def baselines(inference: InferenceMethod) -> tuple[Method, ...]:
     """The baselines of an inference method: unigram merges nothing, so it has no leaves."""
-    return tuple(method for method in BASELINES if inference != "unigram" or method != "leaf")
+    return tuple(method for method in BASELINES if inference not in ("unigram", "wordpiece") or method != "leaf")
 
 
 def by_rank(protected: Mask, n_keep: int) -> Mask:
