@@ -381,7 +381,7 @@ def test_too_little_memory(corpus, tmp_path):
 
 def run_with(memory_bytes: int, n_threads: int, monkeypatch, resident: int) -> SimpleNamespace:
     monkeypatch.setattr(runs, "resident_bytes", lambda: resident)
-    settings = runs._Settings(memory_bytes, n_threads, False, lambda stage, progress: None)
+    settings = runs._Settings(memory_bytes, n_threads, lambda stage, progress: None)
     return SimpleNamespace(settings=settings)
 
 
