@@ -52,6 +52,11 @@ def work(tmp_path_factory, cl100k, real_text):
 OPTIONS = [*SHAPE, "--batch", 8, "--tokens", 6000, "--eval-bytes", 5000, "--checkpoint-steps", 4, "--threads", 1]
 
 
+def train_command(work, out):
+    """A run on the shards of the first one."""
+    return ["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--out", out]
+
+
 def test_a_run_leaves_a_model_a_report_a_log_and_a_curve(work):
     run = work / "run"
     names = {path.name for path in run.iterdir()}
@@ -88,16 +93,7 @@ def test_shards_serve_another_run_and_an_interrupted_one_goes_on(work, tmp_path,
         if self.state.step == 10:
             raise OutputError("killed")
 
-    command = [
-        "train",
-        "--vocab",
-        work / "small",
-        "--shards",
-        work / "run" / "shards",
-        *OPTIONS,
-        "--out",
-        tmp_path / "run",
-    ]
+    command = train_command(work, tmp_path / "run")
     monkeypatch.setattr(Trainer, "_after", killed)
     with pytest.raises(OutputError, match="killed"):
         vocab(*command)
@@ -173,16 +169,7 @@ def test_any_setting_is_taken_from_a_file(work, tmp_path):
 
 
 def test_a_finished_run_goes_on_for_more_tokens(work, tmp_path):
-    command = [
-        "train",
-        "--vocab",
-        work / "small",
-        "--shards",
-        work / "run" / "shards",
-        *OPTIONS,
-        "--out",
-        tmp_path / "run",
-    ]
+    command = train_command(work, tmp_path / "run")
     assert vocab(*command).exit_code == 0
     done = vocab(*command, "--tokens", 8000)
     assert done.exit_code == 0, done.output

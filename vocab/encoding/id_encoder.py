@@ -22,7 +22,7 @@ from vocab.splitting.steps import SplitSteps
 from vocab.threads import n_cores
 from vocab.utf8 import utf8
 
-# A thread more is worth its start from so many bytes on.
+# The least bytes for which starting another thread pays.
 _THREAD_BYTES = 1 << 18
 
 

@@ -8,7 +8,7 @@ from vocab.vocabulary import Vocabulary
 
 
 def text_of(piece: str, prefix: str) -> str:
-    """A piece as it stands in prepared text, where each word has a space before it."""
+    """A piece as prepared text spells it, where each word has a space before it."""
     return piece[len(prefix) :] if piece.startswith(prefix) and piece != prefix else f" {piece}"
 
 
