@@ -43,6 +43,7 @@ FUNCTION_OF_COMMAND = {
     "generate": "vocab.model.generate",
     "gguf": "vocab.interop.write_gguf",
     "inspect": "vocab.analysis.inspect",
+    "lock": "vocab.interop.lock",
     "prune": "vocab.prune.prune",
     "shards": "vocab.model.make_shards",
     "sizes": "vocab.analysis.sizes_near",

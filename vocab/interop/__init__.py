@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vocab.interop.conversion.runtime_check import RuntimeCheck
     from vocab.interop.conversion.trial_texts import trial_texts
     from vocab.interop.conversion.verify import Verification, verify
+    from vocab.interop.golden.golden_file import GoldenIds, LockedRuntime
+    from vocab.interop.golden.golden_ids import GoldenDifference, LockCheck, check_lock, lock
     from vocab.interop.scratch.train_tokenizer import TrainedTokenizer, train_tokenizer
     from vocab.interop.serving.draft import DraftVocabulary, draft_of_most_used, draft_of_result
     from vocab.interop.serving.draft_file import load_draft, write_draft
@@ -30,14 +32,20 @@ __all__ = [
     "Conversion",
     "DraftVocabulary",
     "GgufVocabulary",
+    "GoldenDifference",
+    "GoldenIds",
+    "LockCheck",
+    "LockedRuntime",
     "RuntimeCheck",
     "TrainedTokenizer",
     "Transplanted",
     "Verification",
+    "check_lock",
     "convert",
     "draft_of_most_used",
     "draft_of_result",
     "load_draft",
+    "lock",
     "train_tokenizer",
     "transplant",
     "trial_texts",
@@ -50,14 +58,20 @@ _HOMES = {
     "Conversion": "vocab.interop.conversion.convert",
     "DraftVocabulary": "vocab.interop.serving.draft",
     "GgufVocabulary": "vocab.interop.serving.gguf_file",
+    "GoldenDifference": "vocab.interop.golden.golden_ids",
+    "GoldenIds": "vocab.interop.golden.golden_file",
+    "LockCheck": "vocab.interop.golden.golden_ids",
+    "LockedRuntime": "vocab.interop.golden.golden_file",
     "RuntimeCheck": "vocab.interop.conversion.runtime_check",
     "TrainedTokenizer": "vocab.interop.scratch.train_tokenizer",
     "Transplanted": "vocab.interop.transplants.transplant",
     "Verification": "vocab.interop.conversion.verify",
+    "check_lock": "vocab.interop.golden.golden_ids",
     "convert": "vocab.interop.conversion.convert",
     "draft_of_most_used": "vocab.interop.serving.draft",
     "draft_of_result": "vocab.interop.serving.draft",
     "load_draft": "vocab.interop.serving.draft_file",
+    "lock": "vocab.interop.golden.golden_ids",
     "train_tokenizer": "vocab.interop.scratch.train_tokenizer",
     "transplant": "vocab.interop.transplants.transplant",
     "trial_texts": "vocab.interop.conversion.trial_texts",
