@@ -120,6 +120,37 @@ def test_a_sample_is_of_documents_by_hash_whatever_their_order(texts):
     assert sample.n_bytes <= whole.n_bytes // 3 < whole.n_bytes == sample.n_bytes_read
 
 
+@pytest.fixture(scope="module", params=["source", "reorder"])
+def merged(source, documents, request) -> PruneResult:
+    """Chosen for merges, with superwords behind words and with ranks in a better order."""
+    wanted = Candidates(min_count=8, superwords=WANTED)
+    return prune(source, TARGET, documents=documents, ranks=request.param, candidates=wanted, n_threads=2)
+
+
+def test_under_merges_whole_lines_are_encoded_as_every_runtime_does(merged, texts, nasty, tmp_path):
+    small, superwords = merged.vocabulary, merged.report.candidates["superwords"]
+    assert (small.inference, small.n_ids) == ("merges", TARGET)
+    assert superwords["n_in_result"] > 50
+    assert merged.report.result.train.n_tokens == sum(
+        len(small.encode(text)) for text in texts if not is_held_out(text.encode())
+    )
+    merged.save(tmp_path / "small")
+    assert vocab.load(tmp_path / "small") == small
+    checked = verify(tmp_path / "small", [*texts[:20], *nasty, "".join(nasty)])
+    assert checked.agrees
+    assert {check.runtime for check in checked.checks} >= {"tiktoken", "tokenizers"}
+
+
+def test_under_merges_superwords_have_the_last_ranks_and_fewer_tokens_result(source, documents, merged):
+    options = {"documents": documents, "ranks": merged.report.ranks, "n_threads": 2}
+    words = prune(source, TARGET, **options)
+    assert merged.report.result.train.n_tokens < 0.97 * words.report.result.train.n_tokens
+    if merged.report.ranks == "source":
+        n = merged.report.candidates["superwords"]["n_in_result"]
+        is_new = merged.kept_ids < 0
+        assert np.flatnonzero(is_new).tolist() == list(range(is_new.size - n, is_new.size))
+
+
 def test_tokens_of_segments_add_up_to_those_of_whole_lines(result, texts, documents):
     small = result.vocabulary
     segments = documents.count(UnitCuts(small.pattern, small.encoder.trie), 2)
@@ -178,8 +209,8 @@ def test_a_text_without_line_ends_is_one_unit(source):
 
 def test_what_cannot_have_superwords_is_refused_in_one_sentence(source, documents):
     wanted = Candidates(superwords=Superwords())
-    with pytest.raises(TargetError, match="chosen for least-tokens, not for merges"):
-        PruneRequest(source=source, target=TARGET, candidates=wanted)
+    with pytest.raises(TargetError, match="chosen for least-tokens and merges, not for ungreedy"):
+        PruneRequest(source=source, target=TARGET, candidates=wanted, inference="ungreedy")
     with pytest.raises(TargetError, match="chooses no superwords"):
         PruneRequest(source=source, target=TARGET, candidates=wanted, inference="least-tokens", method="rank")
     with pytest.raises(TargetError, match="give either `corpus` or `documents`"):

@@ -101,10 +101,11 @@ class Job:
             return _with_prior(request, request.documents.count(self.source.pattern, self.n_threads))
 
     def _segments(self) -> CorpusCounts:
-        """Segments of the units of the text, with the same prior."""
+        """Segments of the units of the text, or whole units under merges, which look these up; with the same prior."""
         assert self.request.documents is not None  # the pool has superwords of it
+        units = self.pool.vocabulary.pattern
         with self.stage("count segments"):
-            cuts = UnitCuts(self.pool.vocabulary.pattern, self.trie)
+            cuts = units if self.inference == "merges" else UnitCuts(units, self.trie)
             segments = self.request.documents.count(cuts, self.n_threads)
             segments.merge(self.n_threads)
         return replace(segments, prior=self.words.prior)

@@ -31,7 +31,7 @@ CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-pre
 ORDERING: tuple[Method, ...] = ("distill", "optimal")
 # Methods and inference methods that choose superwords.
 SUPERWORD_METHODS: tuple[Method, ...] = ("distill", "optimal")
-SUPERWORD_INFERENCE: tuple[InferenceMethod, ...] = ("least-tokens",)
+SUPERWORD_INFERENCE: tuple[InferenceMethod, ...] = ("least-tokens", "merges")
 # Above this the corpus would hardly count; and sums of counts must fit into 63 bits.
 _MOST_PRIOR = 1000
 
