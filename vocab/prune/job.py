@@ -32,6 +32,7 @@ from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from vocab.prune.bound.by_bytes import ByBytes
     from vocab.prune.bound.objective import Objective
     from vocab.prune.bound.optimal import SearchResult
 
@@ -159,14 +160,17 @@ class Job:
 
     def distilled(self, inference: InferenceMethod) -> PriceBook:
         """Distil the candidates to the target under an inference method; returns the prices of what is left."""
-        n_keep = self.request.n_keep
+        return self._distilled(self.trie, self.protected, self.request.n_keep, inference)
+
+    def _distilled(self, trie: TokenTrie, protected: Mask, n_keep: int, inference: InferenceMethod) -> PriceBook:
+        """The same for the tokens of a trie, of which `n_keep` are kept and the protected ones never dropped."""
         with self.stage("put counts together"):
             counts = self.weighted_counts.counts
         with self.stage("price tokens"):
-            book = PriceBook(self.trie, counts, inference, self.n_threads)
+            book = PriceBook(trie, counts, inference, self.n_threads)
         with self.stage("drop tokens"):
             self._reducer(inference)(
-                book, n_keep, self.protected, lambda done, total: self.report_progress("drop tokens", done, total)
+                book, n_keep, protected, lambda done, total: self.report_progress("drop tokens", done, total)
             )
         return book
 
@@ -179,19 +183,32 @@ class Job:
         return distill_in_order
 
     @cached_property
+    def by_bytes(self) -> ByBytes:
+        """The candidates as strings of bytes, each once."""
+        from vocab.prune.bound.by_bytes import ByBytes
+
+        return ByBytes.of(self.pool.vocabulary)
+
+    @cached_property
     def objective(self) -> Objective:
-        """The tokens to be minimised under least-tokens, as a lattice."""
+        """The tokens to be minimised under least-tokens, as a lattice over the candidates by their bytes."""
         from vocab.prune.bound.objective import Objective
 
-        counts = self.weighted_counts.counts
-        return Objective.build(self.trie, counts, self.protected, self.request.n_keep, self.n_threads)
+        return Objective.build(
+            self.by_bytes.vocabulary.encoder.trie, self.weighted_counts.counts, *self._choice, self.n_threads
+        )
+
+    @property
+    def _choice(self) -> tuple[Mask, int]:
+        """Candidates by their bytes that no choice drops, bool[n_strings], and how many it keeps."""
+        return self.by_bytes.mask(self.protected), self.request.n_keep - self.by_bytes.n_repeated
 
     @cached_property
     def best_possible(self) -> SearchResult:
-        """The bound and the best vocabulary for least-tokens, which no inference method can undercut."""
+        """The bound and the best choice of candidates by their bytes for least-tokens, which no method undercuts."""
         from vocab.prune.bound.optimal import search
 
-        book = self.distilled("least-tokens")
+        book = self._distilled(self.by_bytes.vocabulary.encoder.trie, *self._choice, "least-tokens")
 
         def report(bound: int, best: int, done: int, total: int) -> None:
             gap = best / bound - 1 if bound > 0 else 0.0

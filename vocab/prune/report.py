@@ -241,9 +241,11 @@ def _origin(other: Mapping[str, Any]) -> str:
 
 def certificate_sentence(claims: Mapping[str, Any]) -> str:
     """Say what a certificate claims."""
+    n_repeated = claims.get("n_repeated", 0)
+    aside = f" {n_repeated} byte pieces that repeat one of them are in every choice besides." if n_repeated else ""
     return (
         f"At most {claims['gap']:.4%} above the best possible {claims['n_keep']:,} tokens: no choice of so many of the "
         f"{claims['n_candidates']:,} candidates, single bytes and tokens to keep among them, needs fewer than "
         f"{claims['bound_tokens']:,} tokens for {claims['objective']}; these need {claims['tokens']:,} under "
-        f"{claims['inference']}."
+        f"{claims['inference']}.{aside}"
     )

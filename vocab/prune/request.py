@@ -26,7 +26,7 @@ from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Vocabulary
 
 # Inference methods whose tokens the plain checker can count.
-CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix")
+CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix", "scored-merges", "unigram")
 # Methods that can choose ranks as well as tokens.
 ORDERING: tuple[Method, ...] = ("distill", "optimal")
 # Methods and inference methods that choose superwords.
@@ -197,10 +197,14 @@ class PruneRequest:
             )
         if self.method == "leaf" and inference in ("unigram", "wordpiece"):
             raise TargetError(f"the method leaf goes by merges, which {name} has none of: choose another")
+        self._check_own_candidates()
+
+    def _check_own_candidates(self) -> None:
+        """Refuse other candidates than the tokens of a source from SentencePiece."""
         if not self.candidates.source_only:
             raise TargetError(
-                f"{name} comes from {_kind(self.source)}, where other candidates have no scores and documents of a "
-                "token are not counted: leave out `candidates` and `min_documents`"
+                f"{self.source.name} comes from {_kind(self.source)}, where other candidates have no scores and "
+                "documents of a token are not counted: leave out `candidates` and `min_documents`"
             )
 
     def _check_inference(self) -> None:
@@ -213,8 +217,10 @@ class PruneRequest:
             raise TargetError(
                 f"{name} has no token for some bytes of text, which its runtime leaves out under merges only"
             )
-        if self.certify and inference not in CHECKABLE:
+        if self.certify and inference not in (*CHECKABLE, *CHARACTER_METHODS):
             raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
+        if self.certify:
+            check_has_bound(self.source)
         if self.ranks == "reorder" and inference != "merges":
             raise TargetError(f"ranks mean nothing to {inference}: they can be reordered for merges only")
         if self.ranks == "reorder" and self.method not in ORDERING:
@@ -278,8 +284,8 @@ class PruneRequest:
 class BoundRequest(PruneRequest):
     """What the search for the best possible vocabulary is asked for: the method optimal under least-tokens.
 
-    No inference method needs fewer tokens than least-tokens, so the bound holds for all. Raises TargetError for a
-    source from SentencePiece as well, for which no bound is known.
+    No inference method needs fewer tokens than least-tokens, so the bound holds for all, that of SentencePiece too.
+    Raises TargetError for a source in which unknown text is one token as well, for which no bound is known.
     """
 
     method: Method = field(default="optimal", init=False)
@@ -289,6 +295,15 @@ class BoundRequest(PruneRequest):
         check_has_bound(self.source)
         super().__post_init__()
 
+    @property
+    def resolved_inference(self) -> InferenceMethod:
+        """That of the bound, whatever the source runs."""
+        return "least-tokens"
+
+    def _check_source(self) -> None:
+        if self.source.inference in CHARACTER_METHODS:
+            self._check_own_candidates()
+
 
 def _kind(source: Vocabulary) -> str:
     """What a source that goes from characters is of."""
@@ -296,9 +311,9 @@ def _kind(source: Vocabulary) -> str:
 
 
 def check_has_bound(source: Vocabulary) -> None:
-    """Raise TargetError for a source from SentencePiece: its tokens may not be cut from any text in any way."""
-    if source.inference in CHARACTER_METHODS:
-        raise TargetError(f"no bound is known for {source.name}, which comes from {_kind(source)}")
+    """Raise TargetError where unknown text is one token: there tokens do not spell the text that the bound is of."""
+    if source.n_stand_ins == 1:
+        raise TargetError(f"no bound is known for {source.name}, in which text that no token spells is one token")
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:
