@@ -42,6 +42,7 @@ FUNCTION_OF_COMMAND = {
     "frontier": "vocab.prune.trace_frontier",
     "generate": "vocab.model.generate",
     "gguf": "vocab.interop.write_gguf",
+    "head": "vocab.interop.cut_head",
     "inspect": "vocab.analysis.inspect",
     "lock": "vocab.interop.lock",
     "prune": "vocab.prune.prune",

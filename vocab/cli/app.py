@@ -20,6 +20,7 @@ from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
+from vocab.cli.head import head
 from vocab.cli.inspect import inspect
 from vocab.cli.lock import lock
 from vocab.cli.prune import prune
@@ -63,6 +64,7 @@ app.command()(bench)
 app.command()(train_tokenizer)
 app.command()(transplant)
 app.command()(draft)
+app.command()(head)
 app.command()(gguf)
 app.command()(convert)
 

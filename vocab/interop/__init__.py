@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vocab.interop.conversion.verify import Verification, verify
     from vocab.interop.golden.golden_file import GoldenIds, LockedRuntime
     from vocab.interop.golden.golden_ids import GoldenDifference, LockCheck, check_lock, lock
+    from vocab.interop.head.cut_head import CutHead, cut_head
     from vocab.interop.scratch.train_tokenizer import TrainedTokenizer, train_tokenizer
     from vocab.interop.serving.chat_uses import uses_of_chats
     from vocab.interop.serving.coverage_file import write_curve
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversion",
+    "CutHead",
     "DomainCoverage",
     "DraftVocabulary",
     "GgufVocabulary",
@@ -47,6 +49,7 @@ __all__ = [
     "Verification",
     "check_lock",
     "convert",
+    "cut_head",
     "draft_of_most_used",
     "draft_of_result",
     "load_draft",
@@ -64,6 +67,7 @@ __all__ = [
 
 _HOMES = {
     "Conversion": "vocab.interop.conversion.convert",
+    "CutHead": "vocab.interop.head.cut_head",
     "DomainCoverage": "vocab.interop.serving.token_uses",
     "DraftVocabulary": "vocab.interop.serving.draft",
     "GgufVocabulary": "vocab.interop.serving.gguf_file",
@@ -78,6 +82,7 @@ _HOMES = {
     "Verification": "vocab.interop.conversion.verify",
     "check_lock": "vocab.interop.golden.golden_ids",
     "convert": "vocab.interop.conversion.convert",
+    "cut_head": "vocab.interop.head.cut_head",
     "draft_of_most_used": "vocab.interop.serving.draft",
     "draft_of_result": "vocab.interop.serving.draft",
     "load_draft": "vocab.interop.serving.draft_file",

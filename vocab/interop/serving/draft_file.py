@@ -10,7 +10,6 @@ same ids as JSON as well, and the pickle must be byte for byte the one that is w
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import zipfile
@@ -22,12 +21,13 @@ import numpy as np
 from vocab.choices import DraftFormat
 from vocab.errors import SourceError
 from vocab.formats import load_lossless
+from vocab.interop.head.torch_file import write_torch
 from vocab.interop.serving.draft import DraftVocabulary, check_draft
 from vocab.interop.serving.gguf_draft import read_gguf_draft, write_gguf_draft
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
 from vocab.measured import MeasuredTokenizer
 from vocab.reading import parse_json
-from vocab.writing import check_file, write_bytes
+from vocab.writing import check_file, staged_file, write_bytes
 
 _FOLDER = "hot_token_ids"
 _METADATA = "vocab.json"
@@ -61,8 +61,10 @@ def write_draft(
     check_file(out, force=force, make_folders=True)
     if file_format == "gguf":
         write_gguf_draft(out, draft.target_ids, _metadata(draft))
+    elif file_format == "eagle3":
+        write_bytes(out, _eagle3(draft, n_rows))
     else:
-        write_bytes(out, _eagle3(draft, n_rows) if file_format == "eagle3" else _sglang(draft))
+        _write_sglang(draft, out)
 
 
 def load_draft(path: str | Path, source: MeasuredTokenizer | str | Path) -> DraftVocabulary:
@@ -144,20 +146,10 @@ def _read_eagle3(path: Path) -> DraftVocabulary:
     return draft
 
 
-def _sglang(draft: DraftVocabulary) -> bytes:
+def _write_sglang(draft: DraftVocabulary, out: Path) -> None:
     ids = draft.target_ids.tolist()
-    metadata = _metadata(draft) | {"ids": ids}
-    records = {
-        "data.pkl": pickle.dumps(ids, protocol=2),
-        "byteorder": b"little",
-        _METADATA: json.dumps(metadata).encode(),
-        "version": b"3\n",
-    }
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, raw in records.items():
-            archive.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}"), raw)  # a fixed time: the same ids, the same file
-    return stream.getvalue()
+    with staged_file(out) as staged:
+        write_torch(staged, ids, {_METADATA: json.dumps(_metadata(draft) | {"ids": ids}).encode()}, _FOLDER)
 
 
 def _read_sglang(path: Path) -> DraftVocabulary:
