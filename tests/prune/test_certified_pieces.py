@@ -18,12 +18,13 @@ from helpers.piece_tokenizers import random_bpe, random_texts, written
 from helpers.unigram_models import trained, vocabulary_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import vocab
 from vocab.corpus.counting import CorpusCounts
-from vocab.errors import TargetError
 from vocab.formats import load_lossless
-from vocab.prune import best_possible, prune
+from vocab.pretokens.counts import PretokenCounts
+from vocab.prune import PruneRequest, best_possible, prune
 from vocab.prune.bound.by_bytes import ByBytes
 from vocab.prune.bound.certificate import Certificate
 from vocab.prune.check_certificate import RejectedError, check, count_tokens
@@ -49,22 +50,31 @@ def a_corpus(source: Vocabulary, seed: int) -> CorpusCounts:
     return count_documents_of(random_texts(random.Random(seed), 60), source.pattern)
 
 
-def n_tokens(vocabulary: Vocabulary, corpus: CorpusCounts) -> int:
+def known(source: Vocabulary, corpus: CorpusCounts) -> PretokenCounts:
+    """The training pre-tokens of which nothing is the unknown token."""
     counts = corpus.train.without_added()
+    if source.n_stand_ins != 1:
+        return counts
+    ids, sizes = source.encoder.encode_pretokens(counts.blob, counts.starts)
+    rows = zip(counts.starts.tolist(), sizes.tolist(), strict=False)
+    return counts.chosen(np.array([0 not in ids[start : start + size].tolist() for start, size in rows]))
+
+
+def n_tokens(vocabulary: Vocabulary, counts: PretokenCounts) -> int:
     _, sizes = vocabulary.encoder.encode_pretokens(counts.blob, counts.starts)
     return int((counts.counts.astype(np.int64) * sizes).sum())
 
 
-def fewest(source: Vocabulary, corpus: CorpusCounts, n_dropped: int, rng: random.Random, most: int = 150) -> int:
+def fewest(source: Vocabulary, counts: PretokenCounts, n_dropped: int, rng: random.Random, most: int = 150) -> int:
     """Tokens of the best choice among all, or as many as are tried, by the source's own encoder."""
-    others = np.flatnonzero(source.lengths > 1).tolist()
+    others = np.flatnonzero(~PruneRequest(source=source, target=source.n_ids - n_dropped).protected).tolist()
     choices = [*combinations(others, n_dropped)]
     special = sorted(source.special_tokens, key=source.special_tokens.__getitem__)
     everything = np.arange(source.n_tokens)
 
     def tokens_without(choice: tuple[int, ...]) -> int:
         kept = np.setdiff1d(everything, choice)
-        return n_tokens(source.subset(kept, special, source.inference, source.provenance), corpus)
+        return n_tokens(source.subset(kept, special, source.inference, source.provenance), counts)
 
     return min(map(tokens_without, rng.sample(choices, min(most, len(choices)))))
 
@@ -75,11 +85,12 @@ def fewest(source: Vocabulary, corpus: CorpusCounts, n_dropped: int, rng: random
 def test_no_choice_needs_fewer_tokens_than_the_bound(kind, seed, tmp_path):
     source = a_source(kind, seed, tmp_path / "source")
     corpus = a_corpus(source, seed)
+    train = known(source, corpus)
     result = prune(source, source.n_ids - N_DROPPED, corpus=corpus, certify=True, n_threads=1)
     result.save(tmp_path / "out")
     claims = check(str(tmp_path / "out/certificate.zip"), str(tmp_path / "out/report.json"))
-    assert claims["tokens"] == n_tokens(result.vocabulary, corpus)
-    assert claims["bound_tokens"] <= fewest(source, corpus, N_DROPPED, random.Random(seed)) <= claims["tokens"] * 1.2
+    assert claims["tokens"] == n_tokens(result.vocabulary, train)
+    assert claims["bound_tokens"] <= fewest(source, train, N_DROPPED, random.Random(seed)) <= claims["tokens"] * 1.2
     doubles = sum(len(token) == 1 for token in source.tokens()) - 256
     assert claims["n_repeated"] == doubles > 0
     assert claims["n_candidates"] == source.n_tokens - doubles
@@ -127,7 +138,7 @@ def test_a_certificate_without_its_rules_is_rejected(proof, tmp_path):
     plain = [row[:2] for row in rows(proof)]
     with pytest.raises(RejectedError, match=r"as many tokens as claimed|a character that is not kept"):
         check(zipped(proof, tmp_path, joined(plain)))
-    with pytest.raises(RejectedError, match="merges goes by ranks, and other values are there"):
+    with pytest.raises(RejectedError, match="merges goes by no orders or scores, which are there"):
         check(zipped(proof, tmp_path, joined(rows(proof)), inference="merges"))
     first = next(row for row in rows(proof) if len(row) == 3)
     for rule in ("x", "1:", "-", "1:2:3", ""):
@@ -191,13 +202,42 @@ def test_bytes_alone_are_as_they_are(cl100k):
     assert strings.n_repeated == 0
 
 
-def test_text_that_becomes_one_unknown_token_has_no_bound(tmp_path):
-    model = trained(["some words of a text, again and again"] * 30, 40, byte_fallback=False)
-    (tmp_path / "x.model").write_bytes(model)
-    with pytest.raises(TargetError, match=r"no bound is known for .*, in which text that no token spells is one token"):
-        prune(tmp_path / "x.model", 35, certify=True)
-    with pytest.raises(TargetError, match="no bound is known"):
-        best_possible(tmp_path / "x.model", 35)
+WORDS = "an old man and the old sea, and a new sand in the sea of an hour as on any other"
+UNKNOWN = [WORDS, WORDS.upper() + " ☃☃ sea☃", "a☃an <unk> sand☃", "[UNK] the sea", "onandon " * 3, "x" * 101 + "and"]
+
+
+def bert(texts: list[str], folder: Path) -> Path:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=60, special_tokens=["[UNK]"], show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder / "tokenizer.json"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "wordpiece"])
+def test_text_without_unknown_parts_has_a_bound(kind, tmp_path):
+    """Without bytes, or with words that are unknown as a whole; every character is kept."""
+    path = tmp_path / "x.model"
+    if kind == "wordpiece":
+        path = bert([WORDS] * 30, tmp_path)
+    else:
+        path.write_bytes(trained([WORDS] * 30, 60, byte_fallback=False, model_type=kind))
+    source = vocab.load(path)
+    corpus = count_documents_of(UNKNOWN * 9, source.pattern)
+    train = known(source, corpus)
+    assert 0 < train.n_occurrences < corpus.train.n_occurrences
+    result = prune(source, source.n_ids - N_DROPPED, corpus=corpus, certify=True, n_threads=1)
+    result.save(tmp_path / "out")
+    claims = check(str(tmp_path / "out/certificate.zip"), str(tmp_path / "out/report.json"))
+    assert "pre-tokens with text that is unknown in any case" in claims["objective"]
+    assert claims["n_put_in"] > 200
+    assert claims["n_candidates"] == source.n_tokens - 1 + claims["n_put_in"]
+    best = fewest(source, train, N_DROPPED, random.Random(1))
+    assert claims["bound_tokens"] <= best <= claims["tokens"] * 1.2
+    assert claims["tokens"] <= n_tokens(result.vocabulary, train)  # words with the text of <unk> are left out too
+    assert best_possible(source, source.n_ids - N_DROPPED, corpus=corpus).bound_tokens == claims["bound_tokens"]
 
 
 @pytest.mark.slow
@@ -218,4 +258,4 @@ def test_a_released_model_is_certified(real_text, tmp_path):
     claims = json.loads((tmp_path / "out/report.json").read_text())["certificate"]
     assert claims["gap"] < 0.2
     small = vocab.load(tmp_path / "out")
-    assert claims["tokens"] == n_tokens(small, vocab.count([tmp_path / "text.txt"], small.pattern))
+    assert claims["tokens"] == n_tokens(small, vocab.count([tmp_path / "text.txt"], small.pattern).train)

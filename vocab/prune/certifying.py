@@ -25,8 +25,7 @@ def certificate_of(job: Job, kept: Ints, vocabulary: Vocabulary) -> Certificate:
 
     with job.stage("certify"):
         n_tokens = _certified_tokens(job, kept, vocabulary)
-    strings = np.array([*dict.fromkeys(job.by_bytes.numbers[kept].tolist())], dtype=np.int64)
-    return _proven(job, strings, job.inference, n_tokens, token_rules(vocabulary))
+    return _proven(job, job.by_bytes.numbers_of(kept), job.inference, n_tokens, token_rules(vocabulary))
 
 
 def bound_certificate(job: Job) -> Certificate:
@@ -44,7 +43,8 @@ def _proven(
     return Proof(
         candidates=job.by_bytes.vocabulary,
         n_repeated=job.by_bytes.n_repeated,
-        counts=job.weighted_counts.counts,
+        n_put_in=job.by_bytes.n_put_in,
+        counts=job.known_counts,
         counts_note=_counts_note(job),
         objective=job.objective,
         kept=strings,
@@ -59,7 +59,7 @@ def _certified_tokens(job: Job, kept: Ints, vocabulary: Vocabulary) -> int:
     """Tokens of kept candidates on the counts that they were chosen by."""
     if job.inference == "least-tokens":
         return job.objective.tokens(job.mask(kept))
-    counts = job.weighted_counts.counts
+    counts = job.known_counts
     _, sizes = vocabulary.encoder.encode_pretokens(counts.blob, counts.starts, job.n_threads)
     return int((counts.counts.astype(np.int64) * sizes).sum())
 
@@ -71,4 +71,6 @@ def _counts_note(job: Job) -> str:
         note += ", its parts by weight"
     if (scale := job.weighted_counts.scale) > 1:
         note += f", {scale}-fold, with pseudo-counts for the source's rank order"
+    if n_unknown := job.weighted_counts.counts.n_occurrences - job.known_counts.n_occurrences:
+        note += f", without {n_unknown:,} pre-tokens with text that is unknown in any case"
     return note

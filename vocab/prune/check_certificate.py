@@ -30,8 +30,8 @@ Place = tuple[int, int]
 Prices = dict[Place, int]
 Rules = Mapping[bytes, dict[int, int]]  # {token: {bytes of the left part, or 0 for any: its order, or its score}}
 
-CHARACTER_METHODS = ("scored-merges", "unigram")  # of SentencePiece; bytes stand for characters that are not kept
-METHODS = ("merges", "least-tokens", "longest-prefix", *CHARACTER_METHODS)
+RULED_METHODS = ("scored-merges", "unigram")  # of SentencePiece; bytes stand for characters that are not kept
+METHODS = ("merges", "least-tokens", "longest-prefix", "wordpiece", *RULED_METHODS)
 
 # What is larger is not read. A certificate may come from anybody, and a small file can unpack to any size.
 MAX_HEADER_BYTES = 1 << 16
@@ -286,8 +286,8 @@ def shortest_path(segment: bytes, tokens: set[bytes], prefixes: set[bytes], step
 
 def check_rules(inference: str, kept: list[bytes], rules: Rules) -> None:
     """Reject values that a method does not go by, and tokens that are not made of kept characters."""
-    if inference not in CHARACTER_METHODS:
-        return require(not rules, f"{inference} goes by ranks, and other values are there")
+    if inference not in RULED_METHODS:
+        return require(not rules, f"{inference} goes by no orders or scores, which are there")
     known: Container[bytes] = rules if inference == "unigram" else set(kept)
     for token in kept:
         spelt = b"".join(c for c in map(str.encode, token.decode(errors="ignore")) if c in known)
@@ -318,12 +318,12 @@ def count_tokens(
     n_of: dict[str, Callable[[bytes], int]] = {
         "least-tokens": lambda text: shortest_path(text, tokens, prefixes, 1, {}),
         "longest-prefix": lambda text: n_greedy(text, tokens, prefixes),
+        "wordpiece": lambda text: n_greedy(text, tokens, prefixes),
         "merges": lambda text: 1 if text in ranks else n_merged(text, range(len(text)), ranks),
         "scored-merges": lambda text: n_merged(text, parts(text, tokens), rules),
         "unigram": lambda text: n_best_scored(text, prefixes, rules),
     }
-    # Merges look whole pre-tokens up; for the others what no candidate crosses can be cut.
-    texts = counts if inference == "merges" else segments
+    texts = counts if inference == "merges" else segments  # merges look whole pre-tokens up
     return sum(count * n_of[inference](text) for text, count in texts.items())
 
 
@@ -384,7 +384,7 @@ def n_merged(text: bytes, begins: Sequence[int], orders: Rules) -> int:
 
 def claims_sentence(header: Mapping[str, Any]) -> str:
     """Say what an accepted certificate proves."""
-    aside = ", repeated byte pieces aside" if header["inference"] in CHARACTER_METHODS else ""
+    aside = ", repeated byte pieces aside" if header["inference"] in RULED_METHODS else ""
     return (
         f"{header['tokens']:,} tokens under {header['inference']}: at most {header['gap']:.4%} above the "
         f"{header['bound_tokens']:,} that any {header['n_keep']:,} of {header['n_candidates']:,} candidates need{aside}"

@@ -20,6 +20,7 @@ from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
 from vocab.encoding.unit_cuts import UnitCuts
 from vocab.errors import TargetError
+from vocab.pretokens.counts import PretokenCounts
 from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.limits import Deadline
 from vocab.prune.candidates.coverage import covered
@@ -160,12 +161,14 @@ class Job:
 
     def distilled(self, inference: InferenceMethod) -> PriceBook:
         """Distil the candidates to the target under an inference method; returns the prices of what is left."""
-        return self._distilled(self.trie, self.protected, self.request.n_keep, inference)
-
-    def _distilled(self, trie: TokenTrie, protected: Mask, n_keep: int, inference: InferenceMethod) -> PriceBook:
-        """The same for the tokens of a trie, of which `n_keep` are kept and the protected ones never dropped."""
         with self.stage("put counts together"):
             counts = self.weighted_counts.counts
+        return self._distilled(self.trie, counts, self.protected, self.request.n_keep, inference)
+
+    def _distilled(
+        self, trie: TokenTrie, counts: PretokenCounts, protected: Mask, n_keep: int, inference: InferenceMethod
+    ) -> PriceBook:
+        """The same for the tokens of a trie, of which `n_keep` are kept and the protected ones never dropped."""
         with self.stage("price tokens"):
             book = PriceBook(trie, counts, inference, self.n_threads)
         with self.stage("drop tokens"):
@@ -190,25 +193,32 @@ class Job:
         return ByBytes.of(self.pool.vocabulary)
 
     @cached_property
+    def known_counts(self) -> PretokenCounts:
+        """The counts that the bound is of: those that tokens are chosen by, without what is unknown in any case."""
+        from vocab.prune.bound.known_text import known_text
+
+        with self.stage("put counts together"):
+            return known_text(self.pool.vocabulary, self.weighted_counts.counts, self.n_threads)
+
+    @cached_property
     def objective(self) -> Objective:
         """The tokens to be minimised under least-tokens, as a lattice over the candidates by their bytes."""
         from vocab.prune.bound.objective import Objective
 
-        return Objective.build(
-            self.by_bytes.vocabulary.encoder.trie, self.weighted_counts.counts, *self._choice, self.n_threads
-        )
+        return Objective.build(self.by_bytes.vocabulary.encoder.trie, self.known_counts, *self._choice, self.n_threads)
 
     @property
     def _choice(self) -> tuple[Mask, int]:
         """Candidates by their bytes that no choice drops, bool[n_strings], and how many it keeps."""
-        return self.by_bytes.mask(self.protected), self.request.n_keep - self.by_bytes.n_repeated
+        return self.by_bytes.mask(self.protected), self.request.n_keep + self.by_bytes.n_more
 
     @cached_property
     def best_possible(self) -> SearchResult:
         """The bound and the best choice of candidates by their bytes for least-tokens, which no method undercuts."""
         from vocab.prune.bound.optimal import search
 
-        book = self._distilled(self.by_bytes.vocabulary.encoder.trie, *self._choice, "least-tokens")
+        trie = self.by_bytes.vocabulary.encoder.trie
+        book = self._distilled(trie, self.known_counts, *self._choice, "least-tokens")
 
         def report(bound: int, best: int, done: int, total: int) -> None:
             gap = best / bound - 1 if bound > 0 else 0.0

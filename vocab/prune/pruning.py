@@ -133,7 +133,7 @@ def best_possible(
 ) -> Certificate:
     """Prove a lower bound on the tokens of every vocabulary of `target` ids, under any inference method.
 
-    Arguments and errors are those of `prune`. A source in which unknown text is one token is refused as well.
+    Arguments and errors are those of `prune`.
 
     Returns:
         The bound with its proof, and the best vocabulary found, which is for least-tokens.

@@ -26,7 +26,9 @@ from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Vocabulary
 
 # Inference methods whose tokens the plain checker can count.
-CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix", "scored-merges", "unigram")
+CHECKABLE: tuple[InferenceMethod, ...] = (
+    "merges", "least-tokens", "longest-prefix", "scored-merges", "unigram", "wordpiece",
+)  # fmt: skip
 # Methods that can choose ranks as well as tokens.
 ORDERING: tuple[Method, ...] = ("distill", "optimal")
 # Methods and inference methods that choose superwords.
@@ -217,10 +219,8 @@ class PruneRequest:
             raise TargetError(
                 f"{name} has no token for some bytes of text, which its runtime leaves out under merges only"
             )
-        if self.certify and inference not in (*CHECKABLE, *CHARACTER_METHODS):
+        if self.certify and inference not in CHECKABLE:
             raise TargetError(f"what runs with {inference} cannot be certified, only with {', '.join(CHECKABLE)}")
-        if self.certify:
-            check_has_bound(self.source)
         if self.ranks == "reorder" and inference != "merges":
             raise TargetError(f"ranks mean nothing to {inference}: they can be reordered for merges only")
         if self.ranks == "reorder" and self.method not in ORDERING:
@@ -284,16 +284,11 @@ class PruneRequest:
 class BoundRequest(PruneRequest):
     """What the search for the best possible vocabulary is asked for: the method optimal under least-tokens.
 
-    No inference method needs fewer tokens than least-tokens, so the bound holds for all, that of SentencePiece too.
-    Raises TargetError for a source in which unknown text is one token as well, for which no bound is known.
+    No inference method needs fewer tokens than least-tokens, so the bound holds for all, those of SentencePiece too.
     """
 
     method: Method = field(default="optimal", init=False)
     inference: InferenceMethod | None = field(default="least-tokens", init=False)
-
-    def __post_init__(self) -> None:
-        check_has_bound(self.source)
-        super().__post_init__()
 
     @property
     def resolved_inference(self) -> InferenceMethod:
@@ -308,12 +303,6 @@ class BoundRequest(PruneRequest):
 def _kind(source: Vocabulary) -> str:
     """What a source that goes from characters is of."""
     return "WordPiece" if source.inference == "wordpiece" else "SentencePiece"
-
-
-def check_has_bound(source: Vocabulary) -> None:
-    """Raise TargetError where unknown text is one token: there tokens do not spell the text that the bound is of."""
-    if source.n_stand_ins == 1:
-        raise TargetError(f"no bound is known for {source.name}, in which text that no token spells is one token")
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:

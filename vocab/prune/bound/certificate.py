@@ -87,6 +87,7 @@ class Proof:
     Attributes:
         candidates: the vocabulary whose tokens could be chosen, no two of the same bytes.
         n_repeated: byte pieces that every choice has besides, since they repeat the bytes of candidates.
+        n_put_in: single bytes among the candidates that the vocabulary lacks; every choice has them, and uses none.
         counts: the pre-tokens and counts that tokens were chosen by: of the corpus, and of the prior if any.
         counts_note: a description of the counts.
         objective: the same as a lattice, with the tokens always kept and the number of others that may be.
@@ -99,6 +100,7 @@ class Proof:
 
     candidates: Vocabulary
     n_repeated: int
+    n_put_in: int
     counts: PretokenCounts
     counts_note: str
     objective: Objective
@@ -125,6 +127,7 @@ class Proof:
 
     def _claims(self, texts: dict[str, bytes]) -> dict[str, Any]:
         bound, n_always = self.search.bound, int(np.count_nonzero(self.objective.is_free))
+        besides = {"n_repeated": self.n_repeated, "n_put_in": self.n_put_in}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -133,7 +136,7 @@ class Proof:
             "n_candidates": self.candidates.n_tokens,
             "n_keep": n_always + self.objective.n_select,
             "n_always_kept": n_always,
-            **({"n_repeated": self.n_repeated} if self.n_repeated else {}),
+            **{name: n for name, n in besides.items() if n},
             "inference": self.inference,
             "tokens": self.tokens,
             "bound_tokens": bound.tokens,

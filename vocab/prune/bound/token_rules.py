@@ -10,14 +10,14 @@ from itertools import islice
 
 import numpy as np
 
-from vocab.choices import CHARACTER_METHODS
 from vocab.encoding.merging_kernels import NONE
+from vocab.prune.check_certificate import RULED_METHODS
 from vocab.vocabulary import Vocabulary
 
 
 def token_rules(vocabulary: Vocabulary) -> dict[bytes, str]:
-    """The rule of each token that has one, by its bytes; none for vocabularies that go from single bytes."""
-    if vocabulary.inference not in CHARACTER_METHODS:
+    """The rule of each token that has one, by its bytes; none where ranks or longest tokens say all."""
+    if vocabulary.inference not in RULED_METHODS:
         return {}
     if vocabulary.pair_order is not None:
         return _pair_rules(vocabulary)
