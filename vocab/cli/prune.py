@@ -177,7 +177,9 @@ def prune(
 ) -> None:
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.prune import Limits, PruneRequest, run_request
+    from vocab.prune.first_kernels import compile_ahead
 
+    compile_ahead()
     whole = _loaded(source, beside_profile=not corpus and not counts and threads != 1)
     directory = _checked_folder(out, whole.name, target, force=force)
     runs = superwords_of(superword_words, superword_documents, superword_barrier) if superwords else None
