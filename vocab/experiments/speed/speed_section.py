@@ -88,7 +88,14 @@ def _findings(findings: Sequence[SpeedFinding]) -> str:
 
 def _cells(finding: SpeedFinding) -> list[str]:
     intervals = [_percent(interval) for interval in (finding.again, finding.hamming_alone, finding.hamming)]
-    return [finding.timing, str(finding.n_cycles), *intervals, f"{finding.variance_inflation:.1f}", f"{finding.residual:.2%}", finding.verdict]
+    return [
+        finding.timing,
+        str(finding.n_cycles),
+        *intervals,
+        f"{finding.variance_inflation:.1f}",
+        f"{finding.residual:.2%}",
+        finding.verdict,
+    ]
 
 
 def _terms(findings: Sequence[SpeedFinding]) -> str:
