@@ -125,7 +125,7 @@ def test_a_process_waits_for_the_turn_of_another(tmp_path, monkeypatch):
     second._end_turn()
 
 
-# What a child compiles for the first run of `vocab prune`, and then what encoding with cl100k's own arrays still misses.
+# What a child compiles for the first run of `vocab prune`, and then what encoding with cl100k itself still misses.
 AHEAD = """
 from vocab.prune.first_kernels import compile_last_kernels
 compile_last_kernels()

@@ -91,7 +91,7 @@ def test_columns_hold_what_they_say():
 
 @pytest.mark.parametrize("spec", [SPEC, GPU], ids=["cpu", "gpu"])
 def test_intervals_cover_what_they_claim(spec):
-    """Sizes differ by noise of their own, and more so above 40,000 ids; 95% intervals hold the truth 95 in 100 times."""
+    """Sizes differ by noise of their own, and more above 40,000 ids; 95% intervals hold the truth 95 in 100 times."""
     sizes = np.array(spec.sizes)
     columns, rng, effect, covered, n_trials = design(sizes, spec, 768), np.random.default_rng(5), 0.001, 0, 1000
     spread = np.where(sizes > 40_000, 0.004, 0.002)
