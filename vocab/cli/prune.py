@@ -177,9 +177,7 @@ def prune(
 ) -> None:
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.prune import Limits, PruneRequest, run_request
-    from vocab.prune.first_kernels import compile_ahead
 
-    compile_ahead()
     whole = _loaded(source, beside_profile=not corpus and not counts and threads != 1)
     directory = _checked_folder(out, whole.name, target, force=force)
     runs = superwords_of(superword_words, superword_documents, superword_barrier) if superwords else None
@@ -210,9 +208,11 @@ def prune(
 
 
 def _loaded(source: str, *, beside_profile: bool) -> Vocabulary:
-    """The vocabulary to prune, loaded while a thread reads the built-in profile if that is wanted."""
+    """The vocabulary to prune; meanwhile a child compiles kernels, and a thread reads the profile if that is wanted."""
     from vocab.formats import load_lossless
+    from vocab.prune.first_kernels import compile_ahead
 
+    compile_ahead()
     if beside_profile:
         from vocab.corpus.profile import read_ahead
 

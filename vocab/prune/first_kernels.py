@@ -31,7 +31,7 @@ def compile_ahead() -> None:
     kept = Path(cache_folder(id_cache_kernels.__file__)).rglob("id_cache_kernels.encode_pieces-*.nbi")
     if n_cores() < 2 or any(kept):
         return
-    child = subprocess.Popen(  # noqa: S603
+    child = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     atexit.register(_end, child)
