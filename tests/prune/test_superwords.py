@@ -1,11 +1,13 @@
 """Superwords: what is found, how units are cut, what is chosen and written, and what is refused."""
 
+import hashlib
 from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from helpers.cli import fails
+from helpers.unigram_models import trained
 from tokenizers import Tokenizer
 
 import vocab
@@ -15,7 +17,7 @@ from vocab.corpus.document_corpus import DocumentCorpus
 from vocab.corpus.held_documents import HeldDocuments
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.unit_cuts import UnitCuts
-from vocab.errors import TargetError
+from vocab.errors import CorpusError, TargetError
 from vocab.interop import verify
 from vocab.prune import Candidates, Limits, PruneRequest, PruneResult, Superwords, check, prune
 from vocab.prune.candidates.superword_mining import mine_superwords
@@ -196,6 +198,36 @@ def test_the_certificate_is_accepted_and_an_altered_superword_is_not(result, tmp
     path.write_bytes(type(result.certificate)(result.certificate.claims, altered).as_zip())
     with pytest.raises(RejectedError, match=r"candidates.txt was altered"):
         check(str(path))
+
+
+def test_an_altered_superword_is_rejected_though_its_digest_was_made_right(result, tmp_path):
+    superword = result.report.candidates["superwords"]["most_frequent"][0].encode().hex().encode()
+    texts, path = result.certificate.texts, tmp_path / "certificate.zip"
+    for other in (b"7a7a7a7a7a", superword + b"7a"):
+        altered = texts["candidates"].replace(b"\n" + superword + b" ", b"\n" + other + b" ")
+        assert altered != texts["candidates"]
+        claims = {**result.certificate.claims, "candidates_sha256": hashlib.sha256(altered).hexdigest()}
+        path.write_bytes(type(result.certificate)(claims, {**texts, "candidates": altered}).as_zip())
+        with pytest.raises(RejectedError, match=r"price|bound|tokens"):
+            check(str(path))
+
+
+def test_a_unit_longer_than_the_memory_for_text_is_left_out_or_refused(texts):
+    line = "one of the things " * 5_000
+    with pytest.raises(CorpusError, match="no sample of 0 MB can be held: the documents are too large"):
+        hold_documents(DocumentCorpus.of_texts([line]), most_bytes=10_000)
+    held = hold_documents(DocumentCorpus.of_texts([line, *texts]), most_bytes=80_000)
+    kept = [text for part in held.parts for batch in part.batches for text in batch.documents()]
+    assert len(kept) > 0
+    assert set(kept) < set(texts)
+
+
+@pytest.mark.slow
+def test_a_source_of_sentencepiece_is_refused_in_one_sentence(real_text, tmp_path):
+    path = tmp_path / "code.model"
+    path.write_bytes(trained([real_text[:100_000]], 800))
+    with pytest.raises(TargetError, match=r"superwords need a byte-level source .* which code is not"):
+        PruneRequest(source=vocab.load(path), target=600, candidates=Candidates(superwords=Superwords()))
 
 
 def test_a_text_without_line_ends_is_one_unit(source):
