@@ -19,7 +19,7 @@ from pathlib import Path
 from common import write_json
 from tables import machine
 from tables import show as show_table
-from trials import certificates, damaged, kills, strings
+from trials import certificates, damaged, full_disks, kills, other_user, own_files, pairs, strings
 from trials.bench import Bench, Tally
 
 # A kind of trial yields None for each trial that held, and a sentence for each that did not.
@@ -27,7 +27,11 @@ Kind = Callable[[Bench], Iterator[str | None]]
 KINDS: dict[str, Kind] = {
     "certificates": certificates.trials,
     "damaged": damaged.trials,
+    "full-disks": full_disks.trials,
     "kills": kills.trials,
+    "other-user": other_user.trials,
+    "own-files": own_files.trials,
+    "pairs": pairs.trials,
     "strings": strings.trials,
 }
 MOST_SHOWN = 5
@@ -43,7 +47,8 @@ def main() -> None:
         for name in chosen:
             folder = work / name
             folder.mkdir()
-            tallies.append(run(name, folder, 60 * options.minutes / len(chosen), options.trials, options.seed))
+            bench = Bench(folder, random.Random(f"{name} {options.seed}"), frozenset(options.command))
+            tallies.append(run(name, bench, 60 * options.minutes / len(chosen), options.trials))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     show(tallies, options)
@@ -55,17 +60,20 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0, help="time for all kinds together")
     parser.add_argument("--trials", type=int, default=sys.maxsize, help="trials of each kind at most")
     parser.add_argument("--only", action="append", choices=sorted(KINDS), help="a kind; may be given several times")
+    parser.add_argument(
+        "--command", action="append", default=[], help="kill, pair or give a full disk to this command alone"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder on the file system to try; default: the temporary one")
     parser.add_argument("--json", type=Path, help="write the table to this file, too")
     return parser.parse_args()
 
 
-def run(name: str, folder: Path, seconds: float, most: int, seed: int) -> Tally:
+def run(name: str, bench: Bench, seconds: float, most: int) -> Tally:
     """Trials of one kind until its time is over. Making its inputs takes time, too, and one trial is always done."""
     started = time.monotonic()
     tally = Tally(name)
-    for outcome in KINDS[name](Bench(folder, random.Random(f"{name} {seed}"))):
+    for outcome in KINDS[name](bench):
         tally.add(outcome)
         if outcome:
             print(f"{name} trial {tally.n_trials:,}: {outcome}", file=sys.stderr)

@@ -7,12 +7,14 @@ import importlib.metadata
 import os
 import random
 import sys
-import time
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 TRACEBACK = "Traceback (most recent call last)"
+STOPPED = 130  # exit code after Ctrl-C or SIGTERM
 
 
 @dataclass
@@ -38,38 +40,62 @@ class Tally:
             self.lost.append(outcome)
 
 
-class Child:
-    """A command of vocab in a forked process, which has this one's modules already and so starts at once."""
+Call = Callable[[], None]
 
-    def __init__(self, folder: Path, arguments: list[str]) -> None:
-        self.folder, self.arguments = folder, arguments
-        self.log = folder / f"said-{time.monotonic_ns()}.txt"
-        self.started = time.monotonic()
+
+def command(*arguments: object) -> Call:
+    """A call of `vocab ARGUMENTS`, for a process of its own: it sets handlers of signals and ends by SystemExit."""
+
+    def call() -> None:
+        from vocab.cli.entry import main
+
+        sys.argv = ["vocab", *map(str, arguments)]
+        main()
+
+    return call
+
+
+class Child:
+    """A call in a forked process, which has this one's modules already and so starts at once.
+
+    Args:
+        call: what is done there, such as `command(…)`.
+        folder: the folder that it works in.
+        log: file for all that it prints.
+        prepare: is called before it, for limits.
+    """
+
+    def __init__(self, call: Call, folder: Path, log: Path, prepare: Call | None = None) -> None:
+        self.log = log
+        log.unlink(missing_ok=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            self._run()
+            self._run(call, folder, prepare)
 
-    def _run(self) -> None:
+    def _run(self, call: Call, folder: Path, prepare: Call | None) -> None:
         """Never returns: the child ends here."""
         code = 70
         try:
             descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
-            os.chdir(self.folder)
-            sys.argv = ["vocab", *self.arguments]
-            from vocab.cli.app import main
-
-            try:
-                main()
-                code = 0
-            except SystemExit as end:
-                code = int(end.code or 0)
-            sys.stdout.flush()
+            os.chdir(folder)
+            if prepare:
+                prepare()
+            call()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except KeyboardInterrupt:  # a signal before the call had its handler
+            code = STOPPED
         except BaseException:  # noqa: BLE001 - whatever it is, it is what the trial is about
             traceback.print_exc()
         finally:
-            sys.stderr.flush()
+            with suppress(KeyboardInterrupt):
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)
 
     def send(self, number: int) -> None:
@@ -85,6 +111,10 @@ class Child:
         """All that it printed."""
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
+    def complaint(self) -> str:
+        """The end of what it printed, on one line."""
+        return " | ".join(self.said().strip().splitlines())[-600:]
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -93,21 +123,22 @@ class Bench:
     Attributes:
         folder: an empty folder of the kind's own.
         chance: draws everything that is drawn.
+        commands: names of the commands that are tried; none for all.
     """
 
     folder: Path
     chance: random.Random
+    commands: frozenset[str] = frozenset()
 
-    def start(self, *arguments: object, where: Path | None = None) -> Child:
-        """Start `vocab ARGUMENTS` in a folder."""
-        return Child(where or self.folder, [str(one) for one in arguments])
+    def start(self, call: Call, where: Path, name: str = "said.txt", prepare: Call | None = None) -> Child:
+        """Start a call in a folder; what it prints goes to a file beside that folder."""
+        return Child(call, where, self.folder / name, prepare)
 
-    def run(self, *arguments: object, where: Path | None = None) -> Child:
-        """Run `vocab ARGUMENTS`, which must succeed."""
-        child = self.start(*arguments, where=where)
+    def run(self, call: Call, where: Path) -> None:
+        """Run a call, which must succeed."""
+        child = self.start(call, where)
         if code := child.wait():
-            raise RuntimeError(f"vocab {' '.join(child.arguments)} ended with {code}: {child.said()[-2000:]}")
-        return child
+            raise RuntimeError(f"a command ended with {code}: {child.complaint()}")
 
     def write_text(self, path: Path, n_bytes: int) -> Path:
         """A text of random words that rise in number with its size."""
@@ -123,11 +154,31 @@ class Bench:
         return path
 
 
-def digests(folder: Path, *names: str) -> dict[str, str]:
-    """Digests of files in a folder by their names: of all, or of those named."""
-    paths = [folder / name for name in names] if names else sorted(p for p in folder.rglob("*") if p.is_file())
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing that this process prints is seen."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(nothing, number)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, one in zip((1, 2), kept, strict=True):
+            os.dup2(one, number)
+            os.close(one)
+        os.close(nothing)
+
+
+def digests(path: Path) -> dict[str, str]:
+    """Digests of all files in a folder by their paths in it; of a file, under the name ""; of nothing, none."""
+    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()
+        "" if one == path else str(one.relative_to(path)): hashlib.sha256(one.read_bytes()).hexdigest() for one in files
     }
 
 

@@ -1,87 +1,63 @@
 """Kills at random moments: the same command, repeated, gives the result that it gives undisturbed, and leaves no more.
 
-The processes are forked from this one, so that kills fall into the work and not into imports.
+The processes are forked from this one, so that kills fall into the work and not into imports. Most are `kill -9`; some
+are Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from trials.bench import TRACEBACK, Bench, digests
+from trials.bench import STOPPED, TRACEBACK, Bench
+from trials.works import Prepared, prepared
 
 MOST_KILLS_IN_A_ROW = 3
-
-
-@dataclass(frozen=True)
-class Work:
-    """A command whose result is compared.
-
-    Attributes:
-        name: of the command.
-        arguments: of the command; its result is `out` in the folder where it runs.
-        compared: files of the result that are the same each time.
-    """
-
-    name: str
-    arguments: tuple[object, ...]
-    compared: tuple[str, ...]
-
-
-def works(bench: Bench) -> list[Work]:
-    """The commands that keep state, on small inputs."""
-    texts = [bench.write_text(bench.folder / "text" / f"{k}.txt", 2_000_000) for k in range(3)]
-    return [Work("count", ("count", "--corpus", texts[0].parent, "--out", "out"), ("counts.parquet",))]
+SIGNALS = [*[signal.SIGKILL] * 8, signal.SIGINT, signal.SIGTERM]
 
 
 def trials(bench: Bench) -> Iterator[str | None]:
     """Kill each command in turn, up to a few times in a row, and let it end."""
-    prepared = [(work, *undisturbed(bench, work)) for work in works(bench)]
-    while True:
-        for work, expected, seconds in prepared:
-            yield from killed(bench, work, expected, seconds)
-
-
-def undisturbed(bench: Bench, work: Work) -> tuple[dict[str, str], float]:
-    """Digests of the result, and the seconds that it takes when nothing needs to be compiled."""
-    for _ in range(2):
-        where = fresh(bench)
-        started = time.monotonic()
-        bench.run(*work.arguments, where=where)
-        seconds = time.monotonic() - started
-    return digests(where / "out", *work.compared), seconds
-
-
-def fresh(bench: Bench) -> Path:
+    everything = prepared(bench)
     where = bench.folder / "run"
-    shutil.rmtree(where, ignore_errors=True)
-    where.mkdir()
-    return where
+    while True:
+        for one in everything:
+            one.fresh(where)
+            yield from killed(bench, one, where)
 
 
-def killed(bench: Bench, work: Work, expected: dict[str, str], seconds: float) -> Iterator[str | None]:
-    where = fresh(bench)
-    for _ in range(bench.chance.randint(1, MOST_KILLS_IN_A_ROW)):
-        child = bench.start(*work.arguments, where=where)
-        time.sleep(bench.chance.uniform(0, 1.1 * seconds))
-        child.send(signal.SIGKILL)
-        code = child.wait()
-        if code != -signal.SIGKILL:
-            break
-        yield f"{work.name}: {child.said()}" if TRACEBACK in child.said() else None
-    yield ended(bench, work, where, expected) if code == -signal.SIGKILL else None
+def killed(bench: Bench, one: Prepared, where: Path) -> Iterator[str | None]:
+    """A trial for each kill: the last says what is wrong with the result in the end."""
+    for left in reversed(range(bench.chance.randint(1, MOST_KILLS_IN_A_ROW))):
+        done, fault = kill(bench, one, where)
+        if done or fault or not left:
+            yield fault or (None if done else ended(bench, one, where))
+            return
+        yield None
 
 
-def ended(bench: Bench, work: Work, where: Path, expected: dict[str, str]) -> str | None:
+def kill(bench: Bench, one: Prepared, where: Path) -> tuple[bool, str | None]:
+    """Start the command and kill it; whether it ended before that, and what is wrong."""
+    child = bench.start(one.work.call, where)
+    time.sleep(bench.chance.uniform(0, 1.1 * one.seconds))
+    number = bench.chance.choice(SIGNALS)
+    child.send(number)
+    code = child.wait()
+    if TRACEBACK in child.said():
+        return False, f"{one.work.name} after {number.name}: {child.complaint()}"
+    if code == 0 or one.is_refused_as_done(code, child.said()):
+        return True, one.result_fault(where)
+    if code not in (-number, STOPPED):
+        return False, f"{one.work.name} ends with {code} after {number.name}: {child.complaint()}"
+    return False, one.state_fault(where)
+
+
+def ended(bench: Bench, one: Prepared, where: Path) -> str | None:
     """Let the command end; what is wrong with its result."""
-    child = bench.start(*work.arguments, where=where)
-    if child.wait() != 0:
-        return f"{work.name} does not go on after a kill: {child.said()[-500:]}"
-    if digests(where / "out", *work.compared) != expected:
-        return f"{work.name} gives another result after a kill"
-    left = sorted(path.name for path in where.iterdir() if path.name != "out" and not path.name.startswith("said-"))
-    return f"{work.name} leaves {', '.join(left)} behind" if left else None
+    child = bench.start(one.work.call, where)
+    code = child.wait()
+    if code and not one.is_refused_as_done(code, child.said()):
+        return f"{one.work.name} does not go on after a kill: {child.complaint()}"
+    return one.result_fault(where)

@@ -409,7 +409,10 @@ def test_folders_with_other_things(corpus, tmp_path):
     (tmp_path / "photos" / "cat.png").write_text("")
     assert "holds other files (cat.png)" in refusal(OutputError, tmp_path / "photos", job, force=True)
     count_to(tmp_path / "c", job)
+    (tmp_path / "c" / "unfinished").mkdir()
+    (tmp_path / "c" / "unfinished" / "run-000000-01234567.parquet").write_text("")  # as a kill in the end leaves it
     assert "holds a finished count already" in refusal(OutputError, tmp_path / "c", job)
+    assert not (tmp_path / "c" / "unfinished").exists()
     assert count_to(tmp_path / "c", job, force=True).n_pretokens > 0
 
 

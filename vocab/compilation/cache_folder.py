@@ -17,26 +17,29 @@ from pathlib import Path
 from typing import Any
 
 _N_DIGITS = 16
+_said: list[str] = []
 
 
-def cache_folder(source: str) -> str:
-    """The folder for the compiled kernels of the file `source`.
+def cache_folder(source: str) -> str | None:
+    """The folder for the compiled kernels of the file `source`; None where not even a temporary one can be made.
 
     It is in the first of these folders that can be written, in Numba's own order: NUMBA_CACHE_DIR, the `__pycache__`
-    next to the file, the user's cache. If none can, it is a temporary folder, and one line on standard error says so.
+    next to the file, the user's cache. If none can, it is a temporary folder or none, and one line on standard error
+    says so.
     """
     return _folder_of(Path(source).parent)
 
 
 @cache
-def _folder_of(directory: Path) -> str:
+def _folder_of(directory: Path) -> str | None:
     digest = _digest(directory)
     bases = _bases(directory)
     for base in bases:
         folder = base / f"kernels-{digest}"
         if _can_be_written(folder):
             return str(folder)
-    return str(_temporary_folder(bases) / f"kernels-{digest}")
+    temporary = _temporary_folder(bases)
+    return str(temporary / f"kernels-{digest}") if temporary else None
 
 
 def _digest(directory: Path) -> str:
@@ -47,13 +50,13 @@ def _digest(directory: Path) -> str:
     return total.hexdigest()[:_N_DIGITS]
 
 
-def _bases(directory: Path) -> list[Path]:
+def _bases(directory: Path) -> tuple[Path, ...]:
     from numba.misc import appdirs
 
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     of_user: Any = appdirs.AppDirs
     users = Path(of_user(appname="numba", appauthor=False).user_cache_dir)
-    return [*([Path(chosen)] if chosen else []), directory / "__pycache__", users]
+    return (*([Path(chosen)] if chosen else []), directory / "__pycache__", users)
 
 
 def _can_be_written(folder: Path) -> bool:
@@ -65,14 +68,26 @@ def _can_be_written(folder: Path) -> bool:
     return True
 
 
-def _temporary_folder(tried: list[Path]) -> Path:
+def _temporary_folder(tried: tuple[Path, ...]) -> Path | None:
     """A private folder, removed at the end, that is NUMBA_CACHE_DIR from now on: here and in processes started here."""
-    folder = tempfile.mkdtemp(prefix="vocab-kernels-")
+    try:
+        folder = tempfile.mkdtemp(prefix="vocab-kernels-")
+    except OSError:  # a disk that can only be read
+        _say(tried, "for this run alone")
+        return None
     creator = os.getpid()
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == creator else None)
     os.environ["NUMBA_CACHE_DIR"] = folder
+    _say(tried, "into a temporary folder")
+    return Path(folder)
+
+
+def _say(tried: tuple[Path, ...], where: str) -> None:
+    """Say it once: other folders of kernels were tried in places like these."""
+    if _said:
+        return
+    _said.append(where)
     sys.stderr.write(
         f"vocab: compiled kernels cannot be kept in {' or '.join(map(str, tried))}, so each run compiles them anew, "
-        "into a temporary folder; set NUMBA_CACHE_DIR to a folder that can be written\n"
+        f"{where}; set NUMBA_CACHE_DIR to a folder that can be written\n"
     )
-    return Path(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(ABC):
     """Some documents not yet taken apart.
 
     `end` is the position after it; `n_stored_bytes` how many bytes of the files on disk it took.
@@ -44,18 +45,12 @@ class Block:
     end: Position
     n_stored_bytes: int
 
-    def batch(self, options: ReadOptions) -> Batch:
+    @abstractmethod
+    def batch(self, errors: EncodingErrors) -> Batch:
         """Its documents; raises CorpusError that names the file and the line.
 
-        What is left out or repaired is added to `options.skipped`, so call it once.
+        Rows that are left out are added to `ReadOptions.skipped`, so call it once.
         """
-        batch = self._batch(options.encoding_errors)
-        if batch.n_skipped or batch.n_repaired:
-            options.skipped.add_documents(batch.n_skipped, batch.n_repaired)
-        return batch
-
-    def _batch(self, errors: EncodingErrors) -> Batch:
-        raise NotImplementedError
 
     def _where(self, row: int) -> str:
         """The name of a row, for errors."""
@@ -82,7 +77,7 @@ class TextBlock(Block):
     names: list[str]  # of each document, for errors
     is_utf8: bool = False  # known, so that it need not be checked
 
-    def _batch(self, errors: EncodingErrors) -> Batch:
+    def batch(self, errors: EncodingErrors) -> Batch:
         if self.is_utf8:
             return Batch.of_utf8(self.documents)
         return Batch.of_bytes(self.documents, errors, self.names.__getitem__)
@@ -98,7 +93,7 @@ class ColumnBlock(Block):
     column: TextColumn
     options: ReadOptions
 
-    def _batch(self, errors: EncodingErrors) -> Batch:
+    def batch(self, errors: EncodingErrors) -> Batch:
         with read_errors_named(self.path):
             texts = self.column.texts(self.array)
         return self._texts_batch(texts, errors, self.options, self.column.held)
@@ -116,7 +111,7 @@ class RowsBlock(Block):
     options: ReadOptions
     may_have_no_column: bool = True
 
-    def _batch(self, errors: EncodingErrors) -> Batch:
+    def batch(self, errors: EncodingErrors) -> Batch:
         rows = RowCollector(self.options, self.end.key, self.where)
         for k, text in enumerate(self.texts):
             rows.add(k, text)
@@ -132,7 +127,7 @@ class LinesBlock(Block):
     lines: bytes
     options: ReadOptions
 
-    def _batch(self, errors: EncodingErrors) -> Batch:
+    def batch(self, errors: EncodingErrors) -> Batch:
         column = self.options.column
         texts = texts_of_lines(self.lines, column)
         if texts is None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import Mask
+from vocab.choices import EncodingErrors
 from vocab.corpus.batch import Batch
 from vocab.corpus.blocks import Block, Position
 from vocab.corpus.counting import (
@@ -36,8 +37,8 @@ class _HeldBlock(Block):
 
     documents: Batch
 
-    def batch(self, options: ReadOptions) -> Batch:
-        return self.documents  # what was left out of them is known since they were read
+    def batch(self, errors: EncodingErrors) -> Batch:
+        return self.documents
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class JobFolder:
                 self._check_runs(state)
                 return state
         elif self.table.exists():
+            self._clear_scratch()  # a kill may have left runs there
             raise OutputError(
                 f"{self.path} holds a finished count already: name another folder with `directory`, or pass `force`"
             )
