@@ -122,7 +122,7 @@ def test_a_file_is_checked_before_the_work(tmp_path):
     check_file(tmp_path / "new/y", make_folders=True)
     for path, options, message in (
         (tmp_path, {}, "it is a folder"),
-        (tmp_path / "x", {"force": False}, "is there already: .*`out`.*`force`"),
+        (tmp_path / "x", {"force": False}, "is there already: .*`force`"),
         (tmp_path / "new/y", {}, "there is no folder"),
         (tmp_path / "x/y", {"make_folders": True}, "x is not a folder"),
     ):

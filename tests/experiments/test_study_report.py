@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.timings import cycles
 
-from vocab.errors import StudyError
+from vocab.errors import OutputError, StudyError
 from vocab.experiments.loss.loss_analysis import Estimate, analyse_runs
 from vocab.experiments.report.study_report import write_report
 from vocab.experiments.rows import RowFile, StudyRow
@@ -205,3 +205,14 @@ def test_a_report_of_rows_of_another_specification_is_refused(report, tmp_path):
     with pytest.raises(StudyError, match="other settings"):
         write_report(["hamming-cpu"], [tmp_path / "rows.jsonl"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_a_report_that_are_there_are_replaced_only_with_force(report, tmp_path):
+    _, folder = report
+    arguments = ["vocabulary-cpu"], [folder / "rows.jsonl"], tmp_path
+    (tmp_path / "study.html").write_text("mine")
+    with pytest.raises(OutputError, match=r"study.html is there already"):
+        write_report(*arguments)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study.html"]
+    assert len(write_report(*arguments, force=True).files) > 2
+    assert "mine" not in (tmp_path / "study.html").read_text()[:10]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vocab.choices import Preset, TimedPart
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
@@ -52,13 +53,17 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File to write rows to, one JSON object each.")
     ] = None,
+    force: ReplaceOption = False,
 ) -> None:
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
     device = _set_up()
     from vocab.model.hardware.precision import usual_dtype
     from vocab.model.network.config import preset as preset_shape
     from vocab.model.timing.bench import BenchSettings
+    from vocab.writing import check_file
 
+    if json_file:
+        check_file(json_file, force=force)
     bytes_per_token = _sizes(sizes)
     config = preset_shape(preset, max_seq_len=seq_len)
     settings = BenchSettings(

@@ -28,6 +28,7 @@ from vocab.cli.corpora import (
     corpus_of,
     read_options,
 )
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
 from vocab.cli.screen import progress, say, stages
 
@@ -55,6 +56,7 @@ def bound(
         typer.Option("--drop-special", metavar="PATTERN", help="Special token to leave out; * stands for anything."),
     ] = None,
     certificate: Annotated[Path | None, typer.Option("--certificate", help="File to write the proof to.")] = None,
+    force: ReplaceOption = False,
     gap: GapOption = DEFAULT_GAP_PER_CENT,
     seconds: TimeOption = None,
     column: ColumnOption = "text",
@@ -73,7 +75,7 @@ def bound(
     from vocab.writing import check_file, write_bytes
 
     if certificate:
-        check_file(certificate)
+        check_file(certificate, force=force)
     whole = load_lossless(source)
     request = BoundRequest(
         source=whole,

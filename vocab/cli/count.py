@@ -22,6 +22,7 @@ from vocab.cli.corpora import (
     stored_bytes,
     table_path,
 )
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stopped, table
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def merge(
     tables: Annotated[list[str], typer.Argument(metavar="FILE...", help="Count tables, or folders that hold one.")],
     out: Annotated[Path, typer.Option("--out", help="File to write.")],
     min_count: MinCountOption = 1,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: ReplaceOption = False,
 ) -> None:
     """Add up count tables, such as those of several machines. Their order does not change the file."""
     from vocab.corpus.count_table import CountTable

@@ -21,6 +21,7 @@ from vocab.cli.corpora import (
     corpus_of,
     read_options,
 )
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def frontier(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
     png_file: Annotated[Path | None, typer.Option("--png", help="File to draw the curves to as PNG.")] = None,
     svg_file: Annotated[Path | None, typer.Option("--svg", help="File to draw the curves to as SVG.")] = None,
+    force: ReplaceOption = False,
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
@@ -90,7 +92,7 @@ def frontier(
     from vocab.threads import n_cores
 
     files = {kind: path for kind, path in (("json", json_file), ("png", png_file), ("svg", svg_file)) if path}
-    _check_files(files)
+    _check_files(files, force)
     whole = load_lossless(source)
     methods = cast("list[FrontierMethod]", method or list(FRONTIER_METHODS))
     check_frontier(whole, first, whole.n_ids if last is None else last, methods)
@@ -116,14 +118,14 @@ def frontier(
         console().print(f"Wrote {path}", soft_wrap=True)
 
 
-def _check_files(files: dict[str, Path]) -> None:
+def _check_files(files: dict[str, Path], force: bool) -> None:
     """Raise an error now for files that could not be written or drawn after minutes of work."""
     from vocab.errors import OutputError
     from vocab.prune.frontier.figure import check_drawing
     from vocab.writing import check_file
 
     for path in files.values():
-        check_file(path)
+        check_file(path, force=force)
     if len({path.absolute() for path in files.values()}) < len(files):
         raise OutputError("two results cannot be written to the same file: name another")
     if {"png", "svg"} & files.keys():

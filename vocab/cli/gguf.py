@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, say
 
 
@@ -17,7 +18,7 @@ def gguf(
         str | None,
         typer.Option("--pre", metavar="NAME", help="llama.cpp's pre-tokenizer. [default: by the split pattern]"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    force: ReplaceOption = False,
 ) -> None:
     """Write a tokenizer as a GGUF file without weights, and print the line that llama.cpp's converter needs.
 

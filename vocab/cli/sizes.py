@@ -19,6 +19,7 @@ from vocab.cli.corpora import (
     corpus_of,
     read_options,
 )
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def sizes(
     dtype_bytes: Annotated[int, typer.Option("--dtype-bytes", min=1, help="Bytes of a parameter.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
     column: ColumnOption = "text",
+    force: ReplaceOption = False,
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
@@ -72,7 +74,7 @@ def sizes(
     from vocab.writing import check_file, write_json
 
     if json_file:
-        check_file(json_file)
+        check_file(json_file, force=force)
     listed = sizes_near(near, max(_LEAST_WITHIN, near // 32) if within is None else within)
     measured: dict[int, MeasuredSize] = {}
     vocabulary = load_lossless(source or "cl100k_base") if source or corpus or counts else None

@@ -7,14 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vocab.cli.corpora import (
-    ColumnOption,
-    DocumentsOption,
-    EncodingErrorsOption,
-    OnErrorOption,
-    ThreadsOption,
-    read_options,
-)
+from vocab.cli.corpora import ThreadsOption
+from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, stopped
 
 app = typer.Typer(help="Run studies from a specification, and write their report from rows.", no_args_is_help=True)
@@ -46,10 +40,6 @@ def run(
         ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    column: ColumnOption = "text",
-    documents: DocumentsOption = "block",
-    encoding_errors: EncodingErrorsOption = "replace",
-    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Do all runs of a study that have no row yet. A study that was killed resumes where it stopped."""
@@ -64,7 +54,6 @@ def run(
             done = run_study(
                 *(study, path, folder),
                 corpus=corpus or [],
-                options=read_options(column, documents, encoding_errors, on_error),
                 device=device,
                 n_threads=threads,
                 timings=timing or [],
@@ -72,8 +61,6 @@ def run(
             )
     except KeyboardInterrupt:
         stopped(f"rows are kept in {path}")
-    for sentence in done.left_out:
-        console(stderr=True).print(sentence, soft_wrap=True)
     console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}")
 
 
@@ -82,13 +69,14 @@ def report(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="TOML files, or built-in studies.")],
     rows: RowsOption = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for study.md, its figures, and study.html.")] = Path(),
+    force: ReplaceOption = False,
 ) -> None:
     """Write the report of studies, with tables, figures and a page, from their rows alone."""
     from vocab.experiments import load_spec, write_report
 
     loaded = [load_spec(spec) for spec in specs]
     paths = rows or [Path(f"study-{study.name}") / f"{study.name}.jsonl" for study in loaded]
-    written = write_report(loaded, paths, out)
+    written = write_report(loaded, paths, out, force=force)
     screen = console()
     for sentence in written.sentences:
         screen.print(sentence)

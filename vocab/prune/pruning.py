@@ -14,8 +14,7 @@ from vocab.progress import OnProgress
 from vocab.prune.bound.certificate import Certificate
 from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.pool import Candidates
-from vocab.prune.certifying import bound_certificate
-from vocab.prune.finishing import finish
+from vocab.prune.finishing import finish, make_certificate
 from vocab.prune.job import Job
 from vocab.prune.request import BoundRequest, PruneRequest
 from vocab.prune.result import PruneResult
@@ -133,7 +132,7 @@ def best_possible(
 ) -> Certificate:
     """Prove a lower bound on the tokens of every vocabulary of `target` ids, under any inference method.
 
-    Arguments and errors are those of `prune`.
+    Arguments and errors are those of `prune`; a source from SentencePiece is refused as well.
 
     Returns:
         The bound with its proof, and the best vocabulary found, which is for least-tokens.
@@ -155,4 +154,5 @@ def best_possible(
 
 def run_bound_request(request: BoundRequest, on_progress: OnProgress | None = None) -> Certificate:
     """Prove a lower bound as a request asks; arguments, result and errors are those of `best_possible`."""
-    return bound_certificate(Job(request, on_progress))
+    job = Job(request, on_progress)
+    return make_certificate(job, select(job))

@@ -25,7 +25,7 @@ def check_file(path: Path, *, force: bool = True, make_folders: bool = False) ->
     if path.is_dir():
         raise OutputError(f"{path} cannot be written: it is a folder")
     if path.exists() and not force:
-        raise OutputError(f"{path} is there already: name another file with `out`, or pass `force`")
+        raise OutputError(f"{path} is there already: name another file, or pass `force`")
     if path.exists():
         check_owner(path)
     if not make_folders and not path.absolute().parent.is_dir():

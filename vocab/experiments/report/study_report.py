@@ -18,7 +18,7 @@ from vocab.experiments.spec import load_spec
 from vocab.experiments.speed.speed_section import speed_section
 from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.shown_text import in_markdown
-from vocab.writing import staged_file, write_errors_named, write_text
+from vocab.writing import check_file, staged_file, write_errors_named, write_text
 
 REPORT, PAGE = "study.md", "study.html"
 
@@ -36,24 +36,27 @@ class StudyReport:
     sentences: list[str]
 
 
-def write_report(studies: Sequence[SpeedStudy | LossStudy | str], rows_paths: Sequence[Path], out: Path) -> StudyReport:
+def write_report(
+    studies: Sequence[SpeedStudy | LossStudy | str], rows_paths: Sequence[Path], out: Path, *, force: bool = False
+) -> StudyReport:
     """Write study.md, its figures as SVG, and study.html to a folder.
 
     Args:
         studies: studies, or names and TOML files that `load_spec` takes.
         rows_paths: files of rows, which may hold rows of other studies too.
-        out: the folder; files of an earlier report are replaced.
+        out: the folder.
+        force: whether to replace files of these names that are there.
 
     Raises:
         StudyError: for rows that are missing or cannot be compared.
         MissingExtraError: without the packages that draw.
-        OutputError: when the folder cannot be written.
+        OutputError: when a file is there already, or the folder cannot be written.
     """
     loaded = [load_spec(study) if isinstance(study, str) else study for study in studies]
     sections = [section for study in loaded for section in _sections(study, rows_paths)]
     text = _front(loaded) + "\n\n".join(section.text for section in sections) + "\n"
     charts = {name: chart for section in sections for name, chart in section.charts.items()}
-    files = _write_files(text, charts, out)
+    files = _write_files(text, charts, out, force)
     return StudyReport(files, [sentence for section in sections for sentence in section.sentences])
 
 
@@ -87,7 +90,10 @@ def _front(studies: Sequence[SpeedStudy | LossStudy]) -> str:
     return "\n".join(lines)
 
 
-def _write_files(text: str, charts: dict[str, Any], out: Path) -> list[Path]:
+def _write_files(text: str, charts: dict[str, Any], out: Path, force: bool) -> list[Path]:
+    files = [out / REPORT, *(out / name for name in charts), out / PAGE]
+    for path in files:
+        check_file(path, force=force, make_folders=True)
     with write_errors_named(out):
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / REPORT, text)
@@ -95,4 +101,4 @@ def _write_files(text: str, charts: dict[str, Any], out: Path) -> list[Path]:
             with staged_file(out / name) as staged:
                 chart.save(str(staged), format="svg")
         write_text(out / PAGE, write_page(text, charts))
-    return [out / REPORT, *(out / name for name in charts), out / PAGE]
+    return files

@@ -1,1 +1,0 @@
-"""Output vocabularies: the head of a model cut to some ids, which stay as they are."""
