@@ -31,6 +31,7 @@ INNER_TYPES = {"vocab.prune.bound.objective.Objective", "vocab.prune.bound.optim
 FUNCTION_OF_COMMAND = {
     "bench": "vocab.model.bench_sizes",
     "bound": "vocab.prune.best_possible",
+    "bytes": "vocab.formats.byte_table",
     "check": "vocab.prune.check",
     "convert": "vocab.interop.convert",
     "count": "vocab.corpus.count_to",
@@ -44,6 +45,7 @@ FUNCTION_OF_COMMAND = {
     "gguf": "vocab.interop.write_gguf",
     "inspect": "vocab.analysis.inspect",
     "prune": "vocab.prune.prune",
+    "score": "vocab.model.score_model",
     "shards": "vocab.model.make_shards",
     "sizes": "vocab.analysis.sizes_near",
     "study list": "vocab.experiments.builtin_studies",

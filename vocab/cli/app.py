@@ -11,6 +11,7 @@ import typer
 
 from vocab.cli.bench import bench
 from vocab.cli.bound import bound
+from vocab.cli.bytes import token_bytes
 from vocab.cli.check import check
 from vocab.cli.convert import convert
 from vocab.cli.count import count, counts_app
@@ -22,6 +23,7 @@ from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
 from vocab.cli.inspect import inspect
 from vocab.cli.prune import prune
+from vocab.cli.score import score
 from vocab.cli.screen import INTERRUPTED, say
 from vocab.cli.shards import shards
 from vocab.cli.sizes import sizes
@@ -60,6 +62,8 @@ app.add_typer(study_app, name="study")
 app.command()(bench)
 app.command()(train_tokenizer)
 app.command()(transplant)
+app.command()(score)
+app.command("bytes")(token_bytes)
 app.command()(draft)
 app.command()(gguf)
 app.command()(convert)

@@ -20,6 +20,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.screen import console, progress, say, stopped, table
 from vocab.cli.shards import encode_corpus
+from vocab.cli.torch_threads import use_torch_threads
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -152,15 +153,10 @@ def train(
 def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) -> None:
     """Check what can be checked before anything is loaded, and set torch's threads."""
     from vocab.errors import TrainingError
-    from vocab.threads import sleep_when_waiting
 
-    sleep_when_waiting()
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
+    use_torch_threads(threads)
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Its rooms, each of which imports only those before it:
 - `network`, the decoder, and `data`, token shards;
 - `hardware`, devices, processes and precision;
 - `timing`, benchmarks, and `export`, folders for transformers and generated text;
+- `pretrained`, models of other programs, loaded and scored;
 - `training`, runs.
 
 Shapes, shards and settings are plain Python and numpy; torch is imported when a name needs it.
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from vocab.model.network.decoder import Decoder
     from vocab.model.network.head import Nats
     from vocab.model.network.language_model import LanguageModel
+    from vocab.model.pretrained.causal_model import CausalModel, load_causal_model
+    from vocab.model.pretrained.score import DomainScore, ModelScore, score_model
     from vocab.model.timing.bench import BenchSettings, Timing, bench_sizes
     from vocab.model.training.distillation import Distiller, Teacher
     from vocab.model.training.held_out_loss import HeldOutLoss
@@ -46,11 +49,14 @@ __all__ = [
     "AttentionRequest",
     "BenchSettings",
     "Cadence",
+    "CausalModel",
     "Decoder",
     "Distiller",
+    "DomainScore",
     "HeldOutLoss",
     "LanguageModel",
     "ModelConfig",
+    "ModelScore",
     "Nats",
     "Plan",
     "Recipe",
@@ -63,9 +69,11 @@ __all__ = [
     "TrainSettings",
     "bench_sizes",
     "generate",
+    "load_causal_model",
     "load_export",
     "make_shards",
     "read_metadata",
+    "score_model",
     "settings_for",
     "train",
 ]
@@ -91,10 +99,13 @@ _WITH_TORCH = {
     "AttentionBackend": "vocab.model.network.attention_interface",
     "AttentionRequest": "vocab.model.network.attention_interface",
     "BenchSettings": "vocab.model.timing.bench",
+    "CausalModel": "vocab.model.pretrained.causal_model",
     "Decoder": "vocab.model.network.decoder",
     "Distiller": "vocab.model.training.distillation",
+    "DomainScore": "vocab.model.pretrained.score",
     "HeldOutLoss": "vocab.model.training.held_out_loss",
     "LanguageModel": "vocab.model.network.language_model",
+    "ModelScore": "vocab.model.pretrained.score",
     "Nats": "vocab.model.network.head",
     "RunResult": "vocab.model.training.training_run",
     "Stopped": "vocab.model.training.trainer",
@@ -102,7 +113,9 @@ _WITH_TORCH = {
     "Timing": "vocab.model.timing.bench",
     "bench_sizes": "vocab.model.timing.bench",
     "generate": "vocab.model.export.generate",
+    "load_causal_model": "vocab.model.pretrained.causal_model",
     "load_export": "vocab.model.export.transformers_folder",
+    "score_model": "vocab.model.pretrained.score",
     "train": "vocab.model.training.training_run",
 }
 

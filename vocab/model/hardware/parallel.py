@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
@@ -99,7 +99,7 @@ def shard(model: LanguageModel, workers: Workers, *, bfloat16: bool) -> None:
     fully_shard(model, mesh=mesh, mp_policy=policy)
 
 
-def reshard(model: LanguageModel) -> None:
+def reshard(model: nn.Module) -> None:
     """Give each process its own part of all weights again; a forward pass without a backward one leaves some whole."""
     for module in model.modules():
         if isinstance(module, FSDPModule):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_loader import load
@@ -23,7 +23,6 @@ from torch.distributed.checkpoint.state_dict_saver import save
 
 from vocab.errors import OutputError, TrainingError
 from vocab.model.hardware.parallel import Workers, reshard
-from vocab.model.network.language_model import LanguageModel
 from vocab.reading import is_file_name, parse_json
 from vocab.writing import hidden_path, place, staging_folder, write_json
 
@@ -35,11 +34,13 @@ _KEEP = 2  # whole checkpoints that stay; older ones are deleted
 warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
 
 
-def training_tensors(model: LanguageModel, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and moments by name; moments that the optimiser does not have yet are created, as zeros."""
+def training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Trained weights and moments by name; moments that the optimiser does not have yet are created, as zeros."""
     reshard(model)  # evaluation leaves whole weights behind, which the optimiser does not know
     tensors: dict[str, Tensor] = {}
     for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            continue
         tensors[f"weight.{name}"] = weight.detach()
         state = optimiser.state[weight]
         if not state:

@@ -28,6 +28,39 @@ _MOST_IDS = 1 << 24
 
 
 @dataclass(frozen=True)
+class MovedMass:
+    """Probabilities over a source's ids, moved to those of a vocabulary pruned from it.
+
+    Attributes:
+        first_pieces: int64 (n_old,), the new id that the probability of each old one goes to, -1 for none.
+        n_ids: number of new ids.
+    """
+
+    first_pieces: Tensor
+    n_ids: int
+
+    def of_logits(self, logits: Tensor) -> Tensor:
+        """Probabilities (n, n_ids), float32, of logits (n, n_old or more); ids that go nowhere get none."""
+        first = self.first_pieces
+        nowhere = (first < 0).nonzero().flatten()
+        known = logits[:, : first.numel()].float().index_fill(1, nowhere, -math.inf).softmax(dim=-1)
+        shares = torch.zeros(known.shape[0], self.n_ids, device=known.device)
+        return shares.index_add_(1, first.clamp(min=0), known)
+
+
+def first_pieces_of(id_map: IdMap) -> Tensor:
+    """The new id that each old one is spelt with first, int64 (n_old,), -1 for none; TrainingError for a vast map."""
+    if id_map.n_old > _MOST_IDS:
+        raise TrainingError(f"the id map has {id_map.n_old:,} ids of the source, and {_MOST_IDS:,} are the most")
+    first_pieces = torch.full((id_map.n_old,), -1, dtype=torch.int64)
+    for old, new in id_map.kept.items():
+        first_pieces[old] = new
+    for old, spelling in id_map.dropped.items():
+        first_pieces[old] = spelling[0] if spelling else -1
+    return first_pieces
+
+
+@dataclass(frozen=True)
 class Teacher:
     """A model over its own ids, which answers in the student's.
 
@@ -51,22 +84,16 @@ class Teacher:
         The model runs once, and its logits are kept. Each part has its probabilities (n, n_ids), float32, only while
         they are used: over a whole batch they are gigabytes.
         """
-        old, first = self.old_ids.to(ids.device), self.first_pieces.to(ids.device)
-        nowhere = (first < 0).nonzero().flatten()
+        old = self.old_ids.to(ids.device)
+        mass = MovedMass(self.first_pieces.to(ids.device), old.numel())
         with torch.no_grad():
-            logits = self.logits(old[ids]).flatten(0, 1)[:, : first.numel()]
-        if logits.shape[1] < first.numel():
+            logits = self.logits(old[ids]).flatten(0, 1)[:, : mass.first_pieces.numel()]
+        if logits.shape[1] < mass.first_pieces.numel():
             raise TrainingError(
-                f"a teacher has {logits.shape[1]:,} ids, and {first.numel():,} are needed: a teacher over the unpruned "
-                "vocabulary needs its `id_map`"
+                f"a teacher has {logits.shape[1]:,} ids, and {mass.first_pieces.numel():,} are needed: a teacher over "
+                "the unpruned vocabulary needs its `id_map`"
             )
-
-        def probabilities(part: slice) -> Tensor:
-            known = logits[part].float().index_fill(1, nowhere, -math.inf).softmax(dim=-1)
-            shares = torch.zeros(known.shape[0], old.numel(), device=known.device)
-            return shares.index_add_(1, first.clamp(min=0), known)
-
-        return probabilities
+        return lambda part: mass.of_logits(logits[part])
 
     @classmethod
     def of_same_ids(cls, logits: Logits, n_ids: int) -> Teacher:
@@ -79,14 +106,11 @@ class Teacher:
         old_ids = {new: old for old, new in id_map.kept.items()}
         if (missing := next((new for new in range(id_map.n_new) if new not in old_ids), None)) is not None:
             raise TrainingError(f"the id map has no source for id {missing}: its tokens must be the source's")
-        if id_map.n_old > _MOST_IDS:
-            raise TrainingError(f"the id map has {id_map.n_old:,} ids of the source, and {_MOST_IDS:,} are the most")
-        first_pieces = torch.full((id_map.n_old,), -1, dtype=torch.int64)
-        for old, new in id_map.kept.items():
-            first_pieces[old] = new
-        for old, spelling in id_map.dropped.items():
-            first_pieces[old] = spelling[0] if spelling else -1
-        return cls(logits, torch.tensor([old_ids[new] for new in range(id_map.n_new)], dtype=torch.int64), first_pieces)
+        return cls(
+            logits,
+            torch.tensor([old_ids[new] for new in range(id_map.n_new)], dtype=torch.int64),
+            first_pieces_of(id_map),
+        )
 
 
 def of_transformers(name_or_path: str, device: torch.device) -> Logits:

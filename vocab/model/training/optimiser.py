@@ -9,8 +9,8 @@ from vocab.model.training.settings import TrainSettings
 
 
 def adamw(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over all parameters of a model."""
-    weights = list(model.parameters())
+    """Fused AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over all weights of a model that are trained."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-import signal
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -32,6 +30,7 @@ from vocab.model.training.optimiser import adamw
 from vocab.model.training.optimiser_steps import Distill, OptimiserSteps, StepResult
 from vocab.model.training.resuming import changed_settings, differences
 from vocab.model.training.settings import Cadence, TrainSettings
+from vocab.model.training.stop_signals import signals_caught
 
 # Between the data seeds before and after a rollback.
 _SEED_STRIDE = 1_000_003
@@ -148,12 +147,12 @@ class Trainer:
     def run(self) -> State:
         """Train to the end of the plan, and return the last state. Raises Stopped after a signal."""
         self._begin()
-        handlers = self._catch_signals()
         gc.disable()  # collections in the middle of a step show as spread of its time
         try:
-            while self.state.step < self.settings.plan.n_steps:
-                self._one_step()
-            self._checkpoints.finish()
+            with signals_caught(self._ask_to_stop):
+                while self.state.step < self.settings.plan.n_steps:
+                    self._one_step()
+                self._checkpoints.finish()
         except torch.OutOfMemoryError:
             raise self._out_of_memory() from None
         except RuntimeError as error:
@@ -164,8 +163,6 @@ class Trainer:
             # A caller that catches the error may resume here: no background writer may still run.
             self._checkpoints.wait()
             gc.enable()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
             if self._log:
                 self._log.close()
         return self.state
@@ -336,12 +333,5 @@ class Trainer:
             "`seq_len`, or set `activation_checkpointing`; the batch stays the same"
         )
 
-    def _catch_signals(self) -> dict[int, Any]:
-        """Stop after the current step, with a checkpoint, when SIGINT or SIGTERM comes; returns the old handlers."""
-        if threading.current_thread() is not threading.main_thread():
-            return {}
-
-        def stop(number: int, frame: object) -> None:
-            self._stop = True
-
-        return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def _ask_to_stop(self) -> None:
+        self._stop = True

@@ -1,0 +1,1 @@
+"""Models of other programs: loaded, and scored on text."""
