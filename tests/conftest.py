@@ -29,9 +29,10 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from helpers.texts import NASTY, SCRIPTS, random_tokens
+from helpers.texts import NASTY, random_tokens
 from hypothesis import HealthCheck, settings
 
+from vocab.hard_texts import SCRIPTS
 from vocab.splitting import CL100K_REGEX, SplitPattern
 from vocab.vocabulary import Vocabulary
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vocab.compilation import cache_folder as folders
-from vocab.compilation import notice
+from vocab.compilation import kernel_cache, notice
 from vocab.encoding.lattice_kernels import count_ends
 
 # A machine on which no folder can be written but the temporary one.
@@ -116,3 +116,58 @@ def test_the_notice_is_given_once(monkeypatch):
     notice.note_compiling()
     notice.note_compiling()
     assert lines == [notice.NOTICE]
+
+
+# A kernel called by a process that misses it; prints how often it was missed and read.
+MISSED = """
+import numpy as np
+from vocab.encoding.lattice_kernels import count_ends
+n_ends = np.zeros(1, dtype=np.int64)
+count_ends(np.ones(3, dtype=np.bool_), np.array([0, 3]), n_ends)
+print(sum(count_ends.stats.cache_misses.values()), sum(count_ends.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.slow
+def test_of_processes_that_miss_a_kernel_at_once_one_compiles_it(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", MISSED]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
+    assert sorted(process.communicate()[0].split() for process in started) == [["0", "1"], ["0", "1"], ["1", "0"]]
+
+
+def test_a_process_waits_for_the_turn_of_another(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(kernel_cache.KernelCache, "cache_path", tmp_path)
+    first, second = (kernel_cache.KernelCache(count_ends.py_func) for _ in range(2))
+    first._take_turn()
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(os.open(next(tmp_path.glob("*.lock")), os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    first._end_turn()
+    second._take_turn()
+    second._end_turn()
+
+
+# What a child compiles for the first run of `vocab prune`, and then what encoding with cl100k itself still misses.
+AHEAD = """
+from vocab.prune.first_kernels import compile_last_kernels
+compile_last_kernels()
+"""
+ENCODED = """
+from vocab.encoding import id_cache_kernels
+from vocab.formats import load
+from vocab.splitting import split_kernels
+load("cl100k_base").encode("the end")
+kernels = (id_cache_kernels.encode_pieces, split_kernels.split_cl100k)
+print([sum(k.stats.cache_misses.values()) for k in kernels], [sum(k.stats.cache_hits.values()) for k in kernels])
+"""
+
+
+@pytest.mark.slow
+def test_kernels_that_a_child_compiles_are_those_that_a_first_run_needs(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for code in (AHEAD, ENCODED):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "[0, 0] [1, 1]"

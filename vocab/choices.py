@@ -30,7 +30,7 @@ EncodingErrors = Literal["replace", "skip", "refuse"]
 OnError = Literal["stop", "skip"]
 
 VocabularyFormat = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
-DraftFormat = Literal["eagle3", "sglang"]
+DraftFormat = Literal["eagle3", "sglang", "gguf"]
 FigureFormat = Literal["png", "svg"]
 # Whose tokenizer one trained from scratch is like.
 Style = Literal["llama2", "cl100k"]

@@ -198,7 +198,7 @@ def test_hugging_face_dataset_that_goes_on_after_a_block(dataset):
     (source,) = sources.list_sources("hf://org/name")
     blocks = list(readers.read_blocks([source], ReadOptions()))
     again = list(readers.read_blocks([source], ReadOptions(), blocks[0].end))
-    texts = [block.batch("refuse").documents() for block in again]
+    texts = [block.batch(ReadOptions()).documents() for block in again]
     assert [text for part in texts for text in part] == [f"row {k}" for k in range(256, 600)]
 
 
@@ -270,7 +270,7 @@ def test_small_files_share_a_block(tmp_path):
         (tmp_path / f"{k:02}.txt").write_text(f"file {k}\n" * 500)
     blocks = list(readers.read_blocks(sources.list_sources(str(tmp_path)), ReadOptions()))
     assert len(blocks) == 1
-    assert blocks[0].batch("refuse").n_documents == 30
+    assert blocks[0].batch(ReadOptions()).n_documents == 30
     assert blocks[0].n_stored_bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
 
 

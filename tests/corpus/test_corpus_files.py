@@ -1,6 +1,7 @@
 """Which files a corpus is: folders, links, patterns, packings, and what is not text. Nothing is left out unsaid."""
 
 import bz2
+import errno
 import gzip
 import io
 import itertools
@@ -128,6 +129,35 @@ def test_what_may_not_be_read_is_named(tmp_path):
         (tmp_path / "closed").chmod(0o700)
     assert documents == ["a"]
     assert said[0].count("Permission denied") == 2
+
+
+@pytest.mark.parametrize("pattern", ["*/*.txt", "**/*.txt", "**", "[abc]/*", "b/x*"])
+def test_a_closed_folder_that_a_pattern_leads_to_is_named(tmp_path, monkeypatch, pattern):
+    for name in "abc":
+        write(tmp_path / name / "x.txt", name)
+    scan = os.scandir
+
+    def denied(folder):
+        if Path(folder) == tmp_path / "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    place = tmp_path / pattern
+    assert f"{tmp_path / 'b'} cannot be read: Permission denied: mend it, or set `on_error`" in refusal(place)
+    documents, said = read(place, on_error="skip")
+    assert documents == ([] if pattern.startswith("b") else ["a", "c"])
+    assert said == [f"1 file was left out: {tmp_path / 'b'} cannot be read: Permission denied."]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter everything")
+def test_a_folder_that_may_be_listed_and_not_entered(tmp_path):
+    write(tmp_path / "a/x.txt", "a")
+    write(tmp_path / "b/x.txt", "b").parent.chmod(0o600)
+    try:
+        assert f"{tmp_path / 'b'} cannot be entered: Permission denied" in refusal(tmp_path / "*/x.txt")
+    finally:
+        (tmp_path / "b").chmod(0o700)
 
 
 def test_the_same_file_in_two_corpora(tmp_path):

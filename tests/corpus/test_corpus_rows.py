@@ -134,7 +134,7 @@ def test_a_json_array_of_any_length_is_streamed(tmp_path, monkeypatch):
         made = list(readers.read_blocks(sources.list_sources(str(path)), ReadOptions()))
         assert len(made) > 20
         again = readers.read_blocks(sources.list_sources(str(path)), ReadOptions(), made[9].end)
-        tail = [text for block in again for text in block.batch("refuse").documents()]
+        tail = [text for block in again for text in block.batch(ReadOptions()).documents()]
         assert tail == texts[-len(tail) :]
         assert 0 < len(tail) < len(texts)
 
@@ -324,7 +324,7 @@ def test_both_parsers_of_json_lines_find_the_same(rows, column):
         block = blocks.LinesBlock(blocks.Position(), 0, "name", 1, json_lines(rows).encode(), options)
         with mock.patch.object(blocks, "texts_of_lines", parse):
             found.append(
-                (block.batch("replace").documents(), options.skipped.n_rows_without_text, options.skipped.summary())
+                (block.batch(options).documents(), options.skipped.n_rows_without_text, options.skipped.summary())
             )
     assert found[0][:2] == found[1][:2]
     assert found[0][2].rows == found[1][2].rows

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocab.corpus.read_options import ReadOptions
 from vocab.errors import CorpusError
 from vocab.experiments.loss.sample import sample_corpus
 
@@ -37,3 +38,21 @@ def test_too_little_text_is_said_and_nothing_is_written(tmp_path):
     with pytest.raises(CorpusError, match=r"corpus\.txt has 0\.0 MB, and the study needs 2: give more"):
         sample_corpus([str(tmp_path / "corpus.txt")], tmp_path / "sample.jsonl", 2)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+
+
+def test_a_sample_says_what_was_left_out_whenever_it_is_asked_for(tmp_path):
+    place = tmp_path / "text"
+    place.mkdir()
+    (place / "a.jsonl").write_text('{"body": "one"}\n{"body": 5}\n{"body": null}\n')
+    (place / "b.pdf").write_bytes(b"%PDF-1.7")
+    options = ReadOptions("body", on_error="skip")
+    found = [sample_corpus([str(place)], tmp_path / "s.jsonl", 2e-6, options) for _ in range(2)]
+    assert found[0] == found[1]
+    assert texts_of(found[0].path) == ["one"]
+    assert [sentence.partition(",")[0].partition(":")[0] for sentence in found[0].left_out] == [
+        "1 file was left out",
+        "1 row without text was left out",
+        "1 bad row was left out",
+    ]
+    with pytest.raises(CorpusError, match=r"give more \(1 file was left out: .*b\.pdf is a document"):
+        sample_corpus([str(place)], tmp_path / "more.jsonl", 2, options)

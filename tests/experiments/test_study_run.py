@@ -73,18 +73,23 @@ sizes = [600]
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> str:
-    """Python's documentation, a document a paragraph or two."""
+    """Python's documentation, a document a paragraph or two, and a picture beside it."""
     path = tmp_path_factory.mktemp("text") / "topics.jsonl"
+    path.with_name("picture.png").write_bytes(b"\x89PNG\r\n")
     paragraphs = [p for topic in pydoc_data.topics.topics.values() for p in topic.split("\n\n") if p.strip()]
     texts = ["\n\n".join(paragraphs[k : k + 2]) for k in range(0, len(paragraphs), 2)]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    return str(path)
+    return str(path.parent)
 
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "spec.toml"
     path.write_text(text)
     return path
+
+
+def left_out(corpus: str) -> tuple[str]:
+    return (f"1 file was left out: {corpus}/picture.png is an image, sound or video, not text.",)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,7 @@ def loss_rows(corpus, tmp_path_factory) -> tuple[Path, Path]:
     spec = load_spec(write(folder, LOSS))
     done = run_study(spec, folder / "rows.jsonl", folder / "work", corpus=[corpus], device="cpu")
     assert done.n_new == 3 * 2 + 2
+    assert done.left_out == left_out(corpus)
     return folder / "rows.jsonl", folder
 
 
@@ -165,7 +171,7 @@ def test_a_killed_study_gives_the_same_losses(loss_rows, corpus, tmp_path):
         time.sleep(0.3)
         started.send_signal(signal.SIGKILL)
     assert 0 < len(losses(rows)) < 4
-    run_study(load_spec(spec), rows, work, corpus=[corpus], device="cpu")
+    assert run_study(load_spec(spec), rows, work, corpus=[corpus], device="cpu").left_out == left_out(corpus)
     undisturbed = losses(loss_rows[0])
     assert losses(rows) == {key: undisturbed[key] for key in losses(rows)}
     assert len(losses(rows)) == 4

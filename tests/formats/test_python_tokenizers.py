@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sentencepiece
 from helpers.files import mistral_file
-from helpers.texts import NASTY, SCRIPTS
+from helpers.texts import NASTY
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 import vocab
@@ -16,6 +16,7 @@ from vocab.analysis import compare, diff, inspect
 from vocab.corpus import DocumentCorpus
 from vocab.errors import SourceError
 from vocab.formats import RuntimeTokenizer, load_lossless, measured
+from vocab.hard_texts import SCRIPTS
 
 TEXTS = [*NASTY, *SCRIPTS.values(), "", " "]
 

@@ -9,7 +9,7 @@ import pytest
 import sentencepiece
 from helpers.cli import fails, run, run_process
 from helpers.files import set_in
-from helpers.texts import NASTY, ODD, SCRIPTS
+from helpers.texts import NASTY, ODD
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import vocab
@@ -17,6 +17,7 @@ from vocab.analysis import diff, inspect
 from vocab.errors import SourceError
 from vocab.formats import RuntimeTokenizer, load_lossless
 from vocab.formats.hugging_face_runtime import run_by_tokenizers
+from vocab.hard_texts import SCRIPTS
 from vocab.vocabulary import Provenance
 
 TEXT = "\n".join([*SCRIPTS.values(), "some words, and 1234 numbers in New York\tand more of them  here"] * 20)

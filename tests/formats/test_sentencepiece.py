@@ -293,7 +293,6 @@ def test_control_and_user_defined_pieces_are_kept(tmp_path):
     [
         ({"inference": "least-tokens"}, "which runs scored-merges, not least-tokens"),
         ({"method": "optimal"}, "is not for a source from SentencePiece"),
-        ({"certify": True}, "cannot be certified"),
     ],
 )
 def test_what_sentencepiece_cannot_run_is_refused(v1, option, message):

@@ -17,11 +17,12 @@ from vocab.corpus.counting import CorpusCounts, count_documents
 from vocab.errors import OutputError, SourceError, TargetError
 from vocab.interop.serving.draft import draft_of_most_used, draft_of_result
 from vocab.interop.serving.draft_file import load_draft, write_draft
+from vocab.interop.serving.token_uses import uses_of_corpus
 from vocab.prune import Candidates, prune
 from vocab.vocabulary import Provenance, Vocabulary
 
 SPECIAL = {"<|endoftext|>": 3000, "<|end|>": 3005}  # ids may have holes
-FORMATS = ["eagle3", "sglang"]
+FORMATS = ["eagle3", "sglang", "gguf"]
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +67,13 @@ def test_a_result_becomes_a_draft_vocabulary(folder, result, target, tmp_path):
 
 
 def test_the_most_used_ids_are_those_of_the_targets_own_encoder(target, texts):
-    counts = CorpusCounts((count_documents(texts, "texts", target.pattern, 1),)).train
+    corpus = CorpusCounts((count_documents(texts, "texts", target.pattern, 1),))
+    counts = corpus.train
     uses = Counter()
     for pretoken, n in zip(counts.pretokens(), counts.counts.tolist(), strict=True):
         uses.update({k: n * m for k, m in Counter(target.encode(pretoken.decode())).items()})
     expected = sorted(range(3000), key=lambda k: (-uses[k], k))[:298]
-    draft = draft_of_most_used(target, 300, counts)
+    draft = draft_of_most_used(target, 300, uses_of_corpus(target, corpus))
     assert draft.target_ids.tolist() == sorted([*expected, 3000, 3005])
 
 
@@ -188,8 +190,9 @@ def test_the_command(folder, tmp_path, texts):
     arguments = ["draft", folder, "--size", 400, "--corpus", "text.txt", "--format", "sglang", "--out", "hot.pt"]
     assert run(*arguments, where=tmp_path).returncode == 0
     assert load_draft(tmp_path / "hot.pt", vocab.load(folder)).target_ids.size == 400
-    for more, message in ((["--force", "--size", 2], "has from 4 to 1,000 ids"), ([], "is there already")):
-        refused = run(*arguments, *more, where=tmp_path)
+    small = [2 if one == 400 else one for one in arguments]
+    for tried, message in (([*small, "--force"], "has from 4 to 1,000 ids"), (arguments, "is there already")):
+        refused = run(*tried, where=tmp_path)
         check_refusal(refused.returncode, refused.stdout, refused.stderr)
         assert message in refused.stderr
     refused = run("draft", folder, "--corpus", "text.txt", "--format", "sglang", "--out", "x", where=tmp_path)

@@ -175,6 +175,7 @@ def test_default_least_count():
     assert default_min_count(0, 32_000) == default_min_count(1_000_000, 32_000) == 4
     assert default_min_count(180_000_000, 32_000) == 87
     assert default_min_count(180_000_000, 8_000) == 351
+    assert default_min_count(180_000_000, 32_000, crosses_words=True) == 175
 
 
 # The result

@@ -202,7 +202,6 @@ def test_scores_of_kept_pieces_are_the_sources(source, corpus):
         ({"inference": "scored-merges"}, "which runs unigram, not scored-merges"),
         ({"method": "optimal"}, "is not for a source from SentencePiece"),
         ({"method": "leaf"}, "the method leaf goes by merges"),
-        ({"certify": True}, "cannot be certified"),
     ],
 )
 def test_what_unigram_cannot_do_is_refused(source, corpus, option, message):

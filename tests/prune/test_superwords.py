@@ -1,11 +1,13 @@
 """Superwords: what is found, how units are cut, what is chosen and written, and what is refused."""
 
+import hashlib
 from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from helpers.cli import fails
+from helpers.unigram_models import trained
 from tokenizers import Tokenizer
 
 import vocab
@@ -15,7 +17,7 @@ from vocab.corpus.document_corpus import DocumentCorpus
 from vocab.corpus.held_documents import HeldDocuments
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.unit_cuts import UnitCuts
-from vocab.errors import TargetError
+from vocab.errors import CorpusError, TargetError
 from vocab.interop import verify
 from vocab.prune import Candidates, Limits, PruneRequest, PruneResult, Superwords, check, prune
 from vocab.prune.candidates.superword_mining import mine_superwords
@@ -120,6 +122,37 @@ def test_a_sample_is_of_documents_by_hash_whatever_their_order(texts):
     assert sample.n_bytes <= whole.n_bytes // 3 < whole.n_bytes == sample.n_bytes_read
 
 
+@pytest.fixture(scope="module", params=["source", "reorder"])
+def merged(source, documents, request) -> PruneResult:
+    """Chosen for merges, with superwords behind words and with ranks in a better order."""
+    wanted = Candidates(min_count=8, superwords=WANTED)
+    return prune(source, TARGET, documents=documents, ranks=request.param, candidates=wanted, n_threads=2)
+
+
+def test_under_merges_whole_lines_are_encoded_as_every_runtime_does(merged, texts, nasty, tmp_path):
+    small, superwords = merged.vocabulary, merged.report.candidates["superwords"]
+    assert (small.inference, small.n_ids) == ("merges", TARGET)
+    assert superwords["n_in_result"] > 50
+    assert merged.report.result.train.n_tokens == sum(
+        len(small.encode(text)) for text in texts if not is_held_out(text.encode())
+    )
+    merged.save(tmp_path / "small")
+    assert vocab.load(tmp_path / "small") == small
+    checked = verify(tmp_path / "small", [*texts[:20], *nasty, "".join(nasty)])
+    assert checked.agrees
+    assert {check.runtime for check in checked.checks} >= {"tiktoken", "tokenizers"}
+
+
+def test_under_merges_superwords_have_the_last_ranks_and_fewer_tokens_result(source, documents, merged):
+    options = {"documents": documents, "ranks": merged.report.ranks, "n_threads": 2}
+    words = prune(source, TARGET, **options)
+    assert merged.report.result.train.n_tokens < 0.97 * words.report.result.train.n_tokens
+    if merged.report.ranks == "source":
+        n = merged.report.candidates["superwords"]["n_in_result"]
+        is_new = merged.kept_ids < 0
+        assert np.flatnonzero(is_new).tolist() == list(range(is_new.size - n, is_new.size))
+
+
 def test_tokens_of_segments_add_up_to_those_of_whole_lines(result, texts, documents):
     small = result.vocabulary
     segments = documents.count(UnitCuts(small.pattern, small.encoder.trie), 2)
@@ -167,6 +200,36 @@ def test_the_certificate_is_accepted_and_an_altered_superword_is_not(result, tmp
         check(str(path))
 
 
+def test_an_altered_superword_is_rejected_though_its_digest_was_made_right(result, tmp_path):
+    superword = result.report.candidates["superwords"]["most_frequent"][0].encode().hex().encode()
+    texts, path = result.certificate.texts, tmp_path / "certificate.zip"
+    for other in (b"7a7a7a7a7a", superword + b"7a"):
+        altered = texts["candidates"].replace(b"\n" + superword + b" ", b"\n" + other + b" ")
+        assert altered != texts["candidates"]
+        claims = {**result.certificate.claims, "candidates_sha256": hashlib.sha256(altered).hexdigest()}
+        path.write_bytes(type(result.certificate)(claims, {**texts, "candidates": altered}).as_zip())
+        with pytest.raises(RejectedError, match=r"price|bound|tokens"):
+            check(str(path))
+
+
+def test_a_unit_longer_than_the_memory_for_text_is_left_out_or_refused(texts):
+    line = "one of the things " * 5_000
+    with pytest.raises(CorpusError, match="no sample of 0 MB can be held: the documents are too large"):
+        hold_documents(DocumentCorpus.of_texts([line]), most_bytes=10_000)
+    held = hold_documents(DocumentCorpus.of_texts([line, *texts]), most_bytes=80_000)
+    kept = [text for part in held.parts for batch in part.batches for text in batch.documents()]
+    assert len(kept) > 0
+    assert set(kept) < set(texts)
+
+
+@pytest.mark.slow
+def test_a_source_of_sentencepiece_is_refused_in_one_sentence(real_text, tmp_path):
+    path = tmp_path / "code.model"
+    path.write_bytes(trained([real_text[:100_000]], 800))
+    with pytest.raises(TargetError, match=r"superwords need a byte-level source .* which code is not"):
+        PruneRequest(source=vocab.load(path), target=600, candidates=Candidates(superwords=Superwords()))
+
+
 def test_a_text_without_line_ends_is_one_unit(source):
     line = "one of the things that is one of the other things, as it were; " * 400
     held = hold_documents(DocumentCorpus.of_texts([line + str(k) for k in range(12)]))
@@ -178,8 +241,8 @@ def test_a_text_without_line_ends_is_one_unit(source):
 
 def test_what_cannot_have_superwords_is_refused_in_one_sentence(source, documents):
     wanted = Candidates(superwords=Superwords())
-    with pytest.raises(TargetError, match="chosen for least-tokens, not for merges"):
-        PruneRequest(source=source, target=TARGET, candidates=wanted)
+    with pytest.raises(TargetError, match="chosen for least-tokens and merges, not for ungreedy"):
+        PruneRequest(source=source, target=TARGET, candidates=wanted, inference="ungreedy")
     with pytest.raises(TargetError, match="chooses no superwords"):
         PruneRequest(source=source, target=TARGET, candidates=wanted, inference="least-tokens", method="rank")
     with pytest.raises(TargetError, match="give either `corpus` or `documents`"):

@@ -21,7 +21,9 @@ from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
+from vocab.cli.head import head
 from vocab.cli.inspect import inspect
+from vocab.cli.lock import lock
 from vocab.cli.prune import prune
 from vocab.cli.score import score
 from vocab.cli.screen import INTERRUPTED, say
@@ -58,6 +60,7 @@ app.command()(shards)
 app.command()(train)
 app.command()(generate)
 app.command()(verify)
+app.command()(lock)
 app.add_typer(study_app, name="study")
 app.command()(bench)
 app.command()(train_tokenizer)
@@ -65,6 +68,7 @@ app.command()(transplant)
 app.command()(score)
 app.command("bytes")(token_bytes)
 app.command()(draft)
+app.command()(head)
 app.command()(gguf)
 app.command()(convert)
 

@@ -36,7 +36,7 @@ MinCandidateCountOption = Annotated[
         "--candidates-min-count",
         min=1,
         help="With --candidates corpus or --superwords: times that such a token must occur. "
-        "[default: training bytes / (64 x target), at least 4]",
+        "[default: training bytes / (64 x target), or / (32 x target) with --superwords; at least 4]",
     ),
 ]
 MostCandidatesOption = Annotated[

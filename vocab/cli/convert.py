@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vocab.choices import VocabularyFormat
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentsOption,
+    EncodingErrorsOption,
+    OnErrorOption,
+    note_skipped,
+    read_options,
+    texts_of,
+)
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
     from vocab.analysis import TextDifferences
+    from vocab.corpus.read_options import ReadOptions
     from vocab.interop import Conversion
 
 
@@ -30,9 +40,13 @@ def convert(
     ] = False,
     corpus: Annotated[
         list[str] | None,
-        typer.Option("--corpus", help="Text to measure on. [default: the built-in profile's words]"),
+        typer.Option("--corpus", help="Text to compare and measure on. [default: the built-in profile's words]"),
     ] = None,
-    megabytes: Annotated[float, typer.Option("--megabytes", min=0.0, help="MB of text to measure on at most.")] = 2.0,
+    megabytes: Annotated[float, typer.Option("--megabytes", min=0.0, help="MB of such text at most.")] = 2.0,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
 ) -> None:
     """Write a vocabulary in another format: with the same ids for every text, or not at all without --approximate."""
@@ -46,21 +60,22 @@ def convert(
     check_target(directory, force=force)
     with progress() as bar:
         bar.add_task("convert and compare", total=None, rate="")
-        texts = _texts(corpus or [], int(megabytes * 1e6))
+        options = read_options(column, documents, encoding_errors, on_error)
+        texts = _texts(corpus or [], options, int(megabytes * 1e6) if corpus or approximate else 0)
         result = interop.convert(whole, to, directory, approximate=approximate, texts=texts, force=force)
+    note_skipped(options)
     _show(result, directory)
 
 
-def _texts(corpus: list[str], n_bytes: int) -> Iterator[str]:
+def _texts(corpus: list[str], options: ReadOptions, n_bytes: int) -> Iterator[str]:
     import random
 
-    from vocab.corpus.documents import read_documents
     from vocab.interop.conversion.trial_texts import profile_texts
 
     if not corpus:
         yield from profile_texts(n_bytes, random.Random(0))  # noqa: S311
     left = n_bytes
-    for text in (text for name in corpus for text in read_documents(name)):
+    for text in texts_of(corpus, options):
         if left <= 0:
             return
         yield text

@@ -146,6 +146,14 @@ def documents_of(corpora: Sequence[str], options: ReadOptions) -> DocumentCorpus
     return DocumentCorpus([name for name, _ in named], options=options, shares=[weight for _, weight in named])
 
 
+def texts_of(corpora: Sequence[str] | None, options: ReadOptions) -> Iterator[str]:
+    """The documents of some corpora as strings; `note_skipped` then says what was left out."""
+    from vocab.corpus.documents import read_documents
+
+    for name in corpora or []:
+        yield from read_documents(name, options)
+
+
 @contextmanager
 def documents_bar(corpora: Sequence[str], label: str = "encode documents") -> Iterator[OnBlock]:
     """A function that shows progress over whole documents from its first call on."""

@@ -208,9 +208,11 @@ def prune(
 
 
 def _loaded(source: str, *, beside_profile: bool) -> Vocabulary:
-    """The vocabulary to prune, loaded while a thread reads the built-in profile if that is wanted."""
+    """The vocabulary to prune; meanwhile a child compiles kernels, and a thread reads the profile if that is wanted."""
     from vocab.formats import load_lossless
+    from vocab.prune.first_kernels import compile_ahead
 
+    compile_ahead()
     if beside_profile:
         from vocab.corpus.profile import read_ahead
 

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from vocab.cli.corpora import ThreadsOption
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentsOption,
+    EncodingErrorsOption,
+    OnErrorOption,
+    ThreadsOption,
+    read_options,
+)
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, stopped
 
@@ -40,6 +47,10 @@ def run(
         ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    column: ColumnOption = "text",
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
 ) -> None:
     """Do all runs of a study that have no row yet. A study that was killed resumes where it stopped."""
@@ -54,6 +65,7 @@ def run(
             done = run_study(
                 *(study, path, folder),
                 corpus=corpus or [],
+                options=read_options(column, documents, encoding_errors, on_error),
                 device=device,
                 n_threads=threads,
                 timings=timing or [],
@@ -61,6 +73,8 @@ def run(
             )
     except KeyboardInterrupt:
         stopped(f"rows are kept in {path}")
+    for sentence in done.left_out:
+        console(stderr=True).print(sentence, soft_wrap=True)
     console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}")
 
 

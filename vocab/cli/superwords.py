@@ -19,7 +19,7 @@ SuperwordsOption = Annotated[
     typer.Option(
         "--superwords",
         help="Choose also among superwords: frequent runs of whole pre-tokens within a line of the corpus. Needs "
-        "--corpus and --inference least-tokens.",
+        "--corpus, and --inference merges or least-tokens.",
     ),
 ]
 SuperwordWordsOption = Annotated[

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vocab.cli.corpora import (
+    ColumnOption,
+    DocumentsOption,
+    EncodingErrorsOption,
+    OnErrorOption,
+    note_skipped,
+    read_options,
+    texts_of,
+)
 from vocab.cli.screen import console, progress, table
 
 if TYPE_CHECKING:
@@ -21,6 +30,10 @@ def verify(
     megabytes: Annotated[
         float, typer.Option("--megabytes", min=0.0, help="MB of the built-in profile's words to encode.")
     ] = 5.0,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
 ) -> None:
     """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
 
@@ -31,7 +44,6 @@ def verify(
     The exit code is 1 when anything differs.
     """
     from vocab import interop
-    from vocab.corpus.documents import read_documents
     from vocab.errors import SourceError
     from vocab.formats import load_lossless
     from vocab.formats.by_content import kind_of
@@ -39,10 +51,12 @@ def verify(
     if not directory.is_dir() and not (directory.is_file() and kind_of(directory) == "gguf"):
         raise SourceError(f"{directory} is neither a folder nor a GGUF file")
     texts = interop.trial_texts(load_lossless(directory), int(megabytes * 1e6))
-    texts += [text for name in corpus or [] for text in read_documents(name)]
+    options = read_options(column, documents, encoding_errors, on_error)
+    texts += texts_of(corpus, options)
     with progress() as bar:
         bar.add_task("encode in every runtime", total=None, rate="")
         verification = interop.verify(directory, texts)
+    note_skipped(options)
     _show(verification, str(directory))
     if not verification.agrees:
         raise typer.Exit(1)

@@ -18,18 +18,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba.core import caching, event
-from numba.core.runtime.nrt import rtsys
+from numba.core import event
 
 from vocab.compilation.cache_folder import cache_folder
+from vocab.compilation.kernel_cache import KernelCache
 from vocab.compilation.notice import note_compiling
 
 # Numba's own types leave out the options for wrappers, the folder of its cache and events.
 _njit: Any = numba.njit
 _config: Any = numba.config
 _register: Any = event.register
-_FunctionCache: Any = caching.FunctionCache
-_runtime: Any = rtsys
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
 _lock = threading.Lock()
@@ -63,28 +61,11 @@ def _kept_on_disk(function: Callable[..., Any], **options: Any) -> Any:
             dispatcher = _njit(**options)(function)
             if folder is None:
                 return dispatcher
-            dispatcher._cache = _KernelCache(function)  # where `cache=True` puts Numba's own
+            dispatcher._cache = KernelCache(function)  # where `cache=True` puts Numba's own
             dispatcher._cache.needs_runtime = options["_nrt"]
             return dispatcher
         finally:
             _config.CACHE_DIR = before
-
-
-class _KernelCache(_FunctionCache):  # type: ignore[misc]
-    """Numba's cache of a function, which reads a kept kernel without importing what only compiling needs.
-
-    Numba first refreshes its context: that imports its whole library, and SciPy with it, which takes longer than to
-    read all kernels of a command. It does so when it compiles anyway. What a kept kernel calls is the runtime, where it
-    allocates arrays.
-    """
-
-    needs_runtime = True
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        if self.needs_runtime:
-            _runtime.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
 
 
 class _Listener(event.Listener):

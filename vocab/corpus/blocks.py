@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,7 +35,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Block(ABC):
+class Block:
     """Some documents not yet taken apart.
 
     `end` is the position after it; `n_stored_bytes` how many bytes of the files on disk it took.
@@ -45,12 +44,18 @@ class Block(ABC):
     end: Position
     n_stored_bytes: int
 
-    @abstractmethod
-    def batch(self, errors: EncodingErrors) -> Batch:
+    def batch(self, options: ReadOptions) -> Batch:
         """Its documents; raises CorpusError that names the file and the line.
 
-        Rows that are left out are added to `ReadOptions.skipped`, so call it once.
+        What is left out or repaired is added to `options.skipped`, so call it once.
         """
+        batch = self._batch(options.encoding_errors)
+        if batch.n_skipped or batch.n_repaired:
+            options.skipped.add_documents(batch.n_skipped, batch.n_repaired)
+        return batch
+
+    def _batch(self, errors: EncodingErrors) -> Batch:
+        raise NotImplementedError
 
     def _where(self, row: int) -> str:
         """The name of a row, for errors."""
@@ -77,7 +82,7 @@ class TextBlock(Block):
     names: list[str]  # of each document, for errors
     is_utf8: bool = False  # known, so that it need not be checked
 
-    def batch(self, errors: EncodingErrors) -> Batch:
+    def _batch(self, errors: EncodingErrors) -> Batch:
         if self.is_utf8:
             return Batch.of_utf8(self.documents)
         return Batch.of_bytes(self.documents, errors, self.names.__getitem__)
@@ -93,7 +98,7 @@ class ColumnBlock(Block):
     column: TextColumn
     options: ReadOptions
 
-    def batch(self, errors: EncodingErrors) -> Batch:
+    def _batch(self, errors: EncodingErrors) -> Batch:
         with read_errors_named(self.path):
             texts = self.column.texts(self.array)
         return self._texts_batch(texts, errors, self.options, self.column.held)
@@ -111,7 +116,7 @@ class RowsBlock(Block):
     options: ReadOptions
     may_have_no_column: bool = True
 
-    def batch(self, errors: EncodingErrors) -> Batch:
+    def _batch(self, errors: EncodingErrors) -> Batch:
         rows = RowCollector(self.options, self.end.key, self.where)
         for k, text in enumerate(self.texts):
             rows.add(k, text)
@@ -127,7 +132,7 @@ class LinesBlock(Block):
     lines: bytes
     options: ReadOptions
 
-    def batch(self, errors: EncodingErrors) -> Batch:
+    def _batch(self, errors: EncodingErrors) -> Batch:
         column = self.options.column
         texts = texts_of_lines(self.lines, column)
         if texts is None:

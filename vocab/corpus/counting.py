@@ -316,7 +316,7 @@ class ThreadedCounter(AbstractContextManager["ThreadedCounter"]):
         if not hasattr(self._local, "tables"):
             self._local.tables = _ThreadTables(self._pattern)
             self._tables.append(self._local.tables)
-        self._local.tables.add(block.batch(self._options.encoding_errors))
+        self._local.tables.add(block.batch(self._options))
 
     @property
     def tally(self) -> Tally:

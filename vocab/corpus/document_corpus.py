@@ -39,7 +39,7 @@ class DocumentPart:
         """The documents, about 1 MB at a time; raises CorpusError as `vocab.count` does."""
         self.options.skipped.clear()
         for block in self.blocks(self.options):
-            batch = block.batch(self.options.encoding_errors)
+            batch = block.batch(self.options)
             yield batch
             if on_block:
                 on_block(block.n_stored_bytes, batch.n_bytes_read)

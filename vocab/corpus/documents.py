@@ -26,4 +26,4 @@ def read_documents(name: str, options: ReadOptions | None = None) -> Iterator[st
     """
     options = options or ReadOptions()
     for block in read_blocks(list_sources(name, options), options):
-        yield from block.batch(options.encoding_errors).documents()
+        yield from block.batch(options).documents()

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.arrays import Mask
-from vocab.choices import EncodingErrors
 from vocab.corpus.batch import Batch
 from vocab.corpus.blocks import Block, Position
 from vocab.corpus.counting import (
@@ -37,8 +36,8 @@ class _HeldBlock(Block):
 
     documents: Batch
 
-    def batch(self, errors: EncodingErrors) -> Batch:
-        return self.documents
+    def batch(self, options: ReadOptions) -> Batch:
+        return self.documents  # what was left out of them is known since they were read
 
 
 @dataclass(frozen=True)

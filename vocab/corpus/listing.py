@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vocab.corpus.file_kinds import not_text_by_name
 from vocab.corpus.files import CorpusFile, is_special, read_errors_named
+from vocab.corpus.globs import closed_folders, matches
 from vocab.corpus.saved_datasets import SavedDataset
 from vocab.corpus.skipped import Skipped, SkippedFile
 from vocab.errors import CorpusError
@@ -60,7 +60,8 @@ def list_files(place: str, skipped: Skipped) -> list[CorpusFile | UnreadableFile
         is_folder = path.is_dir()
         if not is_folder and os.path.lexists(place):
             raise CorpusError(f"corpus {place} {_dead_end(place)}")
-        found = _searched([place] if is_folder else sorted(glob.glob(place, recursive=True)))  # noqa: PTH207 - absolute
+        found = _searched([place] if is_folder else matches(place))
+        found.unreadable |= {} if is_folder else closed_folders(place)
     if not is_folder and not (found.files or found.unreadable or found.skipped.files or found.skipped.hidden):
         raise CorpusError(f"corpus {place}: no such file or folder")
     listed = _listed(found, skipped)
@@ -144,7 +145,7 @@ class _Search:
             else:
                 self.found.files.setdefault(real, path)
         except OSError as error:
-            leads_nowhere = path.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+            leads_nowhere = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and path.is_symlink()
             what = "is a link that leads nowhere" if leads_nowhere else f"cannot be read: {error.strerror}"
             self.found.unreadable[path] = f"{path} {what}"
 

@@ -132,6 +132,8 @@ class Skipped:
         notes: sentences on how the corpus was read.
         n_rows_without_text: rows whose text is null or missing.
         n_rows_skipped: rows that cannot be read or hold something else than text.
+        n_documents_skipped: documents left out because they are not UTF-8.
+        n_documents_repaired: documents in which invalid UTF-8 became U+FFFD.
         first_without_text: the first row that has no text, if any.
     """
 
@@ -141,6 +143,8 @@ class Skipped:
         self.notes: list[str] = []
         self.n_rows_without_text = 0
         self.n_rows_skipped = 0
+        self.n_documents_skipped = 0
+        self.n_documents_repaired = 0
         self.first_without_text: FirstRowWithoutText | None = None
         self._rows: list[tuple[tuple[int, int], str]] = []
         self._rows_without_text: list[tuple[tuple[int, int], str]] = []
@@ -174,6 +178,12 @@ class Skipped:
             if bad:
                 self._rows = _first(self._rows, position, bad)
 
+    def add_documents(self, n_skipped: int, n_repaired: int) -> None:
+        """Add documents that are not UTF-8: those left out, and those repaired."""
+        with self._lock:
+            self.n_documents_skipped += n_skipped
+            self.n_documents_repaired += n_repaired
+
     def clear(self) -> None:
         """Forget everything, before a corpus is read again."""
         self.__dict__.update({**vars(Skipped()), "_lock": self._lock})
@@ -185,6 +195,8 @@ class Skipped:
         self.notes += other.notes
         self.n_rows_without_text += other.n_rows_without_text
         self.n_rows_skipped += other.n_rows_skipped
+        self.n_documents_skipped += other.n_documents_skipped
+        self.n_documents_repaired += other.n_documents_repaired
         self.first_without_text = self.first_without_text or other.first_without_text
         self._rows = [*self._rows, *other._rows][:MAX_NAMED]
         self._rows_without_text = [*self._rows_without_text, *other._rows_without_text][:MAX_NAMED]
@@ -213,7 +225,12 @@ class Skipped:
 
     def sentences(self) -> list[str]:
         """Sentences for a person; none where nothing was left out."""
-        return self.summary().sentences(self.n_rows_without_text, self.n_rows_skipped)
+        said = self.summary().sentences(self.n_rows_without_text, self.n_rows_skipped)
+        if n := self.n_documents_skipped:
+            said.append(f"{_left_out(n, 'document that is not UTF-8', 'documents that are not UTF-8')}.")
+        if n := self.n_documents_repaired:
+            said.append(f"U+FFFD stands for invalid UTF-8 in {n:,} {'document' if n == 1 else 'documents'}.")
+        return said
 
 
 def _first(

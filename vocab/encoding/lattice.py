@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -159,13 +159,15 @@ class Lattice(NamedTuple):
     """Every (place, token) of some pre-tokens; built once and shared by all methods.
 
     A named tuple, because Numba passes those to kernels whole; so it holds only what nearly every kernel reads. Memory:
-    8 bytes an edge and 8 a byte of distinct pre-tokens.
+    5 bytes an edge, 8 where a token has 256 bytes or more, and 8 a byte of distinct pre-tokens.
     """
 
     starts: npt.NDArray[np.int64]  # first byte of each pre-token, [n_pretokens + 1]
     edge_starts: npt.NDArray[np.int64]  # first edge of each byte, [n_bytes + 1]
     edge_tokens: npt.NDArray[np.int32]
-    edge_lengths: npt.NDArray[np.int32]  # of their tokens, in bytes: beside them, for speed
+    edge_lengths: npt.NDArray[
+        Any
+    ]  # of their tokens, in bytes: beside them, for speed; uint8 where they fit, else int32
     lengths: npt.NDArray[np.int32]  # length of each token in bytes
     n_whole: int  # pre-tokens from here on are segments of longer ones: merges look up no whole one
 
@@ -199,7 +201,7 @@ class Lattice(NamedTuple):
 
 def _filled_edges(
     trie: TokenTrie, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], n_threads: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[Any]]:
     """The arrays of edges of a lattice.
 
     One walk counts edges and writes them, each shard where it has room in one array, before the shards are moved
@@ -207,10 +209,11 @@ def _filled_edges(
     """
     shards = shard_bounds(starts, n_threads)
     edge_starts = np.zeros(blob.size + 1, dtype=np.int64)
+    fits = trie.lengths.max(initial=0) <= np.iinfo(np.uint8).max
 
-    def walk(limits: list[int]) -> tuple[list[int], list[npt.NDArray[np.int32]]]:
+    def walk(limits: list[int]) -> tuple[list[int], list[npt.NDArray[Any]]]:
         places = {a: limits[k : k + 2] for k, (a, _) in enumerate(shards)}
-        arrays = [np.empty(limits[-1], dtype=np.int32) for _ in range(2)]
+        arrays = [np.empty(limits[-1], dtype=dtype) for dtype in (np.int32, np.uint8 if fits else np.int32)]
         work = (trie.table, trie.root)
         return run_shards(
             lambda a, b: int(kernels.fill_edges(blob, starts, a, b, *work, *places[a], edge_starts, *arrays)), shards
@@ -229,7 +232,7 @@ def _filled_edges(
     return edge_starts, arrays[0], arrays[1]
 
 
-def _move_together(arrays: list[npt.NDArray[np.int32]], begins: list[int], limits: list[int]) -> None:
+def _move_together(arrays: list[npt.NDArray[Any]], begins: list[int], limits: list[int]) -> None:
     """Move runs of each array from `begins` to `limits`, which are no later, and cut off what is behind."""
     for array in arrays:
         for begin, (first, end) in zip(begins, pairwise(limits), strict=False):

@@ -7,7 +7,7 @@ A pre-token is a list of parts, at first its bytes or characters. Merging two ne
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ class Edges(NamedTuple):
 
     edge_starts: npt.NDArray[np.int64]
     edge_tokens: npt.NDArray[np.int32]
-    edge_lengths: npt.NDArray[np.int32]
+    edge_lengths: npt.NDArray[Any]
 
 
 class Scratch(NamedTuple):

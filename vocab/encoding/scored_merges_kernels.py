@@ -13,7 +13,7 @@ bytes at once. Both are the same wherever each character of every piece is a pie
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class ScoredLattice(NamedTuple):
     starts: npt.NDArray[np.int64]
     edge_starts: npt.NDArray[np.int64]
     edge_tokens: npt.NDArray[np.int32]
-    edge_lengths: npt.NDArray[np.int32]
+    edge_lengths: npt.NDArray[Any]
     lengths: npt.NDArray[np.int32]
     blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
     order: npt.NDArray[np.int32]  # of merging, a token, or with `by_pair` a byte of all tokens: see `_order`

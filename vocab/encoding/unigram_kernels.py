@@ -8,7 +8,7 @@ as the runtimes do.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ class UnigramLattice(NamedTuple):
     starts: npt.NDArray[np.int64]
     edge_starts: npt.NDArray[np.int64]
     edge_tokens: npt.NDArray[np.int32]
-    edge_lengths: npt.NDArray[np.int32]
+    edge_lengths: npt.NDArray[Any]
     lengths: npt.NDArray[np.int32]
     blob: npt.NDArray[np.uint8]  # the pre-tokens' bytes
     byte_tokens: npt.NDArray[np.int32]  # the token that stands for each byte, int32[256]

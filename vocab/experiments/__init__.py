@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vocab.experiments.report.study_report import StudyReport, write_report
     from vocab.experiments.rows import StudyRow, read_rows
     from vocab.experiments.spec import builtin_studies, load_spec
-    from vocab.experiments.speed.speed_analysis import Interval, SizeTime, SpeedFinding, analyse_speed
+    from vocab.experiments.speed.interval import Interval
+    from vocab.experiments.speed.speed_analysis import SizeTime, SpeedFinding, analyse_speed
     from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
     from vocab.experiments.study_run import StudyRun, run_study
 
@@ -54,7 +55,7 @@ _HOMES = {
     "Arm": "vocab.experiments.loss.loss_spec",
     "ArmFinding": "vocab.experiments.loss.loss_analysis",
     "Estimate": "vocab.experiments.loss.loss_analysis",
-    "Interval": "vocab.experiments.speed.speed_analysis",
+    "Interval": "vocab.experiments.speed.interval",
     "LossFinding": "vocab.experiments.loss.loss_analysis",
     "LossStudy": "vocab.experiments.loss.loss_spec",
     "Run": "vocab.experiments.loss.loss_analysis",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vocab.corpus.read_options import ReadOptions
 from vocab.errors import StudyError
 from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.rows import RowFile, StudyRow
@@ -27,10 +28,12 @@ class StudyRun:
     Attributes:
         rows: all rows of its file.
         n_new: how many of them this run added.
+        left_out: sentences on what reading the corpus left out.
     """
 
     rows: list[StudyRow]
     n_new: int
+    left_out: tuple[str, ...] = ()
 
 
 def run_study(
@@ -39,6 +42,7 @@ def run_study(
     work: Path,
     *,
     corpus: Sequence[str] = (),
+    options: ReadOptions | None = None,
     device: str = "auto",
     n_threads: int | None = None,
     timings: Sequence[str] = (),
@@ -51,6 +55,7 @@ def run_study(
         rows_path: file of rows, which gets a row for each run or cycle as soon as it is done.
         work: folder for vocabularies, shards and unfinished runs.
         corpus: files and folders of text, which a `LossStudy` needs.
+        options: how they are read.
         device: "cpu", "cuda" or "auto".
         n_threads: threads for counting and encoding; None for one a core.
         timings: names of the timings to run of a `SpeedStudy`; none for all.
@@ -75,6 +80,7 @@ def run_study(
     with RowFile(rows_path) as rows:
         _check_same_settings(rows, study)
         n_before = len(rows.rows)
+        left_out: tuple[str, ...] = ()
         context = RunContext(rows, device, origin(study, device), on_progress or silent)
         if isinstance(study, SpeedStudy):
             run_speed(study, context, timings)
@@ -82,11 +88,13 @@ def run_study(
             raise StudyError(f"the study {study.name} trains models: `timings` are for studies of speed")
         else:
             with locked_folder(work):
-                _run_loss(study, context, work, corpus, n_threads or n_cores())
-    return StudyRun(rows.rows, len(rows.rows) - n_before)
+                left_out = _run_loss(study, context, work, corpus, options or ReadOptions(), n_threads or n_cores())
+    return StudyRun(rows.rows, len(rows.rows) - n_before, left_out)
 
 
-def _run_loss(study: LossStudy, context: RunContext, work: Path, corpus: Sequence[str], n_threads: int) -> None:
+def _run_loss(
+    study: LossStudy, context: RunContext, work: Path, corpus: Sequence[str], options: ReadOptions, n_threads: int
+) -> tuple[str, ...]:
     if not corpus:
         raise StudyError(f"the study {study.name} trains models: name text with `corpus`")
     from vocab.experiments.loss.loss_runs import LossRuns, sizes_of
@@ -94,7 +102,7 @@ def _run_loss(study: LossStudy, context: RunContext, work: Path, corpus: Sequenc
 
     sizes = sizes_of(study)
     run_timing(study.name, study.step_timing, sizes, sizes[0], _SEED, context)
-    LossRuns(study, context, work, list(corpus), n_threads).run()
+    return LossRuns(study, context, work, list(corpus), options, n_threads).run()
 
 
 def _check_same_settings(rows: RowFile, study: Study) -> None:

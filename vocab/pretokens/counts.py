@@ -93,6 +93,10 @@ class PretokenCounts:
         is_lacking = np.isin(np.arange(256), list(lacking))[self.blob]
         before = np.concatenate([[0], np.cumsum(is_lacking)])
         stays = np.diff(before[self.starts]) == 0
+        return self.chosen(stays)
+
+    def chosen(self, stays: npt.NDArray[np.bool_]) -> PretokenCounts:
+        """The same without the pre-tokens that do not stay (bool[n_pretokens]); itself where all do."""
         if stays.all():
             return self
         lengths = np.diff(self.starts)

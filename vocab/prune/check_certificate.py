@@ -5,6 +5,7 @@
 Two things are proven. No choice of at most n_keep of the candidates, those always kept among them, writes the counted
 pre-tokens in fewer than bound_tokens tokens, however text is cut into tokens. And the kept ones need exactly `tokens`.
 Other entries of header.json are words about the corpus and the search. Only a report.json beside it repeats them.
+Candidates are strings of bytes. Byte pieces of SentencePiece that repeat one are in every choice and not counted.
 The proof is Lagrangian. Let each place where a token fits cost its segment's count plus a price. Let n be the number of
 tokens to choose. Then the shortest paths, less the n largest sums of a token's prices, bound every choice from below.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import itertools
 import json
 import os
 import re
@@ -21,13 +23,15 @@ import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 Place = tuple[int, int]
 Prices = dict[Place, int]
+Rules = Mapping[bytes, dict[int, int]]  # {token: {bytes of the left part, or 0 for any: its order, or its score}}
 
-METHODS = ("merges", "least-tokens", "longest-prefix")
+RULED_METHODS = ("scored-merges", "unigram")  # of SentencePiece; bytes stand for characters that are not kept
+METHODS = ("merges", "least-tokens", "longest-prefix", "wordpiece", *RULED_METHODS)
 
 # What is larger is not read. A certificate may come from anybody, and a small file can unpack to any size.
 MAX_HEADER_BYTES = 1 << 16
@@ -41,7 +45,9 @@ MAX_INTEGER = (1 << 63) - 1
 TEXTS = ("counts", "candidates", "prices")
 LINES = {
     "counts": rb"(?:[0-9a-f]{2})+ [0-9]{1,19}",
-    "candidates": rb"(?:[0-9a-f]{2})+ (?:always|kept|dropped)",
+    "candidates": rb"(?:[0-9a-f]{2})+ (?:dropped|(?:always|kept)(?: -?[0-9]{1,19}| @:@(?:,@:@)*)?)".replace(
+        b"@", rb"[0-9]{1,19}"
+    ),
     "prices": rb"(?:[0-9a-f]{2})+(?: [0-9]{1,19}:[0-9]{1,19}:[0-9]{1,19})+",
 }
 INTEGERS = ("version", "n_candidates", "n_keep", "n_always_kept", "tokens", "bound_tokens", "bound_numerator", "unit")
@@ -83,7 +89,7 @@ def check(path: str, report: str | None = None) -> dict[str, Any]:
     Raises:
         RejectedError: a claim does not hold, or the file is damaged or too large; the message says which.
     """
-    header, counts, states, prices = read(path)
+    header, counts, states, rules, prices = read(path)
     if report is not None:
         same = as_text(read_report(report)) == as_text(header)
         require(same, f"the certificate is not the one that {report} states: another corpus or vocabulary")
@@ -118,15 +124,15 @@ def check(path: str, report: str | None = None) -> dict[str, Any]:
     require(numerator == header["bound_numerator"], "the prices do not prove the bound that is claimed")
     require(header["bound_tokens"] == -(-numerator // unit), "the bound in tokens is not as claimed")
 
-    tokens = count_tokens(header["inference"], kept, counts, segments)
+    tokens = count_tokens(header["inference"], kept, rules, counts, segments)
     require(tokens == header["tokens"], "the kept tokens do not need as many tokens as claimed")
     gap = tokens / header["bound_tokens"] - 1 if header["bound_tokens"] > 0 else 0.0
     require(header["gap"] == gap, "the gap is not as claimed")
     return header
 
 
-def read(path: str) -> tuple[dict[str, Any], dict[bytes, int], dict[bytes, str], dict[bytes, Prices]]:
-    """Read a file: header, {pre-token: count}, {token in rank order: state}, {segment: {(start, end): price}}."""
+def read(path: str) -> tuple[dict[str, Any], dict[bytes, int], dict[bytes, str], Rules, dict[bytes, Prices]]:
+    """Read a file: header, {pre-token: count}, {token by rank: state}, `Rules`, {segment: {(start, end): price}}."""
     try:
         members = unpacked(path)
         header = parsed(members["header"])
@@ -135,14 +141,15 @@ def read(path: str) -> tuple[dict[str, Any], dict[bytes, int], dict[bytes, str],
             require(hashlib.sha256(members[name]).hexdigest() == header[f"{name}_sha256"], f"{name}.txt was altered")
         rows = {name: rows_of(name, members.pop(name)) for name in TEXTS}
         counts = {bytes.fromhex(token): int(count) for token, count in rows["counts"]}
-        states = {bytes.fromhex(token): state for token, state in rows["candidates"]}
+        states = {bytes.fromhex(token): state for token, state, *_ in rows["candidates"]}
+        rules = {bytes.fromhex(token): ruled(rule[0]) for token, _, *rule in rows["candidates"] if rule}
         prices = {bytes.fromhex(segment): dict(map(priced, places)) for segment, *places in rows["prices"]}
     except DAMAGE as error:
         raise RejectedError(f"{path} is no certificate: {one_line(error)}") from None
     n_places = sum(len(places) - 1 for places in rows["prices"])
     require(len(counts) == len(rows["counts"]) and len(states) == len(rows["candidates"]), "a line is there twice")
     require(len(prices) == len(rows["prices"]) and sum(map(len, prices.values())) == n_places, "a price is there twice")
-    return header, counts, states, prices
+    return header, counts, states, rules, prices
 
 
 def unpacked(path: str) -> dict[str, bytes]:
@@ -215,6 +222,10 @@ def priced(text: str) -> tuple[Place, int]:
     return (start, end), price
 
 
+def ruled(text: str) -> dict[int, int]:
+    return {int(n or 0): int(value) for n, _, value in (pair.rpartition(":") for pair in text.split(","))}
+
+
 def read_report(path: str) -> Any:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - the standard library's simplest
@@ -241,7 +252,7 @@ def prefixes_of(tokens: set[bytes]) -> set[bytes]:
     return {token[:n] for token in tokens for n in range(1, len(token) + 1)}
 
 
-def ends_from(text: bytes, start: int, tokens: set[bytes], prefixes: set[bytes]) -> Iterator[int]:
+def ends_from(text: bytes, start: int, tokens: Container[bytes], prefixes: set[bytes]) -> Iterator[int]:
     """Where tokens that begin at `start` end."""
     for end in range(start + 1, len(text) + 1):
         piece = text[start:end]
@@ -273,16 +284,47 @@ def shortest_path(segment: bytes, tokens: set[bytes], prefixes: set[bytes], step
     return costs[0]
 
 
-def count_tokens(inference: str, kept: list[bytes], counts: Mapping[bytes, int], segments: Mapping[bytes, int]) -> int:
+def check_rules(inference: str, kept: list[bytes], rules: Rules) -> None:
+    """Reject values that a method does not go by, and tokens that are not made of kept characters."""
+    if inference not in RULED_METHODS:
+        return require(not rules, f"{inference} goes by no orders or scores, which are there")
+    known: Container[bytes] = rules if inference == "unigram" else set(kept)
+    for token in kept:
+        spelt = b"".join(c for c in map(str.encode, token.decode(errors="ignore")) if c in known)
+        is_spelt = spelt == token or (len(token) == 1 and token not in rules)
+        require(is_spelt, "a kept token has a character that is not kept")
+    single = all(set(rule) == {0} for rule in rules.values())
+    return require(single or inference != "unigram", "a score is not a single number")
+
+
+def characters(text: bytes, tokens: Container[bytes]) -> Iterator[tuple[int, int, bool]]:
+    """Where each character begins and ends, cut off at the end of the text, and whether it is a token."""
+    start = 0
+    while start < len(text):
+        lead = text[start]
+        width = 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+        end = min(start + width, len(text))
+        yield start, end, text[start:end] in tokens
+        start = end
+
+
+def count_tokens(
+    inference: str, kept: list[bytes], rules: Rules, counts: Mapping[bytes, int], segments: Mapping[bytes, int]
+) -> int:
     """Tokens that the kept ones (in rank order) make of the corpus."""
-    tokens = set(kept)
+    check_rules(inference, kept, rules)
+    tokens, ranks = set(kept), {token: {0: rank} for rank, token in enumerate(kept)}
     prefixes = prefixes_of(tokens)
-    if inference == "least-tokens":
-        return sum(count * shortest_path(s, tokens, prefixes, 1, {}) for s, count in segments.items())
-    if inference == "longest-prefix":
-        return sum(count * n_greedy(s, tokens, prefixes) for s, count in segments.items())
-    ranks = {token: rank for rank, token in enumerate(kept)}
-    return sum(count * n_merged(pretoken, ranks) for pretoken, count in counts.items())
+    n_of: dict[str, Callable[[bytes], int]] = {
+        "least-tokens": lambda text: shortest_path(text, tokens, prefixes, 1, {}),
+        "longest-prefix": lambda text: n_greedy(text, tokens, prefixes),
+        "wordpiece": lambda text: n_greedy(text, tokens, prefixes),
+        "merges": lambda text: 1 if text in ranks else n_merged(text, range(len(text)), ranks),
+        "scored-merges": lambda text: n_merged(text, parts(text, tokens), rules),
+        "unigram": lambda text: n_best_scored(text, prefixes, rules),
+    }
+    texts = counts if inference == "merges" else segments  # merges look whole pre-tokens up
+    return sum(count * n_of[inference](text) for text, count in texts.items())
 
 
 def n_greedy(text: bytes, tokens: set[bytes], prefixes: set[bytes]) -> int:
@@ -293,22 +335,43 @@ def n_greedy(text: bytes, tokens: set[bytes], prefixes: set[bytes]) -> int:
     return n
 
 
-def n_merged(pretoken: bytes, ranks: Mapping[bytes, int]) -> int:
-    """Tokens of byte-pair merges by rank, after tiktoken's look-up of the whole pre-token."""
-    if pretoken in ranks:
-        return 1
-    n = n_parts = len(pretoken)
-    ends = [*range(1, n + 1), 0]  # where the part that starts here ends; 0 where none starts
-    befores = list(range(-1, n))  # where the part before this one starts
+def parts(text: bytes, tokens: set[bytes]) -> list[int]:
+    """Where characters that are tokens begin, and bytes of others."""
+    found = characters(text, tokens)
+    return [k for start, end, is_known in found for k in ([start] if is_known else range(start, end))]
+
+
+def n_best_scored(text: bytes, prefixes: set[bytes], scores: Rules) -> int:
+    """Tokens of the path of highest score, of equal ones that whose last token begins first."""
+    best: dict[int, tuple[int, int]] = {0: (0, 0)}  # the score and the tokens of the best path to each place
+    for start, end, is_known in characters(text, scores):
+        score, n = best[start]
+        if not is_known:
+            best[end] = score, n + end - start
+        for stop in ends_from(text, start, scores, prefixes) if is_known else ():
+            new = score + scores[text[start:stop]][0]
+            if stop not in best or new > best[stop][0]:
+                best[stop] = new, n + 1
+    return best[len(text)][1]
+
+
+def n_merged(text: bytes, begins: Sequence[int], orders: Rules) -> int:
+    """Parts left of those that begin at these places, when pairs of least order, then further left, are merged."""
+    n_parts = len(begins)
+    ends = [0] * (len(text) + 1)  # where the part that starts here ends; 0 where none starts
+    befores = [-1] * (len(text) + 1)  # where the part before this one starts
+    for start, end in itertools.pairwise([*begins, len(text)]):
+        ends[start], befores[end] = end, start
     pairs: list[tuple[int, int, int, int]] = []
 
     def offer(start: int, middle: int, end: int) -> None:
-        rank = ranks.get(pretoken[start:end]) if start >= 0 and end else None
-        if rank is not None:
-            heapq.heappush(pairs, (rank, start, middle, end))
+        if start >= 0 and end and (order := orders.get(text[start:end])):
+            by = order.get(middle - start, order.get(0))
+            if by is not None:
+                heapq.heappush(pairs, (by, start, middle, end))
 
-    for middle in range(1, n):
-        offer(middle - 1, middle, middle + 1)
+    for middle in begins[1:]:
+        offer(befores[middle], middle, ends[middle])
     while pairs:
         _, start, middle, end = heapq.heappop(pairs)
         if (ends[start], ends[middle]) == (middle, end):
@@ -321,9 +384,10 @@ def n_merged(pretoken: bytes, ranks: Mapping[bytes, int]) -> int:
 
 def claims_sentence(header: Mapping[str, Any]) -> str:
     """Say what an accepted certificate proves."""
+    aside = ", repeated byte pieces aside" if header["inference"] in RULED_METHODS else ""
     return (
         f"{header['tokens']:,} tokens under {header['inference']}: at most {header['gap']:.4%} above the "
-        f"{header['bound_tokens']:,} that any {header['n_keep']:,} of {header['n_candidates']:,} candidates need"
+        f"{header['bound_tokens']:,} that any {header['n_keep']:,} of {header['n_candidates']:,} candidates need{aside}"
     )
 
 

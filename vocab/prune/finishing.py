@@ -14,6 +14,7 @@ from vocab.choices import CHARACTER_METHODS
 from vocab.corpus.mixture import corpus_summary
 from vocab.formats.companions import KEY as COMPANIONS
 from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
+from vocab.prune.certifying import certificate_of
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
 from vocab.prune.report import Report, ReportRow, change, make_row
@@ -57,7 +58,7 @@ def finish(job: Job, chosen: Ints) -> PruneResult:
             result = _refitted(job, result)
         above_least_tokens = _above_least_tokens(job, result)
     rows = _rows(job, result)
-    certificate = make_certificate(job, result.kept, result.vocabulary) if job.request.needs_certificate else None
+    certificate = certificate_of(job, result.kept, result.vocabulary) if job.request.needs_certificate else None
     report = _report(job, result, rows, above_least_tokens, certificate)
     old_ranks = job.pool.old_ranks[result.kept]
     kept_ids = np.where(old_ranks < 0, -1, job.source.rank_ids[old_ranks])
@@ -141,38 +142,6 @@ def _vocabulary(job: Job, kept: Ints) -> Vocabulary:
     return replace(subset, user_defined=job.source.user_defined, added_texts=job.source.added_texts)
 
 
-def make_certificate(job: Job, kept: Ints, vocabulary: Vocabulary | None = None) -> Certificate:
-    """The proof of how near kept candidates are to the best possible, on the counts that they were chosen by."""
-    from vocab.prune.bound.certificate import Proof
-
-    search = job.best_possible
-    with job.stage("certify"):
-        n_tokens = _certified_tokens(job, kept, vocabulary)
-    counts, note = job.weighted_counts.counts, _counts_note(job)
-    candidates = job.pool.vocabulary
-    return Proof(candidates, counts, note, job.objective, kept, job.inference, n_tokens, search).certificate()
-
-
-def _certified_tokens(job: Job, kept: Ints, vocabulary: Vocabulary | None) -> int:
-    """Tokens of kept candidates on the counts that they were chosen by."""
-    if job.inference == "least-tokens":
-        return job.objective.tokens(job.mask(kept))
-    counts = job.weighted_counts.counts
-    encoder = (vocabulary or _vocabulary(job, kept)).encoder
-    _, sizes = encoder.encode_pretokens(counts.blob, counts.starts, job.n_threads)
-    return int((counts.counts.astype(np.int64) * sizes).sum())
-
-
-def _counts_note(job: Job) -> str:
-    """What a certificate says of the counts."""
-    note = "the training counts of the corpus"
-    if any(part.weight != 1 for part in job.corpus.parts):
-        note += ", its parts by weight"
-    if (scale := job.weighted_counts.scale) > 1:
-        note += f", {scale}-fold, with pseudo-counts for the source's rank order"
-    return note
-
-
 def _above_least_tokens(job: Job, result: _Evaluated) -> dict[str, float] | None:
     """Tokens above those of the same vocabulary under least-tokens, as shares; None for a SentencePiece source.
 
@@ -182,7 +151,11 @@ def _above_least_tokens(job: Job, result: _Evaluated) -> dict[str, float] | None
         return None
     if job.inference == "least-tokens":
         return {"train": 0.0, "held_out": 0.0}
-    least = job.evaluator.evaluate(job.mask(result.kept), "least-tokens")
+    if job.crosses_words:  # there all candidates have a huge lattice
+        evaluator = job.new_evaluator(result.vocabulary.encoder.trie)
+        least = evaluator.evaluate(np.ones(result.kept.size, dtype=np.bool_), "least-tokens")
+    else:
+        least = job.evaluator.evaluate(job.mask(result.kept), "least-tokens")
     ours = result.evaluation
     return {"train": change(ours.train, least.train), "held_out": change(ours.held_out, least.held_out)}
 

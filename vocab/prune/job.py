@@ -20,6 +20,7 @@ from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.lattice import TokenTrie
 from vocab.encoding.unit_cuts import UnitCuts
 from vocab.errors import TargetError
+from vocab.pretokens.counts import PretokenCounts
 from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.limits import Deadline
 from vocab.prune.candidates.coverage import covered
@@ -32,6 +33,7 @@ from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from vocab.prune.bound.by_bytes import ByBytes
     from vocab.prune.bound.objective import Objective
     from vocab.prune.bound.optimal import SearchResult
 
@@ -101,10 +103,11 @@ class Job:
             return _with_prior(request, request.documents.count(self.source.pattern, self.n_threads))
 
     def _segments(self) -> CorpusCounts:
-        """Segments of the units of the text, with the same prior."""
+        """Segments of the units of the text, or whole units under merges, which look these up; with the same prior."""
         assert self.request.documents is not None  # the pool has superwords of it
+        units = self.pool.vocabulary.pattern
         with self.stage("count segments"):
-            cuts = UnitCuts(self.pool.vocabulary.pattern, self.trie)
+            cuts = units if self.inference == "merges" else UnitCuts(units, self.trie)
             segments = self.request.documents.count(cuts, self.n_threads)
             segments.merge(self.n_threads)
         return replace(segments, prior=self.words.prior)
@@ -158,14 +161,19 @@ class Job:
 
     def distilled(self, inference: InferenceMethod) -> PriceBook:
         """Distil the candidates to the target under an inference method; returns the prices of what is left."""
-        n_keep = self.request.n_keep
         with self.stage("put counts together"):
             counts = self.weighted_counts.counts
+        return self._distilled(self.trie, counts, self.protected, self.request.n_keep, inference)
+
+    def _distilled(
+        self, trie: TokenTrie, counts: PretokenCounts, protected: Mask, n_keep: int, inference: InferenceMethod
+    ) -> PriceBook:
+        """The same for the tokens of a trie, of which `n_keep` are kept and the protected ones never dropped."""
         with self.stage("price tokens"):
-            book = PriceBook(self.trie, counts, inference, self.n_threads)
+            book = PriceBook(trie, counts, inference, self.n_threads)
         with self.stage("drop tokens"):
             self._reducer(inference)(
-                book, n_keep, self.protected, lambda done, total: self.report_progress("drop tokens", done, total)
+                book, n_keep, protected, lambda done, total: self.report_progress("drop tokens", done, total)
             )
         return book
 
@@ -178,19 +186,39 @@ class Job:
         return distill_in_order
 
     @cached_property
+    def by_bytes(self) -> ByBytes:
+        """The candidates as strings of bytes, each once."""
+        from vocab.prune.bound.by_bytes import ByBytes
+
+        return ByBytes.of(self.pool.vocabulary)
+
+    @cached_property
+    def known_counts(self) -> PretokenCounts:
+        """The counts that the bound is of: those that tokens are chosen by, without what is unknown in any case."""
+        from vocab.prune.bound.known_text import known_text
+
+        with self.stage("put counts together"):
+            return known_text(self.pool.vocabulary, self.weighted_counts.counts, self.n_threads)
+
+    @cached_property
     def objective(self) -> Objective:
-        """The tokens to be minimised under least-tokens, as a lattice."""
+        """The tokens to be minimised under least-tokens, as a lattice over the candidates by their bytes."""
         from vocab.prune.bound.objective import Objective
 
-        counts = self.weighted_counts.counts
-        return Objective.build(self.trie, counts, self.protected, self.request.n_keep, self.n_threads)
+        return Objective.build(self.by_bytes.vocabulary.encoder.trie, self.known_counts, *self._choice, self.n_threads)
+
+    @property
+    def _choice(self) -> tuple[Mask, int]:
+        """Candidates by their bytes that no choice drops, bool[n_strings], and how many it keeps."""
+        return self.by_bytes.mask(self.protected), self.request.n_keep + self.by_bytes.n_more
 
     @cached_property
     def best_possible(self) -> SearchResult:
-        """The bound and the best vocabulary for least-tokens, which no inference method can undercut."""
+        """The bound and the best choice of candidates by their bytes for least-tokens, which no method undercuts."""
         from vocab.prune.bound.optimal import search
 
-        book = self.distilled("least-tokens")
+        trie = self.by_bytes.vocabulary.encoder.trie
+        book = self._distilled(trie, self.known_counts, *self._choice, "least-tokens")
 
         def report(bound: int, best: int, done: int, total: int) -> None:
             gap = best / bound - 1 if bound > 0 else 0.0

@@ -14,7 +14,8 @@ from vocab.progress import OnProgress
 from vocab.prune.bound.certificate import Certificate
 from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.pool import Candidates
-from vocab.prune.finishing import finish, make_certificate
+from vocab.prune.certifying import bound_certificate
+from vocab.prune.finishing import finish
 from vocab.prune.job import Job
 from vocab.prune.request import BoundRequest, PruneRequest
 from vocab.prune.result import PruneResult
@@ -132,7 +133,7 @@ def best_possible(
 ) -> Certificate:
     """Prove a lower bound on the tokens of every vocabulary of `target` ids, under any inference method.
 
-    Arguments and errors are those of `prune`; a source from SentencePiece is refused as well.
+    Arguments and errors are those of `prune`.
 
     Returns:
         The bound with its proof, and the best vocabulary found, which is for least-tokens.
@@ -154,5 +155,4 @@ def best_possible(
 
 def run_bound_request(request: BoundRequest, on_progress: OnProgress | None = None) -> Certificate:
     """Prove a lower bound as a request asks; arguments, result and errors are those of `best_possible`."""
-    job = Job(request, on_progress)
-    return make_certificate(job, select(job))
+    return bound_certificate(Job(request, on_progress))

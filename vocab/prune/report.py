@@ -241,9 +241,12 @@ def _origin(other: Mapping[str, Any]) -> str:
 
 def certificate_sentence(claims: Mapping[str, Any]) -> str:
     """Say what a certificate claims."""
+    n_repeated, n_put_in = claims.get("n_repeated", 0), claims.get("n_put_in", 0)
+    aside = f" {n_repeated} byte pieces that repeat one of them are in every choice besides." if n_repeated else ""
+    aside += f" {n_put_in} of both are single bytes that no token is, and that none needs." if n_put_in else ""
     return (
         f"At most {claims['gap']:.4%} above the best possible {claims['n_keep']:,} tokens: no choice of so many of the "
         f"{claims['n_candidates']:,} candidates, single bytes and tokens to keep among them, needs fewer than "
         f"{claims['bound_tokens']:,} tokens for {claims['objective']}; these need {claims['tokens']:,} under "
-        f"{claims['inference']}."
+        f"{claims['inference']}.{aside}"
     )

@@ -26,12 +26,14 @@ from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Vocabulary
 
 # Inference methods whose tokens the plain checker can count.
-CHECKABLE: tuple[InferenceMethod, ...] = ("merges", "least-tokens", "longest-prefix")
+CHECKABLE: tuple[InferenceMethod, ...] = (
+    "merges", "least-tokens", "longest-prefix", "scored-merges", "unigram", "wordpiece",
+)  # fmt: skip
 # Methods that can choose ranks as well as tokens.
 ORDERING: tuple[Method, ...] = ("distill", "optimal")
 # Methods and inference methods that choose superwords.
 SUPERWORD_METHODS: tuple[Method, ...] = ("distill", "optimal")
-SUPERWORD_INFERENCE: tuple[InferenceMethod, ...] = ("least-tokens",)
+SUPERWORD_INFERENCE: tuple[InferenceMethod, ...] = ("least-tokens", "merges")
 # Above this the corpus would hardly count; and sums of counts must fit into 63 bits.
 _MOST_PRIOR = 1000
 
@@ -197,10 +199,14 @@ class PruneRequest:
             )
         if self.method == "leaf" and inference in ("unigram", "wordpiece"):
             raise TargetError(f"the method leaf goes by merges, which {name} has none of: choose another")
+        self._check_own_candidates()
+
+    def _check_own_candidates(self) -> None:
+        """Refuse other candidates than the tokens of a source from SentencePiece."""
         if not self.candidates.source_only:
             raise TargetError(
-                f"{name} comes from {_kind(self.source)}, where other candidates have no scores and documents of a "
-                "token are not counted: leave out `candidates` and `min_documents`"
+                f"{self.source.name} comes from {_kind(self.source)}, where other candidates have no scores and "
+                "documents of a token are not counted: leave out `candidates` and `min_documents`"
             )
 
     def _check_inference(self) -> None:
@@ -278,27 +284,25 @@ class PruneRequest:
 class BoundRequest(PruneRequest):
     """What the search for the best possible vocabulary is asked for: the method optimal under least-tokens.
 
-    No inference method needs fewer tokens than least-tokens, so the bound holds for all. Raises TargetError for a
-    source from SentencePiece as well, for which no bound is known.
+    No inference method needs fewer tokens than least-tokens, so the bound holds for all, those of SentencePiece too.
     """
 
     method: Method = field(default="optimal", init=False)
     inference: InferenceMethod | None = field(default="least-tokens", init=False)
 
-    def __post_init__(self) -> None:
-        check_has_bound(self.source)
-        super().__post_init__()
+    @property
+    def resolved_inference(self) -> InferenceMethod:
+        """That of the bound, whatever the source runs."""
+        return "least-tokens"
+
+    def _check_source(self) -> None:
+        if self.source.inference in CHARACTER_METHODS:
+            self._check_own_candidates()
 
 
 def _kind(source: Vocabulary) -> str:
     """What a source that goes from characters is of."""
     return "WordPiece" if source.inference == "wordpiece" else "SentencePiece"
-
-
-def check_has_bound(source: Vocabulary) -> None:
-    """Raise TargetError for a source from SentencePiece: its tokens may not be cut from any text in any way."""
-    if source.inference in CHARACTER_METHODS:
-        raise TargetError(f"no bound is known for {source.name}, which comes from {_kind(source)}")
 
 
 def check_corpus(source: Vocabulary, corpus: CorpusCounts) -> None:

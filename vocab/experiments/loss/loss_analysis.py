@@ -17,9 +17,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from vocab.errors import MissingExtraError, StudyError
+from vocab.errors import StudyError
 from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.rows import CYCLE, RUN, StudyRow
+from vocab.experiments.student import student_quantile
 
 Protocol = Literal["bytes", "tokens", "flops", "seconds"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -66,15 +67,11 @@ class Estimate:
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
         """The estimate from one value for each seed."""
-        try:
-            from scipy.stats import t
-        except ImportError:
-            raise MissingExtraError("the report of a study", "scipy", "study") from None
         n = len(values)
         if n < 2:
             return cls(float(np.mean(values)), math.nan)
         error = float(np.std(values, ddof=1)) / math.sqrt(n)
-        return cls(float(np.mean(values)), float(t.ppf(0.975, n - 1)) * error)
+        return cls(float(np.mean(values)), student_quantile(0.975, n - 1) * error)
 
     @property
     def leaves_out_zero(self) -> bool:

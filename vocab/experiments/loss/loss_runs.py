@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vocab.corpus.read_options import ReadOptions
 from vocab.errors import StudyError
 from vocab.experiments.loss.arms import ArmAtSize, VocabularyCache, load_source, vocabularies_of
 from vocab.experiments.loss.loss_analysis import check_one_text
@@ -31,6 +32,7 @@ from vocab.vocabulary import Vocabulary
 _WARMUP = 0.02
 # Text to sample for each MB to train on: documents held out are in it too, and this much has enough of both.
 _SPARE = 1.15
+_READING = ("column", "documents", "encoding_errors", "on_error")
 
 
 def sizes_of(study: LossStudy) -> list[int]:
@@ -57,14 +59,24 @@ class LossRuns:
     Raises CorpusError for too little text and StudyError for a vocabulary that cannot be built.
     """
 
-    def __init__(self, study: LossStudy, context: RunContext, work: Path, corpus: list[str], n_threads: int) -> None:
+    def __init__(
+        self,
+        study: LossStudy,
+        context: RunContext,
+        work: Path,
+        corpus: list[str],
+        options: ReadOptions,
+        n_threads: int,
+    ) -> None:
         self._study, self._context, self._corpus, self._n_threads = study, context, corpus, n_threads
+        self._options = options
         # A folder for each specification and text: files of others in `work` are neither used nor in the way.
-        made_for = json.dumps([study.sha256, corpus])
+        how = {} if options == ReadOptions() else {name: getattr(options, name) for name in _READING}
+        made_for = json.dumps([study.sha256, corpus, *([how] if how else [])])
         self._work = work / hashlib.sha256(made_for.encode()).hexdigest()[:12]
 
-    def run(self) -> None:
-        """Do all runs that are missing."""
+    def run(self) -> tuple[str, ...]:
+        """Do all runs that are missing; returns sentences on what reading the corpus left out."""
         choosing = self._sample("corpus.jsonl", self._study.choosing_megabytes)
         text = self._sample("text.jsonl", self._study.megabytes * _SPARE)
         about = self._about(choosing, text)
@@ -80,10 +92,11 @@ class LossRuns:
             for j, seed in enumerate(seeds, 1):
                 self._run_once(sharded, seed, text, origin)
                 self._context.on_progress(stage, k * len(seeds) + j, n_runs)
+        return tuple(dict.fromkeys([*choosing.left_out, *text.left_out]))
 
     def _sample(self, name: str, megabytes: float) -> Sample:
         self._work.mkdir(parents=True, exist_ok=True)
-        return sample_corpus(self._corpus, self._work / name, megabytes)
+        return sample_corpus(self._corpus, self._work / name, megabytes, self._options)
 
     def _about(self, choosing: Sample, text: Sample) -> dict[str, Any]:
         """The text, as rows describe it."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vocab.experiments.altair_module import HEIGHT, WIDTH, altair
-from vocab.experiments.speed.speed_analysis import MOST_ZEROS, SpeedFinding
+from vocab.experiments.speed.regression import MOST_ZEROS
+from vocab.experiments.speed.speed_analysis import SpeedFinding
 from vocab.sizes import size_facts
 
 

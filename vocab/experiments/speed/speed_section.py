@@ -8,7 +8,8 @@ from typing import Any
 
 from vocab.experiments.rows import StudyRow
 from vocab.experiments.section import Section, made_on, table
-from vocab.experiments.speed.speed_analysis import Interval, SpeedFinding, analyse_speed
+from vocab.experiments.speed.interval import Interval
+from vocab.experiments.speed.speed_analysis import SpeedFinding, analyse_speed
 from vocab.experiments.speed.speed_charts import coefficient_chart, speed_chart
 from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
 from vocab.model.network.config import preset
@@ -66,11 +67,12 @@ def _design(study: SpeedStudy) -> str:
         f"in a random order and in its reverse, once or in several rounds; {study.reference:,} ids stand in it twice, "
         "for the ratio to compare with and the noise (A/A). With several rounds, a time counts by what differs from "
         "the calls just before and after it, so that what else the machine did does not count. "
-        "The estimate of a size is the median over cycles of log(time / time of the reference). These are fitted by "
+        "The estimate of a size is the median over cycles of log time less the cycle's mean. These are fitted by "
         f"log size, trailing zeros{', what is left over in the last tile' if study.tile > 1 else ''}"
-        f"{', what is left over in the last wave' if study.waves else ''}, and Hamming weight; intervals come from "
-        f"resampling cycles and sizes. Declared before the runs: a change within ±{study.margin:.2%} a bit counts as "
-        "none, when the 90% interval lies inside it."
+        f"{', what is left over in the last wave' if study.waves else ''}, and Hamming weight. Intervals are "
+        "Student's, from errors that let the noise differ between sizes (HC3). VIF is how many times the terms of "
+        "alignment raise the variance of a bit's estimate. Declared before the runs: a change within "
+        f"±{study.margin:.2%} a bit counts as none, when the 90% interval lies inside it."
     )
 
 
@@ -79,13 +81,21 @@ def _percent(interval: Interval) -> str:
 
 
 def _findings(findings: Sequence[SpeedFinding]) -> str:
-    head = ["timing", "cycles", "A/A", "a bit, size alone known", "a bit, alignment known", "unexplained", "verdict"]
+    head = ["timing", "cycles", "A/A", "a bit, size alone known", "a bit, alignment known", "VIF", "unexplained"]
+    head.append("verdict")
     return table(head, [_cells(finding) for finding in findings])
 
 
 def _cells(finding: SpeedFinding) -> list[str]:
     intervals = [_percent(interval) for interval in (finding.again, finding.hamming_alone, finding.hamming)]
-    return [finding.timing, str(finding.n_cycles), *intervals, f"{finding.residual:.2%}", finding.verdict]
+    return [
+        finding.timing,
+        str(finding.n_cycles),
+        *intervals,
+        f"{finding.variance_inflation:.1f}",
+        f"{finding.residual:.2%}",
+        finding.verdict,
+    ]
 
 
 def _terms(findings: Sequence[SpeedFinding]) -> str:

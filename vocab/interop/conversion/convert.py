@@ -149,7 +149,8 @@ def convert(
         target: the format to write.
         directory: folder to write; a conversion that is not exact writes an id_map.json there as well.
         approximate: whether to write the nearest vocabulary where the format cannot hold the source exactly.
-        texts: texts on which the differences of an approximate conversion are measured.
+        texts: texts to compare besides the usual ones. On them the differences of an approximate conversion are
+            measured.
         force: whether to replace an earlier result in the folder.
 
     Raises:
@@ -161,11 +162,12 @@ def convert(
     reason = obstacle(source, target)
     _check(source, target, reason, approximate=approximate)
     intended = fitted(source, target)
-    name = safe_name(source.name)
+    name, texts = safe_name(source.name), list(texts)
     with staged_folder(directory, force=force) as staging:
         _WRITERS[target](intended, staging, name)
         read = load_lossless(staging)
-        verification = _verified(intended, read, staging, target, source if reason is None else None)
+        tried = [*trial_texts(read, _VERIFIED_BYTES), *texts]
+        verification = _verified(source if reason is None else intended, read, staging, target, tried)
         ids = id_map(source, read) if reason else {}
         measured = text_differences(source, read, texts) if reason else None
         if reason:
@@ -193,14 +195,13 @@ def _check(source: Vocabulary, target: VocabularyFormat, reason: str | None, *, 
 
 
 def _verified(
-    intended: Vocabulary, read: Vocabulary, folder: Path, target: VocabularyFormat, exact: Vocabulary | None
+    intended: Vocabulary, read: Vocabulary, folder: Path, target: VocabularyFormat, texts: Sequence[str]
 ) -> Verification:
     """Check the folder: what is read back is the intended vocabulary, and every runtime gives its ids.
 
-    For an exact conversion the intended vocabulary is the source itself, `exact`.
+    For an exact conversion the intended vocabulary is the source itself.
     """
-    texts = trial_texts(read, _VERIFIED_BYTES)
-    _check_same(exact or intended, read, texts)
+    _check_same(intended, read, texts)
     verification = verify(folder, texts, with_chat=False)  # the source's template, right or wrong
     if differing := [check for check in verification.checks if not check.agrees]:
         first = differing[0]

@@ -32,4 +32,11 @@ def llama_cpp(path: Path) -> PeerRuntime:
         after,
         cleans_up=True,  # it decodes special tokens too
     )
-    return PeerRuntime(lambda texts: list(runtime.encode_all(texts)), runtime.decode, special_id, runtime.n_ids, calls)
+    return PeerRuntime(
+        lambda texts: list(runtime.encode_all(texts)),
+        runtime.decode,
+        special_id,
+        runtime.encode_by_default,
+        runtime.n_ids,
+        calls,
+    )

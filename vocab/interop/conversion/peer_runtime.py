@@ -1,4 +1,4 @@
-"""What `vocab verify` asks of another program."""
+"""What `vocab verify` and `vocab lock` ask of another program."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class PeerRuntime:
         encode: texts to ids, special tokens not recognised.
         decode: ids to a text.
         special_id: the id of a special token by its text; None without one.
+        by_default: ids of a text by the call without options. mistral-common has none: there it is the text alone.
         n_ids: number of ids.
         default_calls: what it does by default; None where that is not compared.
     """
@@ -26,5 +27,6 @@ class PeerRuntime:
     encode: Encode
     decode: Decode
     special_id: Callable[[str], int | None]
+    by_default: Callable[[str], list[int]]
     n_ids: int
     default_calls: DefaultCalls | None = None

@@ -6,29 +6,21 @@ that hold a special token go to default calls alone, because runtimes differ on 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vocab.analysis.reachable import unreachable
 from vocab.formats import load_lossless
-from vocab.formats.frame import around
-from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
-from vocab.formats.tekken import FILE_NAME as TEKKEN
-from vocab.formats.tiktoken_file import ENDING, read_tiktoken
 from vocab.interop.conversion.chat import verify_chat
-from vocab.interop.conversion.default_calls import DefaultCalls, compare_default_calls, default_texts
-from vocab.interop.conversion.llama_cpp_peer import ENDING as GGUF
-from vocab.interop.conversion.llama_cpp_peer import llama_cpp
+from vocab.interop.conversion.default_calls import compare_default_calls, default_texts
+from vocab.interop.conversion.installed_runtimes import installed_runtimes
 from vocab.interop.conversion.peer_runtime import Decode, PeerRuntime
-from vocab.interop.conversion.runtime_check import RuntimeCheck, auto_tokenizer, has_package, reason_of
-from vocab.reading import parse_json, read_json
+from vocab.interop.conversion.runtime_check import RuntimeCheck, reason_of
+from vocab.reading import read_json
 from vocab.splitting.preparation import MARK
 from vocab.vocabulary import Vocabulary
 
@@ -98,7 +90,7 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
     expected = _Expected.of(vocabulary, plain)
     checks = [_our_check(vocabulary, expected)]
     by_default = default_texts(vocabulary, with_special)
-    for name, package, runtime in _runtimes(directory):
+    for name, package, runtime in installed_runtimes(directory):
         checks.append(_checked(name, package, runtime, vocabulary, expected, by_default))
     produced = np.zeros(vocabulary.n_tokens, dtype=np.bool_)
     ranks = vocabulary.ranks_of(list({id_ for ids in expected.ids for id_ in ids}))
@@ -161,97 +153,3 @@ def _compare(
         is_kept = not (vocabulary.pattern.is_sentencepiece and MARK in text)  # there ▁ is a space
         check.n_not_restored += is_kept and decode(theirs) != restored
     return check
-
-
-def _runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[], PeerRuntime]]]:
-    """Installed runtimes that find a file of theirs: name, package, and the function that loads it."""
-    ranks = sorted(directory.glob("*" + ENDING))
-    ggufs = [directory] if directory.is_file() else sorted(directory.glob("*" + GGUF))
-    model, tekken = directory / SENTENCEPIECE, directory / TEKKEN
-    has_json = (directory / "tokenizer.json").is_file()
-    is_pieces = model.is_file() and model.read_bytes()[:1] == b"\n"
-    known = [
-        ("tiktoken", "tiktoken", len(ranks) == 1, lambda: _tiktoken(ranks[0])),
-        ("tokenizers", "tokenizers", has_json, lambda: _tokenizers(directory)),
-        ("AutoTokenizer", "transformers", has_json, lambda: _transformers(directory)),
-        ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
-        ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
-        ("llama.cpp", "xllamacpp", len(ggufs) == 1, lambda: llama_cpp(ggufs[0])),
-    ]
-    for name, package, has_file, load_runtime in known:
-        if has_file and has_package(package):
-            yield name, package, load_runtime
-
-
-def _tiktoken(path: Path) -> PeerRuntime:
-    """From the file of ranks and the JSON beside it, as the model card says."""
-    import tiktoken
-
-    read = read_tiktoken(path)
-    settings = parse_json(path.with_suffix(".json").read_bytes())
-    encoding = tiktoken.Encoding(**settings, mergeable_ranks=read.token_ids)
-    return PeerRuntime(encoding.encode_ordinary_batch, encoding.decode, encoding._special_tokens.get, read.n_ids)
-
-
-def _tokenizers(directory: Path) -> PeerRuntime:
-    from tokenizers import Tokenizer
-
-    peer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    peer.no_truncation()
-    peer.no_padding()
-    calls = DefaultCalls(
-        lambda texts: [list(encoding.ids) for encoding in peer.encode_batch_fast(texts)],
-        lambda ids: str(peer.decode(ids)),
-        *_around(peer),
-    )
-    return PeerRuntime(
-        lambda texts: [list(encoding.ids) for encoding in peer.encode_batch_fast(texts, add_special_tokens=False)],
-        lambda ids: str(peer.decode(ids, skip_special_tokens=False)),
-        peer.token_to_id,
-        peer.get_vocab_size(),
-        calls,
-    )
-
-
-def _around(peer: Any) -> tuple[list[int], list[int]]:
-    """Ids that a `tokenizers.Tokenizer` puts before and after a text by default."""
-    settings = json.loads(peer.post_processor.__getstate__()) if peer.post_processor else None
-    return around(settings)
-
-
-def _transformers(directory: Path) -> PeerRuntime:
-    peer = auto_tokenizer(directory)
-    calls = DefaultCalls(
-        lambda texts: [list(ids) for ids in peer(texts)["input_ids"]],
-        lambda ids: str(peer.decode(ids, skip_special_tokens=True)),
-        *_around(peer.backend_tokenizer),
-        cleans_up=bool(peer.clean_up_tokenization_spaces),
-    )
-    return PeerRuntime(
-        lambda texts: [list(ids) for ids in peer(texts, add_special_tokens=False)["input_ids"]],
-        lambda ids: str(peer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)),
-        peer.get_vocab().get,
-        len(peer),
-        calls,
-    )
-
-
-def _sentencepiece(path: Path) -> PeerRuntime:
-    import sentencepiece
-
-    peer = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    return PeerRuntime(peer.encode, peer.decode, peer.piece_to_id, peer.vocab_size())
-
-
-def _mistral(path: Path) -> PeerRuntime:
-    module: Any = import_module("mistral_common.tokens.tokenizers.tekken")
-    peer: Any = module.Tekkenizer.from_file(path)
-    names = {peer.id_to_piece(k): k for k in range(peer.num_special_tokens)}
-
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [list(peer.encode(text, bos=False, eos=False)) for text in texts]
-
-    def decode(ids: list[int]) -> str:
-        return str(peer.decode(ids, special_token_policy=module.SpecialTokenPolicy.IGNORE))
-
-    return PeerRuntime(encode, decode, names.get, peer.n_words)

@@ -38,7 +38,7 @@ class TrainingText:
         held_out: list[bytes] = []
         n_before = self.n_documents
         for block in read_blocks(self._sources[name], self._options):
-            batch = block.batch(self._options.encoding_errors)
+            batch = block.batch(self._options)
             raw, edges = batch.text.tobytes(), itertools.pairwise(batch.starts.tolist())
             for (start, stop), is_out in zip(edges, are_held_out(batch).tolist(), strict=True):
                 if not is_out:
@@ -66,5 +66,7 @@ class TrainingText:
             "held_out_rule": HELD_OUT_RULE,
             "n_rows_without_text": self._options.skipped.n_rows_without_text,
             "n_rows_skipped": self._options.skipped.n_rows_skipped,
+            "n_documents_skipped": self._options.skipped.n_documents_skipped,
+            "n_documents_repaired": self._options.skipped.n_documents_repaired,
             **self._options.skipped.summary().for_report(),
         }

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vocab.errors import SourceError, TargetError
 from vocab.formats import load_lossless
 from vocab.formats.id_map import IdMap, read_id_map
-from vocab.pretokens.counts import PretokenCounts
+from vocab.interop.serving.token_uses import TokenUses
 from vocab.reading import read_json
 from vocab.vocabulary import Vocabulary
 
@@ -109,29 +109,27 @@ def draft_of_result(directory: str | Path) -> DraftVocabulary:
     )
 
 
-def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) -> DraftVocabulary:
-    """The target ids that the target's own encoder uses most on counted text, and all special tokens.
+def draft_of_most_used(source: Vocabulary, size: int, uses: TokenUses) -> DraftVocabulary:
+    """The target ids that are used most, and all special tokens.
 
-    Of equally used tokens lower ids go first.
+    Of equally used tokens lower ids go first. No other vocabulary of that size with all special tokens covers more of
+    what was counted.
 
     Args:
         source: the target vocabulary.
         size: number of draft ids, special tokens included.
-        counts: text, counted by the split pattern of `source`.
+        uses: of its ids.
 
     Raises:
         TargetError: the size does not exceed the number of special tokens, or exceeds the vocabulary.
-        SourceError: the counts are of another split pattern.
     """
     special = sorted(source.special_tokens.values())
-    n_ordinary = size - len(special)
-    if not 0 < n_ordinary <= source.n_tokens:
+    if not len(special) < size <= source.n_ids:
         raise TargetError(
             f"a draft vocabulary of {source.name} has from {len(special) + 1:,} to {source.n_ids:,} ids, "
             f"special tokens included, not {size:,}"
         )
-    most = source.rank_ids[np.argsort(-_uses(source, counts), kind="stable")[:n_ordinary]]
-    target_ids = np.sort(np.concatenate([most, np.array(special, dtype=np.int64)]))
+    target_ids = np.sort(uses.order(special, source.rank_ids)[:size])
     tokens = bytes_by_id(source)
     return DraftVocabulary(
         target_ids=target_ids,
@@ -140,18 +138,6 @@ def draft_of_most_used(source: Vocabulary, size: int, counts: PretokenCounts) ->
         source_sha256=source.provenance.sha256,
         tokens_sha256=digest((k, tokens[k]) for k in target_ids.tolist()),
     )
-
-
-def _uses(source: Vocabulary, counts: PretokenCounts) -> npt.NDArray[np.int64]:
-    """Uses of each ordinary token, int64[n_tokens]."""
-    if counts.pattern_sha256 != source.pattern.sha256:
-        raise SourceError(f"the corpus was counted with another split pattern than that of {source.name}")
-    ids, sizes = source.encoder.encode_pretokens(counts.blob, counts.starts)
-    firsts = np.repeat(counts.starts[:-1] - (np.cumsum(sizes) - sizes), sizes)
-    used = ids[firsts + np.arange(firsts.size)]
-    uses = np.zeros(source.n_tokens, dtype=np.int64)
-    np.add.at(uses, used, np.repeat(counts.counts.astype(np.int64), sizes))
-    return uses
 
 
 def check_draft(draft: DraftVocabulary, source: Vocabulary, name: str) -> None:

@@ -1,4 +1,7 @@
-"""Draft vocabularies as files: tensors d2t and t2d for EAGLE-3, or the list of hot token ids that SGLang loads.
+"""Draft vocabularies as files: tensors d2t and t2d for EAGLE-3, d2t in GGUF, or the list of ids that SGLang loads.
+
+llama.cpp's d2t has the target's ids themselves, and EAGLE-3's the difference to the draft's; llama.cpp has no t2d.
+Source: ggml-org/llama.cpp `src/models/eagle3.cpp` (an int64 tensor d2t) and `conversion/llama.py` (how it is made).
 
 SGLang reads its list with `torch.load(..., weights_only=True)` and nothing else, so that file is a zip as torch.save
 makes it, whose pickle holds whole numbers only. It is written without torch and never unpickled here. The zip holds the
@@ -7,7 +10,6 @@ same ids as JSON as well, and the pickle must be byte for byte the one that is w
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import zipfile
@@ -19,11 +21,13 @@ import numpy as np
 from vocab.choices import DraftFormat
 from vocab.errors import SourceError
 from vocab.formats import load_lossless
+from vocab.interop.head.torch_file import write_torch
 from vocab.interop.serving.draft import DraftVocabulary, check_draft
+from vocab.interop.serving.gguf_draft import read_gguf_draft, write_gguf_draft
 from vocab.interop.transplants.safetensors_file import Tensor, header_bytes, read_header
 from vocab.measured import MeasuredTokenizer
 from vocab.reading import parse_json
-from vocab.writing import check_file, write_bytes
+from vocab.writing import check_file, staged_file, write_bytes
 
 _FOLDER = "hot_token_ids"
 _METADATA = "vocab.json"
@@ -43,22 +47,28 @@ def write_draft(
     Args:
         draft: the draft vocabulary.
         out: file to write.
-        file_format: "eagle3" for tensors d2t and t2d as safetensors, "sglang" for a list of hot token ids.
+        file_format: "eagle3" for tensors d2t and t2d as safetensors, "sglang" for a list of hot token ids, "gguf" for
+            the tensor d2t that llama.cpp reads.
         n_rows: rows of t2d: the target's vocab_size where that is padded; None for the ids of the target.
         force: whether to replace the file.
 
     Raises:
         OutputError: the file exists and `force` is not set, or the disk refuses.
         TargetError: there are fewer rows than ids.
+        MissingExtraError: the package gguf, which "gguf" needs, is not installed.
     """
     out = Path(out)
     check_file(out, force=force, make_folders=True)
-    raw = _eagle3(draft, n_rows) if file_format == "eagle3" else _sglang(draft)
-    write_bytes(out, raw)
+    if file_format == "gguf":
+        write_gguf_draft(out, draft.target_ids, _metadata(draft))
+    elif file_format == "eagle3":
+        write_bytes(out, _eagle3(draft, n_rows))
+    else:
+        _write_sglang(draft, out)
 
 
 def load_draft(path: str | Path, source: MeasuredTokenizer | str | Path) -> DraftVocabulary:
-    """Read a draft vocabulary from a file of either format.
+    """Read a draft vocabulary from a file of any of these formats.
 
     Args:
         path: a file that `write_draft` wrote.
@@ -71,8 +81,11 @@ def load_draft(path: str | Path, source: MeasuredTokenizer | str | Path) -> Draf
     vocabulary = load_lossless(source)
     try:
         with path.open("rb") as stream:
-            is_zip = stream.read(2) == b"PK"
-        draft = _read_sglang(path) if is_zip else _read_eagle3(path)
+            magic = stream.read(4)
+        if magic == b"GGUF":
+            draft = _draft(*read_gguf_draft(path, _MOST_BYTES), path)
+        else:
+            draft = _read_sglang(path) if magic[:2] == b"PK" else _read_eagle3(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
     check_draft(draft, vocabulary, str(path))
@@ -133,20 +146,10 @@ def _read_eagle3(path: Path) -> DraftVocabulary:
     return draft
 
 
-def _sglang(draft: DraftVocabulary) -> bytes:
+def _write_sglang(draft: DraftVocabulary, out: Path) -> None:
     ids = draft.target_ids.tolist()
-    metadata = _metadata(draft) | {"ids": ids}
-    records = {
-        "data.pkl": pickle.dumps(ids, protocol=2),
-        "byteorder": b"little",
-        _METADATA: json.dumps(metadata).encode(),
-        "version": b"3\n",
-    }
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, raw in records.items():
-            archive.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}"), raw)  # a fixed time: the same ids, the same file
-    return stream.getvalue()
+    with staged_file(out) as staged:
+        write_torch(staged, ids, {_METADATA: json.dumps(_metadata(draft) | {"ids": ids}).encode()}, _FOLDER)
 
 
 def _read_sglang(path: Path) -> DraftVocabulary:

@@ -7,17 +7,17 @@ padding), `gguf-py` (names of keys).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 
-from vocab.errors import MissingExtraError, SourceError
+from vocab.errors import SourceError
 from vocab.formats import load_lossless
 from vocab.formats.frame import around, carried_frame
 from vocab.formats.sentencepiece_json import pieces_of
 from vocab.formats.tokenizer_json import all_merges
+from vocab.interop.serving.gguf_package import gguf_package
 from vocab.interop.serving.llama_cpp import (
     CHECK_TEXT,
     SPECIAL_SIZES,
@@ -79,7 +79,7 @@ def write_gguf(
         OutputError: the file exists and `force` is not set, or the disk refuses.
     """
     directory, out = Path(directory), Path(out)
-    library = _library()
+    library = gguf_package("writing GGUF")
     vocabulary = load_lossless(directory)
     if not (directory / "tokenizer.json").is_file():
         raise SourceError(f"{directory} has no tokenizer.json")
@@ -94,13 +94,6 @@ def write_gguf(
         writer.write_kv_data_to_file()
         writer.close()
     return described
-
-
-def _library() -> Any:
-    try:
-        return import_module("gguf")
-    except ImportError:
-        raise MissingExtraError("writing GGUF", "gguf", "gguf") from None
 
 
 def _described(vocabulary: Vocabulary, directory: Path, pre: str | None) -> GgufVocabulary:

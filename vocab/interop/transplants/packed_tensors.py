@@ -40,10 +40,11 @@ _SCHEMES = (
 _COMPANION = re.compile(
     r"weight[._:].+|[a-z]*qweight|qzeros|q?scales?|zeros|zero_points?|g_idx|perm|SCB|CB|W_q|meta|q_\w+|_\w+|qdata|codes"
     r"|codebooks?|centroids|indices|trellis|s[uv]h?|biases|(?:input|output|act|activation)_scales?\w*|input_zero_point"
-    r"|absmax|quant_.+|(?:lora_|base_layer|original_module|modules_to_save|parametrizations).*"
+    r"|deq_scale|absmax|quant_.+|(?:lora_|base_layer|original_module|modules_to_save|parametrizations).*"
 )
-_OF_ROWS = ("SCB", "weight_scale", "weight_zero_point")  # a number a row, or one for all
-_OF_ALL = ("input_scale", "input_scale_ub", "input_zero_point", "output_scale", "weight_format")
+# A number a row, or one for all; the last three are those of Ascend's W8A8.
+_OF_ROWS = ("SCB", "weight_scale", "weight_zero_point", "weight_offset", "deq_scale", "quant_bias")
+_OF_ALL = ("input_scale", "input_scale_ub", "input_zero_point", "input_offset", "output_scale", "weight_format")
 _NUMBERS = ("I8", "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ")
 
 Parts = dict[str, Tensor]  # of a module, by what they are there: `weight`, `qzeros` …

@@ -42,6 +42,11 @@ _PLAIN_MODULE = re.compile(
     r"|(?:^|\.)(?:head|embedding)[._]decoder$"  # Perceiver
     r"|^(?:output|decoder|transformer\.ff_out|model\.transformer\.ff_out)$|(?:^|\.)language_model\.output$"
 )
+# Modules that give logits, among those with a row for each id.
+_HEAD_MODULE = re.compile(
+    r"(?:^|[._])(?:lm_head(?:\.(?:decoder|out_proj))?|head|embed_out|proj_out|output_layer|output_projection|lm_loss"
+    r"|vocab_projector|predictions\.decoder)$|^(?:output|decoder|transformer\.ff_out|model\.transformer\.ff_out)$"
+)
 _TOWER = re.compile(
     r"(?:^|\.)(?![^.]*(?:language|text))(?:[^.]*tower[^.]*|(?:embed_|gen_)?(?:vision|visual|vit|image|img|video|audio|speech|acoustic|sound|protein|qformer"
     r"|vqmodel|vqvae|talker|token2wav|code2wav|vocoder|t2u|codec|code_predictor|depth_decoder)(?:_[^.]*|\d*))(?=\.|$)"
@@ -104,6 +109,11 @@ def is_plain(name: str) -> bool:
     """Whether the name is that of an embedding or head, in case that its shape says so too."""
     module, _, part = name.rpartition(".")
     return part in ("weight", "bias") and bool(_PLAIN_MODULE.search(module))
+
+
+def is_head(module: str) -> bool:
+    """Whether a module with a row for each id gives logits; the others are embeddings."""
+    return bool(_HEAD_MODULE.search(module))
 
 
 def is_in_tower(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vocab.choices import EncodingErrors, Side
+from vocab.choices import Side
 from vocab.corpus.blocks import Block
 from vocab.corpus.counting import HELD_OUT_RULE, are_held_out
 from vocab.corpus.read_options import ReadOptions
@@ -57,9 +57,9 @@ class _Encoded:
         return ids, np.cumsum(sizes[chosen]) - sizes[chosen], self.n_bytes[chosen]
 
 
-def encode_block(block: Block, vocabulary: Vocabulary, errors: EncodingErrors, end: int | None) -> _Encoded:
+def encode_block(block: Block, vocabulary: Vocabulary, options: ReadOptions, end: int | None) -> _Encoded:
     """Encode the documents of a block that are not empty; `end` is the id of end-of-text, put before each."""
-    batch = block.batch(errors)
+    batch = block.batch(options)
     sizes = np.diff(batch.starts)
     kept = sizes > 0
     starts = np.concatenate([batch.starts[:-1][kept], batch.starts[-1:]])
@@ -147,7 +147,7 @@ def _encoded(vocabulary: Vocabulary, corpus: Sequence[str], options: ReadOptions
     waiting: deque[Future[_Encoded]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
         for block in read_blocks(sources, options):
-            waiting.append(pool.submit(encode_block, block, vocabulary, options.encoding_errors, end))
+            waiting.append(pool.submit(encode_block, block, vocabulary, options, end))
             if len(waiting) > 2 * n_threads:
                 yield waiting.popleft().result()
         while waiting:

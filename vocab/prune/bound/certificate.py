@@ -5,7 +5,8 @@ alone.
 
     header.json      what is claimed, and the SHA-256 of the other three
     counts.txt       a line for each pre-token: its bytes in hexadecimal, its count
-    candidates.txt   a line for each token: its bytes in hexadecimal; always, kept or dropped; kept ones by rank
+    candidates.txt   a line for each token: its bytes in hexadecimal; always, kept or dropped; kept ones by rank.
+                     Behind kept ones of SentencePiece stands what merging goes by, or the score (`token_rules`)
     prices.txt       a line for each segment with prices: its bytes in hexadecimal, then start:end:price for each
 
 A segment is a piece of a pre-token: pre-tokens are cut wherever no candidate crosses. A price belongs to the token that
@@ -18,7 +19,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -84,21 +85,27 @@ class Proof:
     """What a certificate is made from.
 
     Attributes:
-        candidates: the vocabulary whose tokens could be chosen.
+        candidates: the vocabulary whose tokens could be chosen, no two of the same bytes.
+        n_repeated: byte pieces that every choice has besides, since they repeat the bytes of candidates.
+        n_put_in: single bytes among the candidates that the vocabulary lacks; every choice has them, and uses none.
         counts: the pre-tokens and counts that tokens were chosen by: of the corpus, and of the prior if any.
         counts_note: a description of the counts.
         objective: the same as a lattice, with the tokens always kept and the number of others that may be.
         kept: numbers of the kept candidates in the order of their ranks, int64[n_kept].
+        rules: by the bytes of kept candidates what the inference method goes by besides ranks; see `token_rules`.
         inference: the method that `tokens` were counted with.
         tokens: tokens of the kept candidates on the counts.
         search: the bound, with its prices, and how the search for it went.
     """
 
     candidates: Vocabulary
+    n_repeated: int
+    n_put_in: int
     counts: PretokenCounts
     counts_note: str
     objective: Objective
     kept: Ints
+    rules: Mapping[bytes, str]
     inference: str
     tokens: int
     search: SearchResult
@@ -107,7 +114,7 @@ class Proof:
         """Write down the claims and the texts that prove them; raises CertificateError when they are too large."""
         texts = {
             "counts": _counts_text(self.counts),
-            "candidates": _candidates_text(self.candidates, self.kept, self.objective.is_free),
+            "candidates": _candidates_text(self.candidates, self.kept, self.objective.is_free, self.rules),
             "prices": _lines(_price_lines(self.objective, self.search.bound.prices)),
         }
         for name, text in texts.items():
@@ -120,6 +127,7 @@ class Proof:
 
     def _claims(self, texts: dict[str, bytes]) -> dict[str, Any]:
         bound, n_always = self.search.bound, int(np.count_nonzero(self.objective.is_free))
+        besides = {"n_repeated": self.n_repeated, "n_put_in": self.n_put_in}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -128,6 +136,7 @@ class Proof:
             "n_candidates": self.candidates.n_tokens,
             "n_keep": n_always + self.objective.n_select,
             "n_always_kept": n_always,
+            **{name: n for name, n in besides.items() if n},
             "inference": self.inference,
             "tokens": self.tokens,
             "bound_tokens": bound.tokens,
@@ -149,14 +158,16 @@ def _counts_text(counts: PretokenCounts) -> bytes:
     return _lines(f"{p} {n}" for p, n in zip(pieces, counts.counts.tolist(), strict=True))
 
 
-def _candidates_text(candidates: Vocabulary, kept: Ints, is_free: Mask) -> bytes:
+def _candidates_text(candidates: Vocabulary, kept: Ints, is_free: Mask, rules: Mapping[bytes, str]) -> bytes:
     """The content of candidates.txt."""
     pieces = _hex_pieces(candidates.blob, candidates.starts)
     states = np.full(len(pieces), "dropped", dtype="<U7")
     states[kept] = "kept"
     states[is_free] = "always"
+    rule_of = {token.hex(): f" {rule}" for token, rule in rules.items()}
     dropped = np.setdiff1d(np.arange(len(pieces)), kept)
-    return _lines(f"{pieces[k]} {states[k]}" for k in [*kept.tolist(), *dropped.tolist()])
+    kept_lines = (f"{pieces[k]} {states[k]}{rule_of.get(pieces[k], '')}" for k in kept.tolist())
+    return _lines([*kept_lines, *(f"{pieces[k]} {states[k]}" for k in dropped.tolist())])
 
 
 def _price_lines(objective: Objective, prices: EdgePrices) -> list[str]:

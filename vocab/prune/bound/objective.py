@@ -97,7 +97,7 @@ class Bound:
 class Objective:
     """The tokens of `counts` under least-tokens, to be minimised over choices of `n_select` candidates.
 
-    Memory: 4 bytes an edge and 8 a byte of the lattice of distinct segments; `bound` takes 9 bytes an edge more.
+    Memory: 5 bytes an edge and 8 a byte of the lattice of distinct segments; `bound` takes 9 bytes an edge more.
 
     Attributes:
         blob: distinct segments concatenated, uint8.

@@ -32,6 +32,8 @@ SUPERWORDS = "superwords"
 # A substring must occur at least _LEAST_COUNT times, and once in every _BYTES_PER_TOKEN bytes of training text divided
 # by the target. The last token kept saves about twice that. Rarer substrings gain nothing on held-out text.
 _BYTES_PER_TOKEN = 64
+# With superwords the last token kept saves more, and twice as many occurrences lose nothing on held-out text.
+_BYTES_PER_TOKEN_ACROSS_WORDS = 32
 _LEAST_COUNT = 4
 # Documents that a substring must be in by default; docs/benchmarks.md has the gain on held-out text.
 _LEAST_DOCUMENTS = 2
@@ -241,9 +243,10 @@ def _name(corpus: CorpusCounts) -> str:
     return "the built-in profile" if corpus.is_builtin else f"the corpus {corpus.parts[0].name}"
 
 
-def default_min_count(n_bytes: int, n_keep: int) -> int:
+def default_min_count(n_bytes: int, n_keep: int, *, crosses_words: bool = False) -> int:
     """Occurrences that a substring must have in `n_bytes` of training text to be one of `n_keep` tokens."""
-    return max(_LEAST_COUNT, n_bytes // (_BYTES_PER_TOKEN * n_keep))
+    per_token = _BYTES_PER_TOKEN_ACROSS_WORDS if crosses_words else _BYTES_PER_TOKEN
+    return max(_LEAST_COUNT, n_bytes // (per_token * n_keep))
 
 
 def _in_order(counts: dict[bytes, int]) -> list[bytes]:
@@ -277,10 +280,11 @@ class _Limits:
     def of(cls, corpus: CorpusCounts, candidates: Candidates, n_keep: int) -> _Limits:
         """The limits for a corpus."""
         n_bytes = sum(part.train.n_bytes for part in corpus.parts)
-        min_count = candidates.min_count or default_min_count(n_bytes, n_keep)
+        least = default_min_count(n_bytes, n_keep, crosses_words=candidates.superwords is not None)
+        min_count = candidates.min_count or least
         weighted = -(-min_count * corpus.train.n_bytes // max(1, n_bytes))
-        least = 1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS
-        return cls(min_count, weighted, candidates.min_documents or least)
+        documents = 1 if corpus.train.document_counts is None else _LEAST_DOCUMENTS
+        return cls(min_count, weighted, candidates.min_documents or documents)
 
     def origin(
         self, name: str, found: Collection[bytes], chosen: Container[bytes], wanted: Candidates | Superwords

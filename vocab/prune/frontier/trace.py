@@ -17,7 +17,7 @@ import numpy as np
 
 from vocab.analysis.evaluation import Compression, Evaluator
 from vocab.arrays import Ints, Mask
-from vocab.choices import FRONTIER_METHODS, FrontierMethod, InferenceMethod
+from vocab.choices import CHARACTER_METHODS, FRONTIER_METHODS, FrontierMethod, InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.profile import builtin_profile
@@ -36,7 +36,7 @@ from vocab.prune.frontier.drop_order import distilled_at
 from vocab.prune.frontier.payoff import ComputeModel, Payoff, payoff, saved_by_doubling, saved_per_id
 from vocab.prune.methods.baselines import by_frequency, by_rank, leaf_order
 from vocab.prune.methods.pricing import PriceBook
-from vocab.prune.request import check_corpus, check_has_bound
+from vocab.prune.request import check_corpus
 from vocab.sizes import sizes_between
 from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
@@ -217,7 +217,8 @@ def check_frontier(
     source: Vocabulary, first: int, last: int, methods: Sequence[str], inference: str = "merges"
 ) -> None:
     """Raise TargetError unless the source can have a bound and such sizes, by known methods; cheap, before counting."""
-    check_has_bound(source)
+    if source.inference in CHARACTER_METHODS:
+        raise TargetError(f"{source.name} goes from characters, and the frontier is of tokens that go from bytes")
     n_bytes, n_special = int(np.count_nonzero(source.lengths == 1)), len(source.special_tokens)
     if first < n_bytes + n_special:
         raise TargetError(

@@ -49,7 +49,7 @@ class PriceBook:
         prices: price of each kept token, int64[n_tokens].
         total_tokens: tokens of the corpus with the kept tokens.
 
-    Memory: 8 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
+    Memory: 9 bytes an edge of the lattice and about 17 a byte of distinct pre-tokens (33 under ungreedy), plus 8 bytes
     a token a thread.
     """
 
