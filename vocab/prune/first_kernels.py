@@ -25,11 +25,14 @@ os._exit(0)
 
 
 def compile_ahead() -> None:
-    """Let a child process compile the kernels that pruning needs last, unless they are kept or there is one core."""
+    """Let a child process compile the kernels that pruning needs last.
+
+    Not where they are kept already or cannot be kept, nor with one core.
+    """
     from vocab.encoding import id_cache_kernels
 
-    kept = Path(cache_folder(id_cache_kernels.__file__)).rglob("id_cache_kernels.encode_pieces-*.nbi")
-    if n_cores() < 2 or any(kept):
+    folder = cache_folder(id_cache_kernels.__file__)
+    if folder is None or n_cores() < 2 or any(Path(folder).rglob("id_cache_kernels.encode_pieces-*.nbi")):
         return
     child = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
