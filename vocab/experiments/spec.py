@@ -10,21 +10,23 @@ from typing import Any
 
 from vocab.errors import StudyError
 from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.ngram.ngram_spec import NgramStudy
 from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.experiments.toml_record import read_record
 from vocab.reading import check_depth, is_file_name
 
+_KINDS: dict[str, Any] = {kind.kind: kind for kind in (SpeedStudy, LossStudy, NgramStudy)}
 _SPECS = resources.files("vocab.experiments") / "specs"
 
 
-def load_spec(name_or_path: str | Path) -> SpeedStudy | LossStudy:
+def load_spec(name_or_path: str | Path) -> SpeedStudy | LossStudy | NgramStudy:
     """Read a study.
 
     Args:
         name_or_path: name of a built-in study ("hamming-cpu"), or a TOML file.
 
     Returns:
-        The study, a `SpeedStudy` for a file with a table [speed], a `LossStudy` for one with a table [loss].
+        A `SpeedStudy` for a file with a table [speed], a `LossStudy` for [loss], an `NgramStudy` for [ngram].
 
     Raises:
         StudyError: for a file that is missing or is not TOML, an unknown or missing key, and a value out of range.
@@ -46,7 +48,7 @@ def load_spec(name_or_path: str | Path) -> SpeedStudy | LossStudy:
     return parse_spec(content, str(path))
 
 
-def builtin_studies() -> list[SpeedStudy | LossStudy]:
+def builtin_studies() -> list[SpeedStudy | LossStudy | NgramStudy]:
     """The studies that the package holds, sorted by name."""
     return [load_spec(name) for name in _names()]
 
@@ -55,19 +57,20 @@ def _names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in _SPECS.iterdir() if entry.name.endswith(".toml"))
 
 
-def parse_spec(content: Mapping[str, Any], where: str) -> SpeedStudy | LossStudy:
+def parse_spec(content: Mapping[str, Any], where: str) -> SpeedStudy | LossStudy | NgramStudy:
     """A study from a TOML document; errors begin with `where`."""
-    allowed = {"name", "question", "notes", "speed", "loss"}
+    allowed = {"name", "question", "notes", *_KINDS}
     if unknown := sorted(set(content) - allowed):
         raise StudyError(f"{where} has the unknown key {unknown[0]!r}; there are {', '.join(sorted(allowed))}")
-    if ("speed" in content) == ("loss" in content):
-        raise StudyError(f"{where} must have a table [speed] or a table [loss], and not both")
+    kinds = [kind for kind in _KINDS if kind in content]
+    if len(kinds) != 1:
+        raise StudyError(f"{where} must have one table of {', '.join(f'[{kind}]' for kind in _KINDS)}")
     for key in ("name", "question"):
         if not isinstance(content.get(key), str) or not content[key]:
             raise StudyError(f"{where} lacks the text {key!r}")
     if not is_file_name(content["name"]):
         raise StudyError(f"{where} has the name {content['name']!r}, which cannot name files: leave out / and the like")
     words = {"name": content["name"], "question": content["question"], "notes": content.get("notes", "")}
-    if "speed" in content:
-        return read_record(SpeedStudy, content["speed"], f"{where} [speed]", words)
-    return read_record(LossStudy, content["loss"], f"{where} [loss]", words)
+    study: SpeedStudy | LossStudy | NgramStudy
+    study = read_record(_KINDS[kinds[0]], content[kinds[0]], f"{where} [{kinds[0]}]", words)
+    return study

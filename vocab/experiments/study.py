@@ -1,4 +1,4 @@
-"""`Study`: what studies of speed and of loss have in common, a question and the settings that answer it."""
+"""`Study`: what all studies have in common, a question and the settings that answer it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Study:
         name: name of the study, which its rows and figures carry.
         question: what its report answers.
         notes: the hardware, text and time that it needs.
-        kind: "speed" or "loss", the table of its settings in the TOML file.
+        kind: "speed", "loss" or "ngram", the table of its settings in the TOML file.
     """
 
     name: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from vocab.corpus.read_options import ReadOptions
 from vocab.errors import StudyError
 from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.ngram.ngram_spec import NgramStudy
 from vocab.experiments.rows import RowFile, StudyRow
 from vocab.experiments.run_context import RunContext
 from vocab.experiments.speed.speed_spec import SpeedStudy
@@ -37,7 +38,7 @@ class StudyRun:
 
 
 def run_study(
-    study: SpeedStudy | LossStudy,
+    study: SpeedStudy | LossStudy | NgramStudy,
     rows_path: Path,
     work: Path,
     *,
@@ -54,7 +55,7 @@ def run_study(
         study: the study, from `load_spec`.
         rows_path: file of rows, which gets a row for each run or cycle as soon as it is done.
         work: folder for vocabularies, shards and unfinished runs.
-        corpus: files and folders of text, which a `LossStudy` needs.
+        corpus: files and folders of text, which a `LossStudy` and an `NgramStudy` need.
         options: how they are read.
         device: "cpu", "cuda" or "auto".
         n_threads: threads for counting and encoding; None for one a core.
@@ -62,7 +63,7 @@ def run_study(
         on_progress: is called with (stage, done, total).
 
     Raises:
-        StudyError: for names of timings that the study lacks, a loss study without `corpus`, rows of other settings,
+        StudyError: for names of timings that the study lacks, a study of loss without `corpus`, rows of other settings,
             and a vocabulary that cannot be built.
         CorpusError: for text that cannot be read, or too little of it.
         TrainingError: when a model cannot be trained.
@@ -85,24 +86,33 @@ def run_study(
         if isinstance(study, SpeedStudy):
             run_speed(study, context, timings)
         elif timings:
-            raise StudyError(f"the study {study.name} trains models: `timings` are for studies of speed")
+            raise StudyError(f"the study {study.name} measures loss: `timings` are for studies of speed")
+        elif not corpus:
+            raise StudyError(f"the study {study.name} measures loss: name text with `corpus`")
         else:
+            run = _run_loss if isinstance(study, LossStudy) else _run_ngrams
             with locked_folder(work):
-                left_out = _run_loss(study, context, work, corpus, options or ReadOptions(), n_threads or n_cores())
+                left_out = run(study, context, work, list(corpus), options or ReadOptions(), n_threads or n_cores())  # type: ignore[arg-type]
     return StudyRun(rows.rows, len(rows.rows) - n_before, left_out)
 
 
 def _run_loss(
-    study: LossStudy, context: RunContext, work: Path, corpus: Sequence[str], options: ReadOptions, n_threads: int
+    study: LossStudy, context: RunContext, work: Path, corpus: list[str], options: ReadOptions, n_threads: int
 ) -> tuple[str, ...]:
-    if not corpus:
-        raise StudyError(f"the study {study.name} trains models: name text with `corpus`")
     from vocab.experiments.loss.loss_runs import LossRuns, sizes_of
     from vocab.experiments.speed.speed_runs import run_timing
 
     sizes = sizes_of(study)
     run_timing(study.name, study.step_timing, sizes, sizes[0], _SEED, context)
-    return LossRuns(study, context, work, list(corpus), options, n_threads).run()
+    return LossRuns(study, context, work, corpus, options, n_threads).run()
+
+
+def _run_ngrams(
+    study: NgramStudy, context: RunContext, work: Path, corpus: list[str], options: ReadOptions, n_threads: int
+) -> tuple[str, ...]:
+    from vocab.experiments.ngram.ngram_runs import NgramRuns
+
+    return NgramRuns(study, context, work, corpus, options, n_threads).run()
 
 
 def _check_same_settings(rows: RowFile, study: Study) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from vocab.corpus.counting import CorpusCounts, count
+from vocab.corpus.held_documents import hold_documents
 from vocab.errors import StudyError, VocabError
-from vocab.experiments.loss.loss_spec import Arm, LossStudy
+from vocab.experiments.loss.loss_spec import Arm
 from vocab.formats import load_lossless
 from vocab.splitting import SplitPattern
 from vocab.vocabulary import Vocabulary
@@ -36,9 +37,9 @@ class ArmAtSize:
         return f"{self.arm.name}-{self.size}" if self.size else self.arm.name
 
 
-def vocabularies_of(study: LossStudy) -> Iterator[ArmAtSize]:
-    """All vocabularies of a study in the order of its arms."""
-    for arm in study.arms:
+def vocabularies_of(arms: Sequence[Arm]) -> Iterator[ArmAtSize]:
+    """All vocabularies of these arms, in their order."""
+    for arm in arms:
         yield from (ArmAtSize(arm, size) for size in arm.sizes or (0,))
 
 
@@ -66,17 +67,20 @@ class VocabularyCache:
             from vocab.interop.scratch.train_tokenizer import train_tokenizer
 
             train_tokenizer(at.arm.style, at.size, [str(self._text)]).save(directory, force=True)
-        elif at.arm.build == "prune":
+        elif at.arm.build != "whole":
             self._prune(at, directory)
 
     def _prune(self, at: ArmAtSize, directory: Path) -> None:
-        from vocab.prune import prune
+        from vocab.prune import Candidates, Superwords, prune
 
         source = load_source(at.arm.source)
+        with_superwords = at.arm.build == "superwords"
         prune(
             source,
             at.size,
-            corpus=self._counts_for(source.pattern),
+            corpus=None if with_superwords else self._counts_for(source.pattern),
+            documents=hold_documents(str(self._text)) if with_superwords else None,
+            candidates=Candidates(superwords=Superwords()) if with_superwords else Candidates(),
             method=at.arm.method,
             inference=at.arm.inference or None,
             n_threads=self._n_threads,

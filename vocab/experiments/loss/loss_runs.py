@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from vocab.errors import StudyError
 from vocab.experiments.loss.arms import ArmAtSize, VocabularyCache, load_source, vocabularies_of
 from vocab.experiments.loss.loss_analysis import check_one_text
 from vocab.experiments.loss.loss_spec import RUN_HEAD, LossStudy
-from vocab.experiments.loss.sample import Sample, sample_corpus
+from vocab.experiments.loss.sample import Sample, sample_corpus, work_folder
 from vocab.experiments.rows import RUN, StudyRow
 from vocab.experiments.run_context import RunContext
 from vocab.model.data.sharding import make_shards
@@ -32,12 +30,11 @@ from vocab.vocabulary import Vocabulary
 _WARMUP = 0.02
 # Text to sample for each MB to train on: documents held out are in it too, and this much has enough of both.
 _SPARE = 1.15
-_READING = ("column", "documents", "encoding_errors", "on_error")
 
 
 def sizes_of(study: LossStudy) -> list[int]:
     """Numbers of ids of all vocabularies of a study, rising; raises StudyError for a source that cannot be read."""
-    return sorted({arm.size or load_source(arm.arm.source).max_id + 1 for arm in vocabularies_of(study)})
+    return sorted({arm.size or load_source(arm.arm.source).max_id + 1 for arm in vocabularies_of(study.arms)})
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,7 @@ class LossRuns:
     ) -> None:
         self._study, self._context, self._corpus, self._n_threads = study, context, corpus, n_threads
         self._options = options
-        # A folder for each specification and text: files of others in `work` are neither used nor in the way.
-        how = {} if options == ReadOptions() else {name: getattr(options, name) for name in _READING}
-        made_for = json.dumps([study.sha256, corpus, *([how] if how else [])])
-        self._work = work / hashlib.sha256(made_for.encode()).hexdigest()[:12]
+        self._work = work_folder(work, study.sha256, corpus, options)
 
     def run(self) -> tuple[str, ...]:
         """Do all runs that are missing; returns sentences on what reading the corpus left out."""
@@ -84,7 +78,7 @@ class LossRuns:
         check_one_text([row.origin for row in rows if row.key["kind"] == RUN] + [about])
         origin = {**self._context.origin, **about}
         cache = VocabularyCache(choosing.path, self._work / "vocabularies", self._n_threads)
-        arms, seeds = list(vocabularies_of(self._study)), self._study.seeds
+        arms, seeds = list(vocabularies_of(self._study.arms)), self._study.seeds
         for k, arm in enumerate(arms):
             stage, n_runs = f"runs: {arm.name}", len(arms) * len(seeds)
             self._context.on_progress(stage, k * len(seeds), n_runs)
@@ -95,7 +89,6 @@ class LossRuns:
         return tuple(dict.fromkeys([*choosing.left_out, *text.left_out]))
 
     def _sample(self, name: str, megabytes: float) -> Sample:
-        self._work.mkdir(parents=True, exist_ok=True)
         return sample_corpus(self._corpus, self._work / name, megabytes, self._options)
 
     def _about(self, choosing: Sample, text: Sample) -> dict[str, Any]:

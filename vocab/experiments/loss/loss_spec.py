@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -23,7 +24,7 @@ class Arm:
 
     Attributes:
         name: the name in rows and figures.
-        build: "prune" a source, train from "scratch", or take the "whole" source.
+        build: "prune" a source, prune it with "superwords", train from "scratch", or take the "whole" source.
         sizes: numbers of ids; empty for "whole", which keeps the source's.
         source: an argument of `vocab.load`, or "package:NAME/PATH" for a file inside an installed package.
         method: how `vocab prune` chooses tokens.
@@ -101,7 +102,10 @@ class LossStudy(Study):
         )
 
     def __post_init__(self) -> None:
-        self._check_arms()
+        check_arms(self.arms)
+        name, size = self.baseline
+        if not any(arm.name == name and (size in arm.sizes or not arm.sizes) for arm in self.arms):
+            raise StudyError(f"the baseline {name} at {size} is none of the arms")
         for key in ("choosing_megabytes", "megabytes", "held_out_megabytes", "learning_rate"):
             if not getattr(self, key) > 0:
                 raise StudyError(f"{key} must be above 0")
@@ -113,8 +117,7 @@ class LossStudy(Study):
         if self.cycles < 2:
             raise StudyError("cycles must be at least 2")
 
-    def _check_arms(self) -> None:
-        check_unique([arm.name for arm in self.arms], "arm")
-        name, size = self.baseline
-        if not any(arm.name == name and (size in arm.sizes or not arm.sizes) for arm in self.arms):
-            raise StudyError(f"the baseline {name} at {size} is none of the arms")
+
+def check_arms(arms: Sequence[Arm]) -> None:
+    """Raise StudyError when two arms share a name."""
+    check_unique([arm.name for arm in arms], "arm")

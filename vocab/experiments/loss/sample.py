@@ -15,6 +15,7 @@ from vocab.errors import CorpusError
 from vocab.writing import staged_file, write_json
 
 _SALT = b"vocab study"
+_READING = ("column", "documents", "encoding_errors", "on_error")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ def sample_corpus(paths: Sequence[str], out: Path, megabytes: float, options: Re
                     stream.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
     sentences = json.loads(notes.read_text("utf-8")) if notes.exists() else []
     return replace(_described(out), left_out=tuple(sentences))
+
+
+def work_folder(parent: Path, study_sha256: str, corpus: Sequence[str], options: ReadOptions) -> Path:
+    """The folder of one specification and text, which is made: files of others are neither used nor in the way."""
+    how = {} if options == ReadOptions() else {name: getattr(options, name) for name in _READING}
+    made_for = json.dumps([study_sha256, list(corpus), *([how] if how else [])])
+    folder = parent / hashlib.sha256(made_for.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _last_number(paths: Sequence[str], megabytes: float, options: ReadOptions) -> tuple[int, list[str]]:

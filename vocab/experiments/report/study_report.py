@@ -10,6 +10,8 @@ from typing import Any
 from vocab.errors import StudyError
 from vocab.experiments.loss.loss_section import loss_section
 from vocab.experiments.loss.loss_spec import LossStudy
+from vocab.experiments.ngram.ngram_section import ngram_section
+from vocab.experiments.ngram.ngram_spec import NgramStudy
 from vocab.experiments.report.page import write_page
 from vocab.experiments.report.scaling_section import scaling_section
 from vocab.experiments.rows import RUN, StudyRow, read_rows
@@ -37,7 +39,11 @@ class StudyReport:
 
 
 def write_report(
-    studies: Sequence[SpeedStudy | LossStudy | str], rows_paths: Sequence[Path], out: Path, *, force: bool = False
+    studies: Sequence[SpeedStudy | LossStudy | NgramStudy | str],
+    rows_paths: Sequence[Path],
+    out: Path,
+    *,
+    force: bool = False,
 ) -> StudyReport:
     """Write study.md, its figures as SVG, and study.html to a folder.
 
@@ -60,15 +66,17 @@ def write_report(
     return StudyReport(files, [sentence for section in sections for sentence in section.sentences])
 
 
-def _sections(study: SpeedStudy | LossStudy, rows_paths: Sequence[Path]) -> list[Section]:
+def _sections(study: SpeedStudy | LossStudy | NgramStudy, rows_paths: Sequence[Path]) -> list[Section]:
     rows = _rows_of(study, rows_paths)
     if isinstance(study, SpeedStudy):
         return [speed_section(study, rows)]
+    if isinstance(study, NgramStudy):
+        return [ngram_section(study, rows)]
     is_measured = any(row.key["kind"] == RUN for row in rows)
     return [loss_section(study, rows), *([scaling_section(study, rows)] if is_measured else [])]
 
 
-def _rows_of(study: SpeedStudy | LossStudy, paths: Sequence[Path]) -> list[StudyRow]:
+def _rows_of(study: SpeedStudy | LossStudy | NgramStudy, paths: Sequence[Path]) -> list[StudyRow]:
     """The rows of a study; raises StudyError for rows of other settings."""
     rows = read_rows(paths, study.name)
     if any(row.origin.get("spec_sha256") != study.sha256 for row in rows):
@@ -76,7 +84,7 @@ def _rows_of(study: SpeedStudy | LossStudy, paths: Sequence[Path]) -> list[Study
     return rows
 
 
-def _front(studies: Sequence[SpeedStudy | LossStudy]) -> str:
+def _front(studies: Sequence[SpeedStudy | LossStudy | NgramStudy]) -> str:
     lines = [
         "# The study: loss and speed against vocabulary size and Hamming weight",
         "",
