@@ -8,8 +8,8 @@ once. A family is tried in a process of its own, with a time limit; its row is p
 ``--keep-rows`` rows of an earlier run stand for the families that are not tried now; those without one are shown as
 not tried. Rows that fail are shown as they are.
 
-Needs the clients ``pip`` and ``npm``, and the packages tokenizers, transformers, tiktoken, sentencepiece and
-mistral-common for what is compared.
+Needs the clients ``pip`` and ``npm``, and the packages tokenizers, transformers, tiktoken, sentencepiece,
+mistral-common and rwkv for what is compared.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vocab.interop import RuntimeCheck, Verification
     from vocab.measured import MeasuredTokenizer
 
-RUNTIMES = ("tokenizers", "transformers", "tiktoken", "sentencepiece", "mistral-common")
+RUNTIMES = ("tokenizers", "transformers", "tiktoken", "sentencepiece", "mistral-common", "rwkv")
 SPARE_TOKENS = 300  # the bytes, and some more
 
 

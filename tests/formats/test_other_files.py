@@ -19,7 +19,6 @@ def zipped() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("rwkv_vocab.txt", b"1 '\\x00' 1\n2 '\\x01' 1\n256 b'\\xff' 1\n", "is a vocabulary of RWKV"),
         (
             "bpe_simple_vocab_16e6.txt",
             b'"bpe_simple_vocab_16e6.txt Version 0.2\ni n\nt h\n',

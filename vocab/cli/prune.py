@@ -106,7 +106,7 @@ def prune(
             "--inference",
             help="How text is cut into tokens with the result. merges runs everywhere; least-tokens needs fewer "
             "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it. "
-            "[default: merges; a SentencePiece source keeps its own]",
+            "[default: merges; sources of SentencePiece, WordPiece and longest-prefix keep their own]",
         ),
     ] = None,
     ranks: Annotated[

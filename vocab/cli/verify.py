@@ -38,7 +38,7 @@ def verify(
     """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
 
     Default calls are compared too: special tokens recognised in text, tokens put around it, and left out again.
-    Runtimes are tiktoken, tokenizers, transformers, sentencepiece, mistral-common and, for a GGUF file, llama.cpp
+    Runtimes are tiktoken, tokenizers, transformers, sentencepiece, mistral-common, rwkv and, for a GGUF file, llama.cpp
     (pip install 'vocabkit[llamacpp]'), where they are installed. The
     folder's chat template is rendered by transformers (in a sandbox) on some conversations, and ids of those compared.
     The exit code is 1 when anything differs.

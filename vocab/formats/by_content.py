@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,8 +16,10 @@ from vocab.vocabulary import Provenance, Vocabulary
 if TYPE_CHECKING:
     from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 
-FileKind = Literal["gguf", "sentencepiece", "json", "yaml", "ranks"]
+FileKind = Literal["gguf", "sentencepiece", "json", "yaml", "rwkv", "ranks"]
 
+# A line of RWKV's file: an id, a token as a literal of Python, its length.
+RWKV_LINE = rb"\d+ b?['\"].*['\"] \d+\r?\n"
 # The largest files of vocabularies there are have some 30 MB.
 _MAX_BYTES = 1 << 29
 # What a reader meets in a file whose parts are of other kinds or sizes than they must be.
@@ -54,6 +57,10 @@ def _load_file(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer
         from vocab.formats.tokenmonster_yaml import read_tokenmonster_yaml
 
         return read_tokenmonster_yaml(path)
+    if kind == "rwkv":
+        from vocab.formats.rwkv_file import read_rwkv
+
+        return read_rwkv(path)
     from vocab.formats.tiktoken_file import read_tiktoken
 
     return read_tiktoken(path)
@@ -62,7 +69,7 @@ def _load_file(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer
 def kind_of(path: Path) -> FileKind:
     """The kind of a file by its content; raises SourceError for an empty one, or one that is known not to be read.
 
-    JSON begins with a brace, YAML with a comment or a name and a colon, ranks with base64.
+    JSON begins with a brace, YAML with a comment or a name and a colon, RWKV's with a whole line, ranks with base64.
     """
     with path.open("rb") as stream:
         raw = stream.read(64)
@@ -70,6 +77,8 @@ def kind_of(path: Path) -> FileKind:
         return "gguf"
     if is_sentencepiece(raw):
         return "sentencepiece"
+    if re.match(RWKV_LINE, raw):
+        return "rwkv"
     refuse_other_files(path, raw)
     head = raw.lstrip()
     if not head:

@@ -16,6 +16,9 @@ from vocab.formats.folder_tokens import added_by_folder
 from vocab.formats.frame import carried_frame
 from vocab.formats.numbered_anew import is_numbered_anew, read_numbered_anew
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
+from vocab.formats.rwkv_file import FILE_NAME as RWKV
+from vocab.formats.rwkv_file import can_hold as is_of_rwkv
+from vocab.formats.rwkv_file import write_rwkv
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.sentencepiece_model import normalizer_of, write_sentencepiece
 from vocab.formats.tekken import FILE_NAME as TEKKEN
@@ -33,7 +36,16 @@ from vocab.writing import staged_folder, write_json
 # Names that end in .json of other files in a folder of ours.
 _TAKEN = {"id_map", "report", "shards", "special_tokens_map", "tekken", "tokenizer", "tokenizer_config"}
 # Files that a folder is read from, best first.
-_READ_FIRST = ("tokenizer.json", "tokenizer.model", TEKKEN, "*.tiktoken", "*" + ENDING, "*.model", "*.gguf")
+_READ_FIRST = (
+    "tokenizer.json",
+    "tokenizer.model",
+    TEKKEN,
+    "*.tiktoken",
+    "*" + ENDING,
+    "*.model",
+    "*.gguf",
+    "rwkv_vocab*.txt",
+)
 
 
 def save_vocabulary(vocabulary: Vocabulary, directory: Path, *, force: bool = False) -> list[Path]:
@@ -52,9 +64,9 @@ def safe_name(name: str) -> str:
 def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path]:
     """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for merges, the tiktoken pair.
 
-    The pair is left out where tiktoken would split text in another way. A tokenizer.model or tekken.json is written as
-    well for what came from one. For ungreedy, write NAME.tokenmonster.yaml only; for what sentencepiece alone runs,
-    tokenizer.model only.
+    The pair is left out where tiktoken would split text in another way. A tokenizer.model, tekken.json or
+    rwkv_vocab.txt is written as well for what came from one. For ungreedy, write NAME.tokenmonster.yaml only; for what
+    sentencepiece alone runs, tokenizer.model only.
     """
     if vocabulary.inference == "ungreedy":
         path = directory / (name + ENDING)
@@ -72,6 +84,9 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
     if vocabulary.provenance.format == "tekken" and can_hold(vocabulary):
         paths.append(directory / TEKKEN)
         write_tekken(vocabulary, paths[-1])
+    if is_of_rwkv(vocabulary):
+        paths.append(directory / RWKV)
+        write_rwkv(vocabulary, paths[-1])
     return paths
 
 
@@ -149,5 +164,5 @@ def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
         return with_companions(read_vocab_and_merges(directory), directory)
     raise SourceError(
         f"{directory} holds neither a tokenizer.json, a tokenizer.model, a tekken.json, a {VOCAB} with {MERGES}, nor "
-        f"one .tiktoken or {ENDING} file"
+        f"one .tiktoken, {ENDING}, .gguf or rwkv_vocab*.txt file"
     )

@@ -9,10 +9,6 @@ from vocab.errors import SourceError
 
 _MEASURE = "to measure it, give the tokenizer of its package to vocab.formats.measured"
 _KNOWN = {
-    rb"\d+ b?['\"].*['\"] \d+\r?\n": (
-        "is a vocabulary of RWKV, whose encoder takes the longest token anywhere in a text, without pre-tokens: "
-        f"pruning it exactly is not supported; {_MEASURE}"
-    ),
     rb"\"?bpe_simple_vocab": (
         "is CLIP's list of merges, whose words end in </w>: pruning them is not supported; "
         f"{_MEASURE}, or the tokenizer.json of the model to `vocab eval`"

@@ -25,7 +25,7 @@ from vocab.progress import OnProgress, Stopwatch
 from vocab.prune.bound.limits import Deadline
 from vocab.prune.candidates.coverage import covered
 from vocab.prune.candidates.pool import Pool
-from vocab.prune.candidates.prior import WeightedCounts, default_prior, with_prior
+from vocab.prune.candidates.prior import WeightedCounts, default_prior, says_how_frequent, with_prior
 from vocab.prune.methods.distill import distill
 from vocab.prune.methods.pricing import PriceBook
 from vocab.prune.request import PruneRequest, check_corpus
@@ -266,6 +266,8 @@ def _with_prior(request: PruneRequest, corpus: CorpusCounts | None) -> CorpusCou
     corpus = spelt_without(corpus, request.source.encoder.lacking, request.source.name)
     if request.prior is not None:
         return replace(corpus, prior=request.prior)
+    if not says_how_frequent(request.source):
+        return replace(corpus, prior=0.0)
     if request.candidates.includes_corpus and not corpus.is_builtin:
         return replace(corpus, prior=default_prior(sum(part.train.n_bytes for part in corpus.parts)))
     return corpus

@@ -56,8 +56,8 @@ def prune(
         documents: that text itself in memory, in place of its counts, as superwords need it.
         method: how tokens are chosen. "optimal" searches longest and proves how near it is to the best possible;
             "rank", "frequency" and "leaf" keep to the source's tokens whatever the candidates.
-        inference: how text is cut into tokens with the result; None for "merges". A SentencePiece source has only
-            its own.
+        inference: how text is cut into tokens with the result; None for "merges", or for "longest-prefix" where
+            the source has that. A SentencePiece source has only its own.
         ranks: "source" keeps the source's order of merge ranks. "reorder" puts kept tokens in the order that merging
             needs fewest tokens with (under merges, by distill and optimal). None for "reorder" with the method optimal
             under merges, else "source".
@@ -65,7 +65,7 @@ def prune(
         candidates: which tokens may be chosen besides the source's, and in how many documents each must be.
         prior: pre-tokens that the source's own rank order is worth for each one counted (see `with_prior`). None for
             1.5 with the built-in profile, for what 1 MB of text is worth where substrings of the corpus are
-            candidates, else 0.
+            candidates, else 0. It is 0 where ranks only say how long tokens are.
         keep: tokens of the source, by their bytes, that are never dropped.
         special: texts of new special tokens.
         drop_special: special tokens of the source to leave out, by their texts; * and ? stand for any characters.

@@ -51,7 +51,8 @@ class PruneRequest:
         corpus: text to choose tokens by; None for the built-in profile.
         documents: that text itself, in place of its counts; superwords need it.
         method: how tokens are chosen.
-        inference: how text is cut into tokens with the result; None for merges, or for a SentencePiece source's own.
+        inference: how text is cut into tokens with the result; None for merges, or for a SentencePiece source's own,
+            or for longest-prefix where the source has that.
         ranks: "source" keeps the source's order of ranks, "reorder" puts them in the order that merging needs fewest
             tokens with; None for "reorder" with the method optimal under merges, else "source".
         seed: random seed of the method tokenmonster; the other methods use none.
@@ -109,7 +110,7 @@ class PruneRequest:
         """The inference method of the result."""
         if self.source.inference in CHARACTER_METHODS:
             return self.source.inference
-        return self.inference or "merges"
+        return self.inference or ("longest-prefix" if self.source.inference == "longest-prefix" else "merges")
 
     @property
     def resolved_ranks(self) -> Ranks:

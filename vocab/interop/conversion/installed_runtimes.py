@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.formats.frame import around
+from vocab.formats.rwkv_file import read_rwkv
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
@@ -25,6 +26,7 @@ def installed_runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[],
     """Installed runtimes that find a file of theirs: name, package, and the function that loads it."""
     ranks = sorted(directory.glob("*" + ENDING))
     ggufs = [directory] if directory.is_file() else sorted(directory.glob("*" + GGUF))
+    rwkvs = sorted(directory.glob("rwkv_vocab*.txt"))
     model, tekken = directory / SENTENCEPIECE, directory / TEKKEN
     has_json = (directory / "tokenizer.json").is_file()
     is_pieces = model.is_file() and model.read_bytes()[:1] == b"\n"
@@ -34,6 +36,7 @@ def installed_runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[],
         ("AutoTokenizer", "transformers", has_json, lambda: _transformers(directory)),
         ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
         ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
+        ("rwkv", "rwkv", len(rwkvs) == 1, lambda: _rwkv(rwkvs[0])),
         ("llama.cpp", "xllamacpp", len(ggufs) == 1, lambda: llama_cpp(ggufs[0])),
     ]
     for name, package, has_file, load_runtime in known:
@@ -124,3 +127,19 @@ def _mistral(path: Path) -> PeerRuntime:
         return str(peer.decode(ids, special_token_policy=module.SpecialTokenPolicy.IGNORE))
 
     return PeerRuntime(encode, decode, names.get, lambda text: encode([text])[0], peer.n_words)
+
+
+def _rwkv(path: Path) -> PeerRuntime:
+    """The package runs each line of the file as Python, so it is read here first: no line may be more than a literal.
+
+    Its ids begin at 1, and 0 ends a text.
+    """
+    read_rwkv(path)
+    peer: Any = import_module("rwkv.rwkv_tokenizer").TRIE_TOKENIZER(str(path))
+    return PeerRuntime(
+        lambda texts: [list(peer.encode(text)) for text in texts],
+        lambda ids: str(peer.decodeBytes(ids).decode(errors="replace")),
+        lambda text: None if 0 in peer.idx2token else 0,
+        lambda text: list(peer.encode(text)),
+        len(peer.idx2token) + (0 not in peer.idx2token),
+    )

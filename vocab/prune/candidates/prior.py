@@ -32,6 +32,11 @@ def default_prior(n_bytes: int) -> float:
     return min(_MOST_PRIOR, _PRIOR_BYTES / max(1, n_bytes))
 
 
+def says_how_frequent(source: Vocabulary) -> bool:
+    """Whether a token's rank can say how frequent it is: not where ranks go by length, as RWKV's do."""
+    return bool((np.diff(source.lengths) < 0).any())
+
+
 @dataclass(frozen=True)
 class WeightedCounts:
     """Training counts together with pseudo-counts of the source's tokens, on one scale: what tokens are chosen by.
