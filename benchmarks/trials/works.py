@@ -25,7 +25,7 @@ import vocab.model
 from trials.bench import TRACEBACK, Bench, Call, Child, command, digests, quiet
 
 OUT = "out"
-DONE = ("earlier result", "finished count", "is there already")
+DONE = ("earlier result", "finished count", "finished run", "is there already")
 N_OLD, N_NEW = 1200, 500
 STUDY = """
 name = "tiny"

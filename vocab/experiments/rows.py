@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +65,26 @@ class RowFile(AbstractContextManager["RowFile"]):
         self.path = path
         with write_errors_named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = path.open("ab")
+            self._stream = _held(path)
         try:
-            hold_file(self._stream.fileno(), path)
             self.rows = read_rows([path])
             self._end_last_line()
         except BaseException:
-            self._stream.close()
-            if path.stat().st_size == 0:
-                path.unlink()
+            self._close()
             raise
         self._known = {row.identity for row in self.rows}
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
-        if not self.rows and self.path.stat().st_size == 0:
-            self.path.unlink()
+        self._close()
+
+    def _close(self) -> None:
+        """Remove the file if it has no row, while it is still ours alone, and close it."""
+        try:
+            if os.fstat(self._stream.fileno()).st_size == 0:
+                with suppress(OSError):  # Windows keeps open files
+                    self.path.unlink()
+        finally:
+            self._stream.close()
 
     def _end_last_line(self) -> None:
         """Remove a row that was cut short, once it is known to be one; a whole row gets its line end."""
@@ -113,6 +118,20 @@ class RowFile(AbstractContextManager["RowFile"]):
             os.fsync(self._stream.fileno())
         self.rows.append(row)
         self._known.add(row.identity)
+
+
+def _held(path: Path) -> BufferedWriter:
+    """Open a file to add to, which no other process holds."""
+    while True:
+        stream = path.open("ab")
+        try:
+            hold_file(stream.fileno(), path)
+            if path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                return stream
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()  # who held it before has removed it, for it had no row
 
 
 def read_rows(paths: Sequence[Path], study: str | None = None) -> list[StudyRow]:

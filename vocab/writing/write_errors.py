@@ -21,9 +21,9 @@ def write_errors_named(path: Path) -> Iterator[None]:
 
 
 def _write_errors() -> tuple[type[Exception], ...]:
-    """The errors of writing: OSError, and Arrow's own where Arrow is in use."""
-    arrow = sys.modules.get("pyarrow")
-    return (OSError, arrow.ArrowException) if arrow else (OSError,)
+    """The errors of writing: OSError, and those of Arrow and safetensors where they are in use."""
+    own = (("pyarrow", "ArrowException"), ("safetensors", "SafetensorError"))
+    return (OSError, *(getattr(sys.modules[module], name) for module, name in own if module in sys.modules))
 
 
 def first_line(error: Exception) -> str:

@@ -92,8 +92,7 @@ class Checkpoints:
         self.wait()
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            reason = str(failure).strip().splitlines()[-1:] or [type(failure).__name__]
-            raise OutputError(f"{self.directory} cannot be written: {reason[0]}") from failure
+            raise _named(failure, self.directory)
 
     def _write_guarded(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         try:
@@ -111,7 +110,10 @@ class Checkpoints:
                 staged.mkdir()
             self._workers.wait()
             writer = HuggingFaceStorageWriter(str(staged), save_distributed=True)
-            save(tensors, storage_writer=writer, no_dist=self._workers.group is None)
+            try:
+                save(tensors, storage_writer=writer, no_dist=self._workers.group is None)
+            except CheckpointException as error:  # which is no Exception, so that a thread would end with a traceback
+                raise _named(error, self.directory) from None
             self._workers.wait()
             if self._workers.is_first:
                 self._finish(staged, step, state)
@@ -163,6 +165,14 @@ def damage_of(folder: Path) -> str | None:
     except (OSError, ValueError, AttributeError) as error:
         return f"{getattr(error, 'filename', None) or _WHOLE} cannot be read"
     return f"{wrong} is damaged" if wrong else None
+
+
+def _named(error: BaseException, directory: Path) -> OutputError:
+    """The error of writing as one sentence: the last line, which says what was wrong."""
+    if isinstance(error, OutputError):
+        return error
+    reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+    return OutputError(f"{directory} cannot be written: {reason[0]}")
 
 
 def _sha256(path: Path) -> str:
