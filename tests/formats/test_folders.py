@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import transformers
 from helpers.byte_level import byte_level_bpe, stored
 from helpers.files import mistral_file
 from tokenizers import AddedToken, processors
@@ -169,6 +170,23 @@ def test_vocab_json_and_merges_txt_are_read_by_their_class(kind, tmp_path):
     assert new.convert_ids_to_tokens(new("x").input_ids) == peer.convert_ids_to_tokens(peer("x").input_ids)
 
 
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [("LlamaTokenizer", None), ("BertTokenizerFast", None), ("GPT2Tokenizer", None), (None, "qwen3"), (None, None)],
+)
+def test_what_a_class_makes_for_a_model_follows(kind, model, tmp_path):
+    """The class of a result has other defaults: without segments two texts would become one for a model."""
+    stored(byte_level_bpe(600), tmp_path / "model")
+    write(tmp_path / "model" / "tokenizer_config.json", {"tokenizer_class": kind} if kind else {})
+    write(tmp_path / "model" / "config.json", {"model_type": model} if model else {})
+    vocab.load(tmp_path / "model").save(tmp_path / "out")
+    new = AutoTokenizer.from_pretrained(tmp_path / "out")
+    peer = getattr(
+        transformers, kind.removesuffix("Fast") if kind else "Qwen2Tokenizer" if model else "TokenizersBackend"
+    )
+    assert (new.model_input_names, new.padding_side) == (peer.model_input_names, peer.padding_side)
+
+
 @pytest.mark.parametrize("named", [{}, {"unk_token": None}, {"eos_token": "<pad>"}])
 @pytest.mark.parametrize("kind", ["GPT2Tokenizer", "Qwen2Tokenizer", "RobertaTokenizer", "BartTokenizer"])
 def test_roles_that_no_file_names_are_those_of_the_class(kind, named, tmp_path):
@@ -181,6 +199,20 @@ def test_roles_that_no_file_names_are_those_of_the_class(kind, named, tmp_path):
     assert dict(loaded.special_tokens) == {token.content: id_ for id_, token in peer.added_tokens_decoder.items()}
     for text in texts:
         text = f"Hello  {text} or{text} "
+        assert loaded.encode(text, allow_special=True) == peer(text, add_special_tokens=False).input_ids
+
+
+@pytest.mark.parametrize("model", ["gpt2", "roberta", "qwen3", "opt"])
+def test_the_model_tells_the_class_where_no_file_names_it(model, tmp_path):
+    pieces = json.loads(byte_level_bpe(600).to_str())["model"]
+    texts = ["<|endoftext|>", "<s>", "</s>", "<unk>", "<pad>", "<mask>"]
+    write(tmp_path / "vocab.json", pieces["vocab"] | {text: 600 + k for k, text in enumerate(texts)})
+    (tmp_path / "merges.txt").write_text("\n".join(map(" ".join, pieces["merges"])), encoding="utf-8")
+    with pytest.raises(SourceError, match="names a class or model, by which text"):
+        vocab.load(tmp_path)
+    write(tmp_path / "config.json", {"model_type": model})
+    loaded, peer = vocab.load(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    for text in ["Hello, 12345 e\u0301!  \n x", "a <mask> b<|endoftext|>"]:
         assert loaded.encode(text, allow_special=True) == peer(text, add_special_tokens=False).input_ids
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vocab.choices import ByteInferenceMethod
+from vocab.choices import CHARACTER_METHODS, ByteInferenceMethod
 from vocab.cli.corpora import (
     ColumnOption,
     CorpusOption,
@@ -83,14 +83,15 @@ def sizes(
         options = read_options(column, documents, encoding_errors, on_error)
         counted = corpus_of(corpus, counts, vocabulary.pattern, options, threads or n_cores())
         measured = _measured(vocabulary, listed, counted, inference, threads or n_cores())
+    run_by = vocabulary.inference if vocabulary and vocabulary.inference in CHARACTER_METHODS else inference
     rows = [_row(size, near, measured, width, dtype_bytes) for size in listed]
     console().print(_table(rows, near, width, dtype_bytes))
     if vocabulary:
-        distilled = f"Tokens of {vocabulary.name} distilled for {inference}"
+        distilled = f"Tokens of {vocabulary.name} distilled for {run_by}"
         console().print(f"{distilled}, one pruning order for all sizes: change against {near:,} ids.")
     if json_file:
         content: dict[str, Any] = {"near": near, "width": width, "dtype_bytes": dtype_bytes}
-        content |= {"inference": inference, "source": vocabulary.name if vocabulary else None, "sizes": rows}
+        content |= {"inference": run_by, "source": vocabulary.name if vocabulary else None, "sizes": rows}
         write_json(json_file, content, ensure_ascii=True)
 
 

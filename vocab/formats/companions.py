@@ -13,12 +13,14 @@ from typing import Any
 
 from vocab.errors import SourceError
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
+from vocab.formats.tokenizer_class import PLAIN_CLASSES, class_of, defaults_of
 from vocab.reading import parse_json
 from vocab.vocabulary import Vocabulary
 from vocab.writing import write_bytes
 
 KEY = "hugging_face"  # of a source's extras
 CONFIG, SPECIAL, TEMPLATE = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
+MODEL_CONFIG = "config.json"
 MORE_TEMPLATES = "additional_chat_templates"
 # Entries of tokenizer_config.json that are made anew, or that only name files and programs of the source.
 _MADE_ANEW = frozenset(
@@ -36,8 +38,6 @@ _MADE_ANEW = frozenset(
         "tokenizer_file",
     )
 )
-# Classes of transformers that run a tokenizer.json and add nothing of their own.
-_PLAIN_CLASSES = ("PreTrainedTokenizerFast", "PreTrainedTokenizer", "TokenizersBackend")
 ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 # The largest there are (added tokens in full, by id) have some megabytes.
@@ -56,8 +56,8 @@ def read_companions(directory: Path) -> dict[str, Any]:
     """`chat_template` (text, or a list of named ones), `in_file`, `roles` and `model_max_length`, where there are any.
 
     `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
-    `settings` are the other entries of tokenizer_config.json, as they are. `not_carried` says in words what of it is
-    lost.
+    `settings` are the other entries of tokenizer_config.json, as they are, and what its class does without them.
+    `not_carried` says in words what of it is lost.
     """
     config = read_object(directory / CONFIG)
     companions: dict[str, Any] = {}
@@ -66,7 +66,8 @@ def read_companions(directory: Path) -> dict[str, Any]:
         companions["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
     if roles := roles_of(config, read_object(directory / SPECIAL)):
         companions["roles"] = roles
-    settings = {k: v for k, v in config.items() if k not in _MADE_ANEW and k not in ROLES}
+    settings = defaults_of(class_of(config, read_object(directory / MODEL_CONFIG)))
+    settings |= {k: v for k, v in config.items() if k not in _MADE_ANEW and k not in ROLES}
     if isinstance(settings.get("extra_special_tokens"), list):  # which the others without a role are anew
         del settings["extra_special_tokens"]
     if settings:
@@ -85,7 +86,7 @@ def _not_carried(config: Mapping[str, Any]) -> list[str]:
     """What tokenizer_config.json asks for that a written folder does not do, for people to read."""
     kind = config.get("tokenizer_class")
     named = ["auto_map, which names code of the model's own"] if config.get("auto_map") else []
-    if isinstance(kind, str) and kind not in _PLAIN_CLASSES:
+    if isinstance(kind, str) and kind not in PLAIN_CLASSES:
         named.append(f"the class {kind}: PreTrainedTokenizerFast runs tokenizer.json as it is")
     return named
 

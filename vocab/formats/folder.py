@@ -28,6 +28,8 @@ from vocab.formats.tiktoken_file import write_tiktoken
 from vocab.formats.tokenizer_json import write_tokenizer_json
 from vocab.formats.tokenmonster_yaml import ENDING, write_tokenmonster_yaml
 from vocab.formats.vocab_and_merges import MERGES, VOCAB, read_vocab_and_merges
+from vocab.formats.wordpiece_list import FILE_NAME as WORDPIECE_LIST
+from vocab.formats.wordpiece_list import read_list, write_list
 from vocab.reading import check_links
 from vocab.special_texts import BEGIN_OF_TEXT, END_OF_TEXT, PADDING
 from vocab.vocabulary import Vocabulary
@@ -93,7 +95,7 @@ def write_files(vocabulary: Vocabulary, directory: Path, name: str) -> list[Path
 def write_hugging_face(vocabulary: Vocabulary, directory: Path) -> list[Path]:
     """Write tokenizer.json, tokenizer_config.json and special_tokens_map.json: what AutoTokenizer needs.
 
-    A chat template that came in a file of its own gets one again.
+    BERT's WordPiece gets its vocab.txt as well. A chat template that came in a file of its own gets one again.
     """
     paths = [directory / "tokenizer.json"]
     write_tokenizer_json(vocabulary, paths[0])
@@ -103,7 +105,7 @@ def write_hugging_face(vocabulary: Vocabulary, directory: Path) -> list[Path]:
     ):
         paths.append(directory / file_name)
         write_json(paths[-1], content)
-    return paths + write_template(vocabulary, directory)
+    return paths + write_list(vocabulary, directory) + write_template(vocabulary, directory)
 
 
 def _special_tokens_map(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -162,7 +164,9 @@ def read_folder(directory: Path) -> Vocabulary | RuntimeTokenizer:
             return with_companions(load_file(paths[0], added_by_folder(directory)), directory)
     if (directory / VOCAB).is_file() and (directory / MERGES).is_file():
         return with_companions(read_vocab_and_merges(directory), directory)
+    if (directory / WORDPIECE_LIST).is_file():
+        return with_companions(read_list(directory), directory)
     raise SourceError(
-        f"{directory} holds neither a tokenizer.json, a tokenizer.model, a tekken.json, a {VOCAB} with {MERGES}, nor "
-        f"one .tiktoken, {ENDING}, .gguf or rwkv_vocab*.txt file"
+        f"{directory} holds neither a tokenizer.json, a tokenizer.model, a tekken.json, a {VOCAB} with {MERGES}, a "
+        f"{WORDPIECE_LIST}, nor one .tiktoken, {ENDING}, .gguf or rwkv_vocab*.txt file"
     )

@@ -16,8 +16,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from vocab.errors import SourceError
 from vocab.formats import byte_level_json
-from vocab.formats.companions import CONFIG, SPECIAL, read_object, roles_of
+from vocab.formats.companions import CONFIG, MODEL_CONFIG, SPECIAL, read_object, roles_of
 from vocab.formats.folder_tokens import add_to_runtime, added_by_folder
+from vocab.formats.tokenizer_class import class_of
 from vocab.splitting.known_patterns import QWEN2_REGEX
 from vocab.vocabulary import Provenance, Vocabulary
 
@@ -32,12 +33,16 @@ def read_vocab_and_merges(directory: Path) -> Vocabulary:
     Raises SourceError when the folder does not say how text is split, by a class that is known, or is damaged.
     """
     config = read_object(directory / CONFIG)
-    kind = str(config.get("tokenizer_class", "")).removesuffix("Fast")
+    kind = class_of(config, read_object(directory / MODEL_CONFIG))
     if kind not in _FRAMES:
-        stated = f"the class {kind}" if kind else "no tokenizer_class"
+        stated = (
+            f"how its class {kind} splits text is not known here"
+            if kind
+            else (f"neither {CONFIG} nor {MODEL_CONFIG} names a class or model, by which text would be split")
+        )
         raise SourceError(
-            f"{directory} has {VOCAB} and {MERGES}, but {stated} in {CONFIG}, which does not say how text is split: "
-            "load it with AutoTokenizer and save it again, which writes a tokenizer.json"
+            f"{directory} has {VOCAB} and {MERGES}, but {stated}: load it with AutoTokenizer and save it again, which "
+            "writes a tokenizer.json"
         )
     raw = [(directory / name).read_bytes() for name in (VOCAB, MERGES)]
     pieces = read_object(directory / VOCAB)
@@ -90,6 +95,7 @@ def _of_qwen2(runtime: Tokenizer, config: Mapping[str, Any], roles: Mapping[str,
 
 _FRAMES: dict[str, Frame] = {
     "GPT2Tokenizer": _of_gpt2,
+    "CodeGenTokenizer": _of_gpt2,
     "RobertaTokenizer": _of_roberta,
     "BartTokenizer": _of_roberta,
     "Qwen2Tokenizer": _of_qwen2,
@@ -108,6 +114,7 @@ _ROBERTA_ROLES = {
 # Texts that transformers gives a role where the folder's files name none.
 _ROLES: dict[str, Mapping[str, str]] = {
     "GPT2Tokenizer": {"bos_token": _END, "eos_token": _END, "unk_token": _END},
+    "CodeGenTokenizer": {"bos_token": _END, "eos_token": _END, "unk_token": _END},
     "RobertaTokenizer": _ROBERTA_ROLES,
     "BartTokenizer": _ROBERTA_ROLES,
     "Qwen2Tokenizer": {"eos_token": _END, "unk_token": _END, "pad_token": _END},

@@ -155,7 +155,7 @@ def convert(
 
     Raises:
         SourceError: the format cannot hold the source exactly and `approximate` is not set, or a runtime gives other
-            ids than intended, or the source is WordPiece.
+            ids than intended, or the source cannot be pruned.
         OutputError: the folder may not be written.
     """
     source, directory = load_lossless(source), Path(directory)

@@ -9,11 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vocab.formats.companions import CONFIG, MODEL_CONFIG, read_object
 from vocab.formats.frame import around
 from vocab.formats.rwkv_file import read_rwkv
 from vocab.formats.sentencepiece_model import FILE_NAME as SENTENCEPIECE
 from vocab.formats.tekken import FILE_NAME as TEKKEN
 from vocab.formats.tiktoken_file import ENDING, read_tiktoken
+from vocab.formats.tokenizer_class import class_of
+from vocab.formats.vocab_and_merges import MERGES
+from vocab.formats.wordpiece_list import FILE_NAME as PIECES
 from vocab.interop.conversion.default_calls import DefaultCalls
 from vocab.interop.conversion.llama_cpp_peer import ENDING as GGUF
 from vocab.interop.conversion.llama_cpp_peer import llama_cpp
@@ -29,11 +33,13 @@ def installed_runtimes(directory: Path) -> Iterator[tuple[str, str, Callable[[],
     rwkvs = sorted(directory.glob("rwkv_vocab*.txt"))
     model, tekken = directory / SENTENCEPIECE, directory / TEKKEN
     has_json = (directory / "tokenizer.json").is_file()
+    has_lists = (directory / PIECES).is_file() or (directory / MERGES).is_file()
+    by_class = has_lists and class_of(read_object(directory / CONFIG), read_object(directory / MODEL_CONFIG)) != ""
     is_pieces = model.is_file() and model.read_bytes()[:1] == b"\n"
     known = [
         ("tiktoken", "tiktoken", len(ranks) == 1, lambda: _tiktoken(ranks[0])),
         ("tokenizers", "tokenizers", has_json, lambda: _tokenizers(directory)),
-        ("AutoTokenizer", "transformers", has_json, lambda: _transformers(directory)),
+        ("AutoTokenizer", "transformers", has_json or by_class, lambda: _transformers(directory)),
         ("sentencepiece", "sentencepiece", is_pieces, lambda: _sentencepiece(model)),
         ("mistral-common", "mistral-common", tekken.is_file(), lambda: _mistral(tekken)),
         ("rwkv", "rwkv", len(rwkvs) == 1, lambda: _rwkv(rwkvs[0])),

@@ -79,7 +79,7 @@ def verify(directory: str | Path, texts: Sequence[str], *, with_chat: bool = Tru
         with_chat: whether transformers renders the folder's chat template, in its sandbox, on some conversations.
 
     Raises:
-        SourceError: `vocab.load` cannot read the folder, or it is WordPiece.
+        SourceError: `vocab.load` cannot read the folder, or what is in it cannot be pruned.
     """
     directory = Path(directory)
     vocabulary = load_lossless(directory)

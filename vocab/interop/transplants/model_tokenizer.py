@@ -21,7 +21,7 @@ from vocab.reading import read_json
 from vocab.writing import write_json
 
 TOKENIZER, ADDED = "tokenizer.json", "added_tokens.json"
-_COPIED = ("tokenizer.model", "tekken.json", ID_MAP)  # of the new vocabulary, beside those made here
+_COPIED = ("tokenizer.model", "tekken.json", "vocab.txt", ID_MAP)  # of the new vocabulary, beside those made here
 _TEMPLATES = (TEMPLATE, "chat_template.json")
 _OF_MODEL = (
     "chat_template",
