@@ -44,6 +44,7 @@ FUNCTION_OF_COMMAND = {
     "generate": "vocab.model.generate",
     "gguf": "vocab.interop.write_gguf",
     "head": "vocab.interop.cut_head",
+    "heal": "vocab.model.heal",
     "inspect": "vocab.analysis.inspect",
     "lock": "vocab.interop.lock",
     "prune": "vocab.prune.prune",

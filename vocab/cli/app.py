@@ -22,6 +22,7 @@ from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
 from vocab.cli.head import head
+from vocab.cli.heal import heal
 from vocab.cli.inspect import inspect
 from vocab.cli.lock import lock
 from vocab.cli.prune import prune
@@ -66,6 +67,7 @@ app.command()(bench)
 app.command()(train_tokenizer)
 app.command()(transplant)
 app.command()(score)
+app.command()(heal)
 app.command("bytes")(token_bytes)
 app.command()(draft)
 app.command()(head)

@@ -8,7 +8,7 @@ Its rooms, each of which imports only those before it:
 - `hardware`, devices, processes and precision;
 - `timing`, benchmarks, and `export`, folders for transformers and generated text;
 - `pretrained`, models of other programs, loaded and scored;
-- `training`, runs.
+- `training`, runs, and `healing`, runs of models with a pruned vocabulary.
 
 Shapes, shards and settings are plain Python and numpy; torch is imported when a name needs it.
 """
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vocab.model.data.shards import ShardFile, ShardMetadata, read_metadata
     from vocab.model.export.generate import generate
     from vocab.model.export.transformers_folder import load_export
+    from vocab.model.healing.heal import Healed, heal
+    from vocab.model.healing.healer import HealSettings
     from vocab.model.network.attention_interface import AttentionBackend, AttentionRequest
     from vocab.model.network.config import PRESETS, ModelConfig
     from vocab.model.network.decoder import Decoder
@@ -53,6 +55,8 @@ __all__ = [
     "Decoder",
     "Distiller",
     "DomainScore",
+    "HealSettings",
+    "Healed",
     "HeldOutLoss",
     "LanguageModel",
     "ModelConfig",
@@ -69,6 +73,7 @@ __all__ = [
     "TrainSettings",
     "bench_sizes",
     "generate",
+    "heal",
     "load_causal_model",
     "load_export",
     "make_shards",
@@ -103,6 +108,8 @@ _WITH_TORCH = {
     "Decoder": "vocab.model.network.decoder",
     "Distiller": "vocab.model.training.distillation",
     "DomainScore": "vocab.model.pretrained.score",
+    "HealSettings": "vocab.model.healing.healer",
+    "Healed": "vocab.model.healing.heal",
     "HeldOutLoss": "vocab.model.training.held_out_loss",
     "LanguageModel": "vocab.model.network.language_model",
     "ModelScore": "vocab.model.pretrained.score",
@@ -113,6 +120,7 @@ _WITH_TORCH = {
     "Timing": "vocab.model.timing.bench",
     "bench_sizes": "vocab.model.timing.bench",
     "generate": "vocab.model.export.generate",
+    "heal": "vocab.model.healing.heal",
     "load_causal_model": "vocab.model.pretrained.causal_model",
     "load_export": "vocab.model.export.transformers_folder",
     "score_model": "vocab.model.pretrained.score",

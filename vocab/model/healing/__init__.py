@@ -1,0 +1,1 @@
+"""Healing: a model with a pruned vocabulary learns from the unpruned one."""
