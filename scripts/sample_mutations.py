@@ -1,7 +1,7 @@
 """Change one operator or number at a time, by chance, and see whether the tests of its module notice.
 
     python scripts/sample_mutations.py --changes 200 --seed 1
-    python scripts/sample_mutations.py --only vocab/prune/pricing.py --changes 40
+    python scripts/sample_mutations.py --only 'vocab/prune/methods/pricing.py:6*'
 
 Each change is made in a copy of the checkout. The tests are those that import the module, by its own name or by a name
 that its package exports; the quick ones run first, then the slow ones. Standing tools did not fit: mutmut wraps each
@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +74,8 @@ HEAVY = (
     "torch",
 )
 
+Place = tuple[Path, int, int]  # module, line, and which of the module's places
+
 
 @dataclass(frozen=True)
 class Change:
@@ -104,11 +107,10 @@ def main() -> None:
             for path in ROOT.glob(pattern):
                 (shutil.copytree if path.is_dir() else shutil.copy2)(path, copy / path.name)
         modules = sorted(path.relative_to(copy) for path in copy.glob("vocab/**/*.py"))
-        if options.only:
-            modules = [path for path in modules if any(path.match(one) for one in options.only)]
+        chosen = [one for one in places(copy, modules) if not options.only or any(is_in(one, o) for o in options.only)]
         outcomes: Counter[str] = Counter()
         ended = time.monotonic() + 60 * options.minutes
-        for change in drawn(copy, modules, options.changes, random.Random(options.seed)):
+        for change in drawn(copy, chosen, options.changes, random.Random(options.seed)):
             if time.monotonic() > ended:
                 break
             tests = tests_of(copy, change.path)
@@ -126,18 +128,30 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time")
-    parser.add_argument("--only", action="append", help="a module, or a pattern of modules; may be given several times")
+    parser.add_argument("--only", action="append", help="MODULE or MODULE:LINE, with * for anything; several times")
     parser.add_argument("--quick", action="store_true", help="run no slow tests")
     return parser.parse_args()
 
 
-def drawn(copy: Path, modules: list[Path], n: int, chance: random.Random) -> Iterator[Change]:
+def places(copy: Path, modules: list[Path]) -> Iterator[Place]:
+    """All places that can be changed."""
+    for path in modules:
+        for k, (node, _) in enumerate(sites(ast.parse((copy / path).read_text()))):
+            yield path, node.lineno, k
+
+
+def is_in(place: Place, pattern: str) -> bool:
+    """Whether a place is in the lines or modules of a pattern."""
+    path, line, _ = place
+    return fnmatch(f"{path}:{line}", pattern) or fnmatch(str(path), pattern)
+
+
+def drawn(copy: Path, chosen: list[Place], n: int, chance: random.Random) -> Iterator[Change]:
     """Changes by chance, each place as likely as any other."""
-    places = [(path, k) for path in modules for k in range(len(list(sites(ast.parse((copy / path).read_text())))))]
-    for path, k in chance.sample(places, min(n, len(places))):
+    for path, line, k in chance.sample(chosen, min(n, len(chosen))):
         tree = ast.parse((copy / path).read_text())
         node, change = list(sites(tree))[k]
-        before, line = ast.unparse(node), node.lineno  # type: ignore[attr-defined]
+        before = ast.unparse(node)
         change()
         yield Change(path, line, before, ast.unparse(node), ast.unparse(tree))
 

@@ -15,6 +15,7 @@ import vocab
 from vocab.errors import SourceError
 from vocab.formats import llama_cpp_runtime
 from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS, name_of
+from vocab.formats.gguf_tokenizer import GgufTokenizer
 from vocab.formats.split_json import split_pattern
 from vocab.splitting.byte_alphabet import to_characters
 from vocab.splitting.known_patterns import LLAMA3_REGEX
@@ -55,6 +56,11 @@ def with_tokenizers(pre: str) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     tokenizer.add_tokens(["<tool>"])
     return tokenizer
+
+
+@pytest.mark.parametrize(("key", "names"), [(0, {"bos_token": "<|begin|>"}), (len(TOKENS), {}), (5, {})])
+def test_a_role_is_a_special_token_of_the_list(key, names, tmp_path):
+    assert GgufTokenizer.read(write(tmp_path, byte_level(bos_token_id=key))).roles == names
 
 
 @pytest.mark.parametrize("pre", ["gpt-2", "smollm", "llama-bpe"])

@@ -307,6 +307,12 @@ def test_scored_merges_need_a_source_from_sentencepiece(cl100k):
         to_proto(cl100k)
 
 
+@pytest.mark.parametrize("lacking", ["scores", "unknown"])
+def test_what_lacks_scores_or_an_unknown_token_is_no_sentencepiece_model(v1, lacking):
+    with pytest.raises(SourceError, match="does not come from SentencePiece"):
+        to_proto(replace(v1, **{lacking: None}))
+
+
 def test_eval_compares_with_other_tokenizers(v1, cl100k):
     texts = ["some text  with spaces\n\tand lines, 語 too. ▁"] * 9 + ["x"] * 30
     measured = compare([v1, cl100k], lambda pattern: count_documents_of(texts, pattern))
