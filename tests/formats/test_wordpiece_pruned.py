@@ -11,6 +11,7 @@ from vocab.errors import SourceError, TargetError
 from vocab.formats import load_lossless
 from vocab.interop import verify
 from vocab.prune import prune
+from vocab.prune.candidates.prior import with_prior
 
 SPECIAL = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -73,6 +74,21 @@ def test_a_word_is_unknown_exactly_where_it_was(source, result, real_text, nasty
     assert any(was)
     rows = result.report.rows
     assert rows[0].train.unknown_share == rows[1].train.unknown_share > 0
+
+
+@pytest.mark.slow
+def test_tokens_that_no_text_gives_are_no_prior(source, corpus):
+    """[unused0] is an ordinary token of a low id, but text is cut at its brackets."""
+    vocabulary = vocab.load(source)
+    pseudo = with_prior(corpus.train, vocabulary, 1.5).pseudo
+    tokens = list(vocabulary.tokens())
+    assert pseudo[tokens.index(b" [unused0]")] == 0
+    words = [rank for rank, token in enumerate(tokens) if token.startswith(b" ") and token[1:].isalpha()]
+    pieces = [rank for rank, token in enumerate(tokens) if token.isalpha()]
+    assert len(words) > 500
+    assert len(pieces) > 500
+    assert (pseudo[words] > 0).all()
+    assert (pseudo[pieces] > 0).all()
 
 
 def unknowns(vocabulary, word: str) -> int:

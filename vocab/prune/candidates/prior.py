@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vocab.arrays import Ints
+from vocab.arrays import Ints, Mask, end_to_end
 from vocab.pretokens.counts import PretokenCounts, merge
 from vocab.pretokens.table import PretokenTable
 from vocab.vocabulary import Vocabulary
@@ -65,10 +65,27 @@ def with_prior(train: PretokenCounts, source: Vocabulary, strength: float) -> We
     """
     if strength <= 0:
         return WeightedCounts(train, 1, np.zeros(source.n_tokens, dtype=np.int64))
-    weights = 1.0 / (np.arange(source.n_tokens) + _FLAT_RANKS)
+    weights = np.where(_may_stand_alone(source), 1.0 / (np.arange(source.n_tokens) + _FLAT_RANKS), 0.0)
     counts = np.rint(weights * (strength * _SCALE * train.n_occurrences / weights.sum())).astype(np.uint64)
     pseudo = _counted(source, counts, train.pattern_sha256)
     return WeightedCounts(merge([train, pseudo], [_SCALE, 1]), _SCALE, counts.astype(np.int64))
+
+
+def _may_stand_alone(source: Vocabulary) -> Mask:
+    """Which tokens count, bool[n_tokens]: under wordpiece none that begins a word and is no word, as [unused1]."""
+    counts = np.ones(source.n_tokens, dtype=np.bool_)
+    if source.inference != "wordpiece":
+        return counts
+    tokens = list(source.tokens())
+    begins = [rank for rank, token in enumerate(tokens) if token.startswith(b" ")]
+    blob, starts = end_to_end([tokens[rank][1:] for rank in begins])
+    text, starts = source.pattern.prepared_documents(blob, starts)
+    _, firsts = source.pattern.ends_of_documents(text, starts)
+    words, edges = text.tobytes(), starts.tolist()
+    is_whole = np.diff(firsts) == 1
+    for rank, a, b, is_one in zip(begins, edges, edges[1:], is_whole.tolist(), strict=False):
+        counts[rank] = is_one and words[a:b] == tokens[rank]
+    return counts
 
 
 def _counted(source: Vocabulary, counts: npt.NDArray[np.uint64], pattern_sha256: str) -> PretokenCounts:
