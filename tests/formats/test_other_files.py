@@ -19,11 +19,6 @@ def zipped() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        (
-            "bpe_simple_vocab_16e6.txt",
-            b'"bpe_simple_vocab_16e6.txt Version 0.2\ni n\nt h\n',
-            "is CLIP's list of merges",
-        ),
         ("merges.txt", b"#version: 0.2\ni n\nt h\n", "is a list of merges: name its folder"),
         ("vocab.txt", b"[PAD]\n[unused0]\n[UNK]\nthe\n", "is WordPiece's list of tokens"),
         ("small.tiktoken.gz", gzip.compress(b"YQ== 0\n"), "is compressed with gzip"),

@@ -16,10 +16,11 @@ from vocab.vocabulary import Provenance, Vocabulary
 if TYPE_CHECKING:
     from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 
-FileKind = Literal["gguf", "sentencepiece", "json", "yaml", "rwkv", "ranks"]
+FileKind = Literal["gguf", "sentencepiece", "json", "yaml", "rwkv", "clip", "ranks"]
 
 # A line of RWKV's file: an id, a token as a literal of Python, its length.
-RWKV_LINE = rb"\d+ b?['\"].*['\"] \d+\r?\n"
+_RWKV_LINE = rb"\d+ b?['\"].*['\"] \d+\r?\n"
+_CLIP_LINE = rb"\"?bpe_simple_vocab"
 # The largest files of vocabularies there are have some 30 MB.
 _MAX_BYTES = 1 << 29
 # What a reader meets in a file whose parts are of other kinds or sizes than they must be.
@@ -61,6 +62,10 @@ def _load_file(path: Path, added: FolderTokens) -> Vocabulary | RuntimeTokenizer
         from vocab.formats.rwkv_file import read_rwkv
 
         return read_rwkv(path)
+    if kind == "clip":
+        from vocab.formats.clip_merges import read_clip
+
+        return read_clip(path)
     from vocab.formats.tiktoken_file import read_tiktoken
 
     return read_tiktoken(path)
@@ -77,8 +82,10 @@ def kind_of(path: Path) -> FileKind:
         return "gguf"
     if is_sentencepiece(raw):
         return "sentencepiece"
-    if re.match(RWKV_LINE, raw):
+    if re.match(_RWKV_LINE, raw):
         return "rwkv"
+    if re.match(_CLIP_LINE, raw):
+        return "clip"
     refuse_other_files(path, raw)
     head = raw.lstrip()
     if not head:

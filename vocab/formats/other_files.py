@@ -7,12 +7,7 @@ from pathlib import Path
 
 from vocab.errors import SourceError
 
-_MEASURE = "to measure it, give the tokenizer of its package to vocab.formats.measured"
 _KNOWN = {
-    rb"\"?bpe_simple_vocab": (
-        "is CLIP's list of merges, whose words end in </w>: pruning them is not supported; "
-        f"{_MEASURE}, or the tokenizer.json of the model to `vocab eval`"
-    ),
     rb"#version": "is a list of merges: name its folder, which must hold vocab.json as well",
     rb"\[PAD\]\r?\n|\[unused\d+\]\r?\n": "is WordPiece's list of tokens: name its folder, or its tokenizer.json",
     rb"\x1f\x8b": "is compressed with gzip: unpack it and name what is in it",
