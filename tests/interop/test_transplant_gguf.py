@@ -119,7 +119,7 @@ def test_what_does_not_belong_together_is_refused(cl100k, tmp_path):
     with pytest.raises(SourceError, match=r"other is of another source than .*a\.gguf: the id 300 is"):
         transplant(model, tmp_path / "other", tmp_path / "b.gguf")
     prune(vocab.load(model), 500, method="leaf").save(tmp_path / "v")
-    with pytest.raises(TargetError, match="are for safetensors"):
+    with pytest.raises(TargetError, match="are for whole models in safetensors"):
         transplant(model, tmp_path / "v", tmp_path / "b.gguf", leave=["x"])
     odd = made(tmp_path / "odd.gguf", cl100k, more={"thing.weight": np.zeros((N_ROWS, 32), dtype=np.float32)})
     with pytest.raises(SourceError, match=r"thing\.weight may have a row for each id"):

@@ -215,10 +215,13 @@ def deep(model):
 
 
 LAYOUTS = {
-    "adapter": (adapter, "is an adapter (adapter_config.json), not a model: merge it into the model first"),
+    "adapter without weights": (
+        adapter,
+        "is an adapter without adapter_model.safetensors: save it again as safetensors",
+    ),
     "adapter beside": (with_files("adapter_config.json"), "has an adapter beside the model (adapter_config.json)"),
     "mistral": (mistral, "has weights in Mistral's own layout (consolidated.safetensors)"),
-    "gguf": (only("m.Q4_0.gguf"), "but weights that are llama.cpp's (m.Q4_0.gguf)"),
+    "gguf": (only("m.Q4_0.gguf"), "but weights that are llama.cpp's (m.Q4_0.gguf): name that file itself"),
     "onnx": (only("model.onnx"), "but weights that are ONNX (model.onnx)"),
     "medusa alone": (only("medusa_lm_head.safetensors"), "under another name (medusa_lm_head.safetensors)"),
     "pickled": (only("pytorch_model-00001-of-00002.bin"), "pickled weights"),

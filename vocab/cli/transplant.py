@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def transplant(
     model: Annotated[
-        Path, typer.Argument(help="Folder of a Hugging Face model, weights as safetensors; or a GGUF file.")
+        Path,
+        typer.Argument(
+            help="Folder of a Hugging Face model, or of an adapter of peft, in safetensors; or a GGUF file."
+        ),
     ],
     vocabulary: Annotated[
         Path, typer.Option("--vocab", metavar="DIR", help="Result of vocab prune of that model's tokenizer.")

@@ -84,7 +84,8 @@ def _without_weights(folder: Path) -> str:
         )
     for ending, whose in _OTHERS.items():
         if others := [name for name in names if name.endswith(ending)]:
-            return f"{folder} has neither {SINGLE} nor {INDEX}, but weights that are {whose} ({others[0]}): {_CONVERT}"
+            way = "name that file itself" if ending == ".gguf" else _CONVERT
+            return f"{folder} has neither {SINGLE} nor {INDEX}, but weights that are {whose} ({others[0]}): {way}"
     return f"{folder} has neither {SINGLE} nor {INDEX}"
 
 

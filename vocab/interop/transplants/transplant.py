@@ -18,18 +18,19 @@ from vocab.environment import versions
 from vocab.errors import OutputError, SourceError, TargetError
 from vocab.formats.by_content import kind_of
 from vocab.formats.id_map import IdMap, read_id_map
+from vocab.interop.transplants.adapter import AdapterJob
 from vocab.interop.transplants.gguf_model import GgufJob
-from vocab.interop.transplants.hf_checkpoint import CONFIG, INDEX, Checkpoint, open_checkpoint
+from vocab.interop.transplants.hf_checkpoint import ADAPTER, CONFIG, INDEX, Checkpoint, open_checkpoint
 from vocab.interop.transplants.id_places import check_places
 from vocab.interop.transplants.model_ids import IdChanges, with_new_ids
 from vocab.interop.transplants.model_staging import RECORD, check_apart
 from vocab.interop.transplants.model_tokenizer import old_tokens, write_tokenizer_files
 from vocab.interop.transplants.packed_tensors import check_formats
 from vocab.interop.transplants.row_plans import RowPlans
-from vocab.interop.transplants.safetensors_file import BITS, SafetensorsFile, Tensor, header_bytes
-from vocab.interop.transplants.tensor_rows import OnWritten, RowWriter, copy_bytes, write_all
+from vocab.interop.transplants.safetensors_file import BITS, Tensor
+from vocab.interop.transplants.shard_file import new_layout, write_shard
 from vocab.interop.transplants.vocab_sizes import with_vocab_size
-from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor, vocabulary_tensors
+from vocab.interop.transplants.vocabulary_tensors import vocabulary_tensors
 from vocab.progress import OnProgress, silent
 from vocab.reading import read_json
 from vocab.writing import MARK, check_file, staged_file, staged_folder, write_json
@@ -100,10 +101,16 @@ def transplant(
     started = time.perf_counter()
     if pad_to_multiple_of < 1:
         raise TargetError(f"`pad_to_multiple_of` must be at least 1, not {pad_to_multiple_of}")
+    is_adapter = (model / ADAPTER).is_file() and not (model / CONFIG).is_file()
+    if (model.is_file() or is_adapter) and (also_follow or leave):
+        raise TargetError(
+            "`also_follow` and `leave` are for whole models in safetensors: other tensors have known names"
+        )
     if model.is_file():
-        if also_follow or leave:
-            raise TargetError("`also_follow` and `leave` are for safetensors: tensors of GGUF are known by their names")
         written = _write_gguf(model, vocabulary_dir, out, pad_to_multiple_of, force, on_progress or silent)
+        return Transplanted(out, written | {"seconds": time.perf_counter() - started, "versions": versions()})
+    if is_adapter:
+        written = _write_adapter(model, vocabulary_dir, out, pad_to_multiple_of, force, on_progress or silent)
         return Transplanted(out, written | {"seconds": time.perf_counter() - started, "versions": versions()})
     job = _Job(model, vocabulary_dir, pad_to_multiple_of, also_follow, leave)
     check_apart(out, [model, vocabulary_dir])
@@ -153,6 +160,26 @@ def _write_gguf(
     }
 
 
+def _write_adapter(
+    adapter: Path, vocabulary: Path, out: Path, multiple_of: int, force: bool, on_progress: OnProgress
+) -> dict[str, Any]:
+    """Write an adapter, and what was done as JSON types."""
+    job = AdapterJob(adapter, vocabulary, multiple_of)
+    check_apart(out, [adapter, vocabulary])
+    record = job.record | {"rows": _row_counts(job.ids, job.n_rows), "multiple_of": multiple_of}
+    done = 0
+
+    def on_written(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        on_progress(WRITING, done, job.n_bytes)
+
+    with staged_folder(out, force=force, n_bytes=job.n_bytes + _SPARE_BYTES, kind="model") as staging:
+        job.write(staging, on_written)
+        write_json(staging / RECORD, record)
+    return record
+
+
 def _row_counts(ids: IdMap, new_size: int) -> dict[str, int]:
     """Where rows come from."""
     return {
@@ -184,7 +211,7 @@ class _Job:
         self.settings = {name: self._settings(name) for name in _settings_of(model)}
         generation = read_json(model / GENERATION) if GENERATION in self.settings else {}
         check_places(config, generation, self.ids, self.found.size)
-        self.layouts = [(file, self._layout(file)) for file in self.checkpoint.files]
+        self.layouts = [(file, new_layout(file, self.by_id, self.plans.plan)) for file in self.checkpoint.files]
 
     def _settings(self, name: str) -> dict[str, Any]:
         old, sizes = read_json(self.model / name), (self.found.size, self.found.n_rows)
@@ -199,19 +226,6 @@ class _Job:
                 f"the embedding in {self.model} has {n_rows:,} rows and {self.ids.source} only {self.ids.n_old:,} ids: "
                 "put the model's tokenizer.json beside it, so that it can be seen whether they belong together"
             )
-
-    def _layout(self, file: SafetensorsFile) -> list[Tensor]:
-        """The tensors of a new file: wide elements first, so that each begins at a multiple of its elements' size."""
-        end, layout = 0, []
-        for tensor in sorted(file.tensors, key=lambda tensor: -BITS[tensor.dtype]):
-            by_id, shape, n_bytes = self.by_id.get(tensor.name), tensor.shape, tensor.n_bytes
-            if by_id:
-                # A probe without files: it refuses what cannot be written before anything is.
-                writer = RowWriter(by_id, self.plans.plan(by_id), -1, 0, lambda n: None)
-                shape, n_bytes = writer.new_shape, writer.n_bytes
-            layout.append(Tensor(tensor.name, tensor.dtype, shape, end, end + n_bytes))
-            end += n_bytes
-        return layout
 
     @property
     def n_bytes(self) -> int:
@@ -234,7 +248,7 @@ class _Job:
             if path.is_file() and _stays(path.name):
                 shutil.copyfile(path, staging / path.name)
         for file, layout in self.layouts:
-            _write_file(file, layout, self.by_id, self.plans, staging / file.path.name, on_written)
+            write_shard(file, layout, self.by_id, self.plans.plan, staging / file.path.name, on_written)
         if self.checkpoint.index_metadata is not None:
             write_json(staging / INDEX, self._index())
 
@@ -303,32 +317,3 @@ def _is_used(name: str, checkpoint: Checkpoint) -> bool:
         or bool(_PROCESSORS.fullmatch(name))
         or name in {file.path.name for file in checkpoint.files}
     )
-
-
-def _write_file(
-    file: SafetensorsFile,
-    layout: list[Tensor],
-    by_id: dict[str, VocabularyTensor],
-    plans: RowPlans,
-    path: Path,
-    on_written: OnWritten,
-) -> None:
-    """Write one shard: rows of tensors that follow the vocabulary, and runs of the others in one copy each."""
-    old = {tensor.name: tensor for tensor in file.tensors}
-    with file.path.open("rb", buffering=0) as reading, path.open("wb", buffering=0) as writing:
-        source, sink = reading.fileno(), writing.fileno()
-        write_all(sink, header_bytes(layout, file.metadata))
-        begin = end = 0  # of a run of tensors that are copied as they are
-        for tensor in layout:
-            was, rows = old[tensor.name], by_id.get(tensor.name)
-            if rows is None and was.begin == end:
-                end = was.end
-                continue
-            copy_bytes(source, sink, file.data_start + begin, end - begin, on_written)
-            begin = end = was.begin
-            if rows is None:
-                end = was.end
-            else:
-                RowWriter(rows, plans.plan(rows), source, file.data_start, on_written).write_to(sink)
-                begin = end = was.end
-        copy_bytes(source, sink, file.data_start + begin, end - begin, on_written)
