@@ -3,8 +3,8 @@
 
     python benchmarks/write_docs.py --results DIR --out docs/benchmarks.md
 
-DIR holds corpus.json (the manifest of the corpus), count.json, memory.json, encode.json, prune.json, scratch.json and
-overfit.json, as --json wrote them.
+DIR holds corpus.json (the manifest of the corpus), count.json, memory.json, encode.json, prune.json, superwords.json,
+scratch.json and overfit.json, as --json wrote them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import bench_memory
 import bench_overfit
 import bench_prune
 import bench_scratch
+import bench_superwords
 from common import MB
 from tables import machine_line
 
@@ -40,6 +41,12 @@ source and three baselines are encoded. Bytes a token are on held-out documents,
 is made for: `merges` and `least-tokens` of `vocab`, tokenizers for its own, tiktoken for rustbpe's. "Against cl100k" is
 how many more tokens that is than whole cl100k_base needs. Training from scratch may choose any byte string, pruning
 only tokens of cl100k_base: what it compresses less is the price of ids that map to the old ones.
+"""
+SUPERWORDS = """
+Each part goes from text to vocabulary in a process of its own, and candidates are cl100k's tokens and substrings of the
+corpus, and superwords where it says so. MB are those of the training text: where it is less than the corpus has, a
+sample of documents by hash. "Against BPE" is how many more held-out bytes a token holds. TokenMonster is not in the
+table: its package takes its encoder and its vocabularies from the network, and its trainer is no part of the package.
 """
 ENCODE = """
 Each document is a call, but for "all documents at once"; the ratio is to tiktoken, or to tokenizers for an inference
@@ -106,6 +113,17 @@ def prune_section(content: dict[str, Any]) -> str:
     return section(title, command, PRUNE, tables, content["machine"])
 
 
+def superwords_section(content: dict[str, Any]) -> str:
+    """Tokens that cross words."""
+    settings = content["settings"]
+    sizes = " ".join(f"--{name.replace('_', '-')} {settings[name]}" for name in ("text", "merges_text", "proof_text"))
+    command = f"python benchmarks/bench_superwords.py --corpus CORPUS {sizes}"
+    tables = [markdown(bench_superwords.COLUMNS, bench_superwords.rows(content["parts"]))]
+    tables += bench_superwords.proof_lines(content["parts"])
+    title = f"{settings['target']:,} tokens that may cross words, {settings['threads']} threads"
+    return section(title, command, SUPERWORDS, tables, content["machine"])
+
+
 def encode_section(content: dict[str, Any]) -> str:
     """Encoding, a table a vocabulary."""
     settings = content["settings"]
@@ -161,11 +179,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="folder of the JSON files")
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
     arguments = parser.parse_args()
-    names = ("corpus", "prune", "scratch", "overfit", "encode", "count", "memory")
+    names = ("corpus", "prune", "superwords", "scratch", "overfit", "encode", "count", "memory")
     read = {name: json.loads((arguments.results / f"{name}.json").read_text("utf-8")) for name in names}
     loads = [read[name]["machine"]["load_1_minute"] for name in names[1:] if name != "overfit"]  # which has no times
     text = HEAD.format(busy=BUSY if max(loads) > 1 else "").rstrip() + "\n"
-    text += corpus_section(read["corpus"]) + prune_section(read["prune"])
+    text += corpus_section(read["corpus"]) + prune_section(read["prune"]) + superwords_section(read["superwords"])
     text += scratch_section(read["scratch"]) + overfit_section(read["overfit"])
     text += encode_section(read["encode"]) + count_section(read["count"]) + memory_section(read["memory"])
     arguments.out.write_text(text, "utf-8")

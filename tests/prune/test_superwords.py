@@ -14,7 +14,7 @@ import vocab
 from vocab.corpus import hold_documents
 from vocab.corpus.counting import is_held_out
 from vocab.corpus.document_corpus import DocumentCorpus
-from vocab.corpus.held_documents import HeldDocuments
+from vocab.corpus.held_documents import HeldDocuments, _next_share
 from vocab.corpus.profile import builtin_profile
 from vocab.encoding.unit_cuts import UnitCuts
 from vocab.errors import CorpusError, TargetError
@@ -114,12 +114,22 @@ def test_a_sample_is_of_documents_by_hash_whatever_their_order(texts):
     whole = hold_documents(DocumentCorpus.of_texts(texts))
     sample = hold_documents(DocumentCorpus.of_texts(texts), most_bytes=whole.n_bytes // 3)
     other = hold_documents(DocumentCorpus.of_texts(texts[::-1]), most_bytes=whole.n_bytes // 3)
-    assert (whole.one_in, sample.one_in) == (1, 4)
+    assert whole.sampled == 1
+    assert sample.sampled in (7 / 16, 6 / 16, 5 / 16, 4 / 16)
     kept = [sorted(d for part in held.parts for b in part.batches for d in b.documents()) for held in (sample, other)]
     assert kept[0] == kept[1]
     assert set(kept[0]) < set(texts)
-    assert "one document in 4" in sample.notes[0]
+    assert f"{sample.sampled:.3g} of the documents" in sample.notes[0]
     assert sample.n_bytes <= whole.n_bytes // 3 < whole.n_bytes == sample.n_bytes_read
+    smaller = hold_documents(DocumentCorpus.of_texts(texts), most_bytes=whole.n_bytes // 12)
+    assert {d for part in smaller.parts for b in part.batches for d in b.documents()} < set(kept[0])
+
+
+def test_shares_of_samples_fall_by_an_eighth_of_an_octave():
+    shares = [1.0]
+    while shares[-1] > 1 / 8:
+        shares.append(_next_share(shares[-1]))
+    assert [share * 32 for share in shares] == [32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4]
 
 
 @pytest.fixture(scope="module", params=["source", "reorder"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from vocab.splitting.splits import Splits
 
 # Bytes of documents that are held by default.
 MOST_BYTES = 200_000_000
+# Samples go by the last bits of keys.
+_N_KEYS = 2**32
 
 
 @dataclass(frozen=True)
@@ -64,27 +67,27 @@ class HeldPart:
 
 @dataclass(frozen=True)
 class HeldDocuments:
-    """Documents in memory: all of a corpus, or those of one hash value in `one_in`.
+    """Documents in memory: all of a corpus, or a share of them by hash.
 
     Attributes:
         parts: the parts of the corpus.
         n_bytes: bytes of the documents held.
         n_bytes_read: bytes of all documents.
-        one_in: 1 where all documents are held; else a power of two. It depends on the documents alone.
+        sampled: share of the documents that is held, 1 for all. It depends on the documents and on the most bytes.
     """
 
     parts: tuple[HeldPart, ...]
     n_bytes: int
     n_bytes_read: int
-    one_in: int
+    sampled: float
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for reports."""
-        if self.one_in == 1:
+        if self.sampled == 1:
             return ()
         return (
-            f"The text is a sample: one document in {self.one_in} by hash, {self.n_bytes / 1e6:,.1f} MB of "
+            f"The text is a sample: {self.sampled:.3g} of the documents by hash, {self.n_bytes / 1e6:,.1f} MB of "
             f"{self.n_bytes_read / 1e6:,.1f} MB.",
         )
 
@@ -132,14 +135,17 @@ def hold_documents(
         HeldPart(part.name, sample.batches_of(number), part.options.skipped, part.share)
         for number, part in enumerate(corpus.parts)
     ]
-    return HeldDocuments(tuple(held), sample.n_bytes, sample.n_bytes_read, sample.one_in)
+    return HeldDocuments(tuple(held), sample.n_bytes, sample.n_bytes_read, sample.share)
 
 
 class _Sample:
-    """Documents by part; where they become too many, those of every second hash value stay."""
+    """Documents by part; where they become too many, those with the highest keys go, an eighth or less at a time.
+
+    Samples of fixed shares lie within one another, so the last one does not depend on the order of documents.
+    """
 
     def __init__(self, most_bytes: int) -> None:
-        self.one_in, self.n_bytes, self.n_bytes_read = 1, 0, 0
+        self.share, self.n_bytes, self.n_bytes_read = 1.0, 0, 0
         self._most_bytes = most_bytes
         self._held: list[tuple[int, Batch]] = []
 
@@ -150,7 +156,7 @@ class _Sample:
         self._held.append((part, chosen))
         self.n_bytes += chosen.text.size
         while self.n_bytes > self._most_bytes:
-            self.one_in *= 2
+            self.share = _next_share(self.share)
             self._held = [(number, self._in_sample(held)) for number, held in self._held]
             self.n_bytes = sum(held.text.size for _, held in self._held)
 
@@ -159,9 +165,15 @@ class _Sample:
         return [batch for number, batch in self._held if number == part]
 
     def _in_sample(self, batch: Batch) -> Batch:
-        if self.one_in == 1:
+        if self.share == 1:
             return batch
-        return _chosen(batch, sample_keys(batch) % np.uint64(self.one_in) == 0)
+        return _chosen(batch, sample_keys(batch) % np.uint64(_N_KEYS) < self.share * _N_KEYS)
+
+
+def _next_share(share: float) -> float:
+    """The next of 1, 7/8, 6/8, 5/8, 4/8, 7/16, 6/16, 5/16, 4/16 and so on."""
+    mantissa, exponent = math.frexp(share)
+    return share - math.ldexp(1 / 8, exponent - (mantissa == 0.5))
 
 
 def sample_keys(batch: Batch) -> npt.NDArray[np.uint64]:
