@@ -19,7 +19,7 @@ def test_json_may_be_as_deep_as_any_file_and_no_deeper(brackets):
     deepest = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
     assert json.dumps(parse_json(deepest), separators=(",", ":")) == deepest
     for deeper in (opening + deepest + closing, opening * 100_000):
-        with pytest.raises(ValueError, match="nested too deep"):
+        with pytest.raises(ValueError, match="nests lists and objects too deeply"):
             parse_json(deeper)
 
 
@@ -28,7 +28,7 @@ def test_depth_is_that_of_the_deepest_branch():
     branch: list[object] = []
     for _ in range(MAX_DEPTH):
         branch = [branch]
-    with pytest.raises(ValueError, match="nested too deep"):
+    with pytest.raises(ValueError, match="nests lists and objects too deeply"):
         check_depth({"a": 1, "b": branch})
 
 

@@ -104,7 +104,12 @@ def test_json_that_cannot_be_written_leaves_the_earlier_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "cannot be read"), ("{", "is not JSON"), ("[" * 100_000, "is not JSON"), ("[]", "is not a JSON object")],
+    [
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "nests lists and"),
+        ("[]", "is not a JSON object"),
+    ],
     ids=["missing", "torn", "deep", "list"],
 )
 def test_what_is_not_a_json_object_is_refused(tmp_path, text, message):

@@ -15,6 +15,18 @@ _SEPARATORS = "/\\:\0"
 _SNAPSHOTS, _BLOBS = "snapshots", "blobs"
 
 
+class TooDeepError(ValueError):
+    """Lists and objects lie in each other deeper than in any file that we read; the text ends a sentence."""
+
+    def __init__(self) -> None:
+        super().__init__("nests lists and objects too deeply")
+
+
+def why_no_json(error: ValueError) -> str:
+    """The end of a sentence about a text that `parse_json` refused."""
+    return str(error) if isinstance(error, TooDeepError) else f"is not JSON: {error}"
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises SourceError when the file cannot be read or holds anything else."""
     try:
@@ -22,7 +34,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise SourceError(f"{path} is not JSON: {error}") from None
+        raise SourceError(f"{path} {why_no_json(error)}") from None
     if not isinstance(content, dict):
         raise SourceError(f"{path} is not a JSON object")
     return content
@@ -41,7 +53,7 @@ def parse_json(text: str | bytes, *, allow_repeats: bool = True) -> Any:
     try:
         content = json.loads(text, object_pairs_hook=None if allow_repeats else _without_repeats)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise TooDeepError from None
     check_depth(content)
     return content
 
@@ -54,13 +66,13 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_depth(content: Any) -> None:
-    """Raise ValueError for lists and objects in each other that are deeper than `MAX_DEPTH`."""
+    """Raise TooDeepError for lists and objects in each other that are deeper than `MAX_DEPTH`."""
     level = [content]
     for _ in range(MAX_DEPTH):
         level = [part for whole in level for part in _parts(whole) if isinstance(part, dict | list)]
         if not level:
             return
-    raise ValueError("it is nested too deep")
+    raise TooDeepError
 
 
 def _parts(whole: Any) -> Iterable[Any]:

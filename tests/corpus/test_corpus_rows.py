@@ -159,7 +159,7 @@ def test_an_array_under_the_name_of_json_lines(tmp_path):
         ('[{"text": "a"}, {"text": "b"}', "item 2 is followed by the end of the file: it is cut short"),
         ('[{"text": "a"},', "item 2 is not JSON (Expecting value"),
         ('[{"text": "a"}, {"text": "b', "item 2 is not JSON (Unterminated string"),
-        ("[" * 100_000, "item 1 is not JSON (it is nested too deep"),
+        ("[" * 100_000, "item 1 nests lists and objects too deeply: mend it"),
         ('[{"text": "a"}, 5]', "item 2 holds a number where an object with columns is expected"),
         ('{\n "text": "a",\n}', "item 1 is not JSON"),
     ],

@@ -89,6 +89,21 @@ def test_what_is_saved_gives_the_same_ids_and_keeps_template_roles_and_begin_of_
     assert vocab.load(write(tmp_path / "alone", keys).parent).encode("the cat") == loaded.encode("the cat")
 
 
+def test_an_added_token_that_reads_like_a_byte_comes_back_as_text(tmp_path):
+    """As in DeepSeek, whose file has "õ" (the character of byte 0xF5) as a text of its own, and no such byte."""
+    kinds = [
+        USER_DEFINED if token in (to_characters(b"\xf5"), to_characters(b"\xc1")) else kind
+        for token, kind in zip(TOKENS, KINDS, strict=True)
+    ]
+    loaded = vocab.load(write(tmp_path, byte_level(token_type=kinds)))
+    loaded.save(tmp_path / "saved")
+    again, peer = vocab.load(tmp_path / "saved"), Tokenizer.from_file(str(tmp_path / "saved/tokenizer.json"))
+    for text in ["aõb", "õ the Á", "Ãµ é", "the cat"]:
+        ids = loaded.encode(text, allow_special=True)
+        assert peer.encode(text, add_special_tokens=False).ids == again.encode(text, allow_special=True)
+        assert peer.decode(again.encode(text, allow_special=True)) == loaded.decode(ids) == text
+
+
 def test_a_file_of_the_other_byte_order_and_of_version_2(tmp_path):
     expected = vocab.load(write(tmp_path, byte_level())).encode("the cat")
     for options in ({"order": ">"}, {"version": 2}):

@@ -365,7 +365,10 @@ REFUSED = {
     "shape of another type": (in_entry(shape=[1.0]), "is not that of a tensor"),
     "many dimensions": (in_entry(shape=[1] * 65), "is not that of a tensor"),
     "huge dimension": (in_entry(shape=[1 << 63, 0]), "is not that of a tensor"),
-    "deep config": (write("config.json", b'{"a":' + b"[" * 60 + b"]" * 60 + b"}"), "nested too deep"),
+    "deep config": (
+        write("config.json", b'{"a":' + b"[" * 60 + b"]" * 60 + b"}"),
+        "config.json nests lists and objects too",
+    ),
     "link": (link_out, "is a symbolic link out of its folder"),
     "other embedding": (embedding_of(650), "has 650 rows"),
     "index: parent": (in_index("../evil.safetensors"), "only safetensors files of the same folder"),

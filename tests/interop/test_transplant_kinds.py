@@ -225,7 +225,7 @@ LAYOUTS = {
     "onnx": (only("model.onnx"), "but weights that are ONNX (model.onnx)"),
     "medusa alone": (only("medusa_lm_head.safetensors"), "under another name (medusa_lm_head.safetensors)"),
     "pickled": (only("pytorch_model-00001-of-00002.bin"), "pickled weights"),
-    "deep settings": (deep, "config.json is not JSON: it is nested too deep"),
+    "deep settings": (deep, "config.json nests lists and objects too deeply"),
 }
 
 

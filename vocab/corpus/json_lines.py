@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from vocab.corpus.arrow_columns import TextColumn
-from vocab.corpus.column_paths import RowText, bad_json, text_of_row
+from vocab.corpus.column_paths import BadRow, RowText, bad_json, text_of_row
+from vocab.reading import TooDeepError
 
 # Digits of any length are taken; only that it is a number matters.
 JSON_DECODER = json.JSONDecoder(parse_int=float)
@@ -22,7 +23,7 @@ def text_of_line(line: str, column: str) -> RowText:
     except json.JSONDecodeError as error:
         return bad_json(error.msg, error.pos)
     except RecursionError:
-        return bad_json("it is nested too deep", 0)
+        return BadRow(str(TooDeepError()))
     return text_of_row(row, column)
 
 

@@ -12,6 +12,7 @@ from vocab.corpus.blocks import BLOCK_BYTES
 from vocab.corpus.json_lines import JSON_DECODER
 from vocab.corpus.text_documents import check_length
 from vocab.errors import CorpusError
+from vocab.reading import TooDeepError
 
 _SPACE = " \t\r\n\ufeff"
 # The longest word of JSON that may be cut in two: -Infinity, or an escape such as \ud83d with one after it.
@@ -124,7 +125,7 @@ class _Values:
                 if self._has_ended or not self._may_be_cut(error):
                     raise CorpusError(self._not_json(error.msg, error.pos - self._at)) from None
             except RecursionError:
-                raise CorpusError(self._not_json("it is nested too deep", 0)) from None
+                raise CorpusError(f"{self._name} item {self._n_values:,} {TooDeepError()}: mend it") from None
             else:
                 if end < len(self._text) or self._has_ended or self._text[end - 1] in '"]}':
                     self._at = end

@@ -13,7 +13,7 @@ from vocab.experiments.loss.loss_spec import LossStudy
 from vocab.experiments.ngram.ngram_spec import NgramStudy
 from vocab.experiments.speed.speed_spec import SpeedStudy
 from vocab.experiments.toml_record import read_record
-from vocab.reading import check_depth, is_file_name
+from vocab.reading import TooDeepError, check_depth, is_file_name
 
 _KINDS: dict[str, Any] = {kind.kind: kind for kind in (SpeedStudy, LossStudy, NgramStudy)}
 _SPECS = resources.files("vocab.experiments") / "specs"
@@ -41,8 +41,8 @@ def load_spec(name_or_path: str | Path) -> SpeedStudy | LossStudy | NgramStudy:
     try:
         content = tomllib.loads(raw.decode("utf-8"))
         check_depth(content)
-    except RecursionError:
-        raise StudyError(f"{path} is not TOML: it is nested too deep") from None
+    except (RecursionError, TooDeepError):
+        raise StudyError(f"{path} {TooDeepError()}") from None
     except ValueError as error:
         raise StudyError(f"{path} is not TOML: {error}") from None
     return parse_spec(content, str(path))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -17,7 +18,7 @@ from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
 from vocab.formats.gguf_tokenizer import ALWAYS_CONTROL, UNUSED, USER_DEFINED, GgufTokenizer
 from vocab.formats.hugging_face_runtime import run_by_tokenizers
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
-from vocab.splitting.byte_alphabet import BYTE_TO_CHARACTER
+from vocab.splitting.byte_alphabet import BYTE_TO_CHARACTER, to_characters
 from vocab.vocabulary import Vocabulary
 
 _ALPHABET = re.compile(f"[{re.escape(''.join(BYTE_TO_CHARACTER.values()))}]+")
@@ -69,7 +70,7 @@ def _as_tokenizer_json(tokenizer: GgufTokenizer, pre: PreTokenizer) -> dict[str,
         "normalizer": None,
         "pre_tokenizer": pre.to_json(),
         "post_processor": _post_processor(tokenizer, pre),
-        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+        "decoder": _decoder(special, ordinary),
         "model": {
             "type": "BPE",
             "dropout": None,
@@ -83,6 +84,18 @@ def _as_tokenizer_json(tokenizer: GgufTokenizer, pre: PreTokenizer) -> dict[str,
             "merges": [list(pair) for pair in merges],
         },
     }
+
+
+def _decoder(added: Collection[str], ordinary: Collection[str]) -> dict[str, Any]:
+    """The decoder: that of bytes, which would take an added token like "õ" for a byte, and here gets its UTF-8."""
+    spelt = {text: to_characters(text.encode()) for text in added if _ALPHABET.fullmatch(text)}
+    odd = {text: spelling for text, spelling in spelt.items() if spelling != text}
+    within = {text for text in odd if any(text in piece for piece in (*ordinary, *odd.values()))}
+    steps = [
+        {"type": "Replace", "pattern": {"String": text}, "content": odd[text]} for text in sorted(odd.keys() - within)
+    ]
+    as_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return {"type": "Sequence", "decoders": [*steps, as_bytes]} if steps else as_bytes
 
 
 def _is_produced(tokenizer: GgufTokenizer, id_: int, made: set[str]) -> bool:

@@ -21,7 +21,7 @@ from vocab.formats import byte_level_json, pieces_json, sentencepiece_json, sent
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, add_to_runtime
 from vocab.formats.frame import add_tokens, apply_frame, carried_frame
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
-from vocab.reading import parse_json
+from vocab.reading import TooDeepError, parse_json
 from vocab.splitting.byte_alphabet import to_bytes, to_characters
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_text
@@ -145,6 +145,8 @@ def read_tokenizer_json(
             settings = json.loads(runtime.to_str())
     except SourceError:
         raise
+    except TooDeepError as error:
+        raise SourceError(f"{path} {error}") from None
     except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
         raise SourceError(f"{path} is not a tokenizer.json: {str(error).splitlines()[0]}") from None
     provenance = Provenance(path.parent.resolve().name or path.stem, hashlib.sha256(raw).hexdigest(), "tokenizer.json")

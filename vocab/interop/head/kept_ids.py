@@ -12,7 +12,7 @@ from vocab.errors import SourceError, TargetError
 from vocab.formats.id_map import FILE_NAME as ID_MAP
 from vocab.formats.id_map import read_id_map
 from vocab.interop.serving.token_uses import TokenUses
-from vocab.reading import parse_json
+from vocab.reading import parse_json, why_no_json
 from vocab.vocabulary import Vocabulary
 
 Ids = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ def _read(path: Path) -> list[int]:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise SourceError(f"{path} is not JSON: {error}") from None
+        raise SourceError(f"{path} {why_no_json(error)}") from None
     ids = content.get("ids") if isinstance(content, dict) else content
     if not isinstance(ids, list) or not ids or not all(type(k) is int and 0 <= k < 1 << 31 for k in ids):
         raise SourceError(f"{path} is neither a JSON list of ids nor a result of vocab prune")

@@ -11,7 +11,7 @@ from typing import Any
 
 from vocab.corpus.unpacking import UnpackedFile
 from vocab.errors import CorpusError
-from vocab.reading import parse_json
+from vocab.reading import parse_json, why_no_json
 
 _KEYS = ("messages", "conversations", "conversation")
 _ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}  # ShareGPT's names
@@ -107,7 +107,7 @@ def _parsed(raw: bytes, where: str) -> Any:
     try:
         return parse_json(raw)
     except ValueError as error:
-        raise CorpusError(f"{where} is not JSON: {error}") from None
+        raise CorpusError(f"{where} {why_no_json(error)}") from None
 
 
 def _domain(row: Any, by: str | None, path: Path, where: str) -> str:
