@@ -388,7 +388,7 @@ def run_with(memory_bytes: int, n_threads: int, monkeypatch, resident: int) -> S
 @pytest.mark.parametrize(("n_threads", "free"), [(1, 1_632_891_136), (4, 1_431_564_544)])
 def test_tables_take_their_share_of_what_process_and_threads_leave(n_threads, free, monkeypatch):
     run = run_with(2 * 10**9, n_threads, monkeypatch, 300 * 10**6)
-    assert runs._Run._table_bytes(run) == int(0.45 * free)
+    assert runs._Run._table_bytes(run) == int(0.4 * free)
 
 
 @pytest.mark.parametrize("resident", [300 * 10**6, 299_500_000, 299_326_000])
@@ -399,6 +399,14 @@ def test_the_least_memory_that_is_named_is_enough_and_one_megabyte_less_is_not(r
     assert runs._Run._table_bytes(run_with(least, 1, monkeypatch, resident)) >= 32 << 20
     with pytest.raises(TargetError):
         runs._Run._table_bytes(run_with(least - 10**6, 1, monkeypatch, resident))
+
+
+@pytest.mark.parametrize("n_threads", [1, 44, 64, 256])
+def test_the_usual_memory_is_enough_for_any_number_of_threads(n_threads, monkeypatch):
+    usual = runs._usual_memory(n_threads)
+    assert usual >= 4 * 10**9
+    assert (usual == 4 * 10**9) == (n_threads <= 44)
+    assert runs._Run._table_bytes(run_with(usual, n_threads, monkeypatch, 300 * 10**6)) > 32 << 20
 
 
 def test_folders_with_other_things(corpus, tmp_path):

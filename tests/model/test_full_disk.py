@@ -39,6 +39,18 @@ def test_a_checkpoint_without_room_is_one_sentence_and_the_one_before_stays(tmp_
     assert checkpoints.newest()[1] == {"step": 1}
 
 
+def test_what_a_kill_left_of_a_checkpoint_is_removed(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "c", join("cpu"))
+    checkpoints.save(1, {"weight.x": torch.zeros(10)}, {"step": 1})
+    checkpoints.finish()
+    before = entries(tmp_path)
+    (tmp_path / "c" / ".part-unfinished" / "part").mkdir(parents=True)
+    (tmp_path / "c" / ".part-unfinished" / ".vocab-lock").touch()
+    (tmp_path / "c" / ".part-unfinished" / "part" / "state.json").write_text("half")
+    assert checkpoints.newest()[1] == {"step": 1}
+    assert entries(tmp_path) == before
+
+
 def test_tensors_without_room_are_one_sentence(tmp_path):
     with (
         files_of(2000),

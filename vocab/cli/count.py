@@ -50,7 +50,13 @@ def count(
     source: Annotated[
         str, typer.Option("--source", help="Vocabulary whose split pattern is used, as for `vocab prune`.")
     ] = "cl100k_base",
-    memory: Annotated[str, typer.Option("--memory", help="Memory to use at most, like 512MB or 16GiB.")] = "4GB",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            help="Memory to use at most, like 512MB or 16GiB. [default: 4GB, and more with over 44 threads]",
+        ),
+    ] = None,
     min_count: MinCountOption = 1,
     shard: Annotated[
         str,
@@ -80,7 +86,7 @@ def count(
             done = count_to(
                 out,
                 job,
-                memory_bytes=parse_bytes(memory),
+                memory_bytes=parse_bytes(memory) if memory else None,
                 n_threads=threads or n_cores(),
                 force=force,
                 on_progress=_stages(bar, stored_bytes(corpus) if job.shard.n == 1 else None),

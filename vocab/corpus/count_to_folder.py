@@ -18,7 +18,7 @@ from vocab.corpus.blocks import Position
 from vocab.corpus.count_job import CountJob, CountResult, report_of
 from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_state import JobState
-from vocab.corpus.counting import CountProgress, ThreadedCounter
+from vocab.corpus.counting import CountProgress, ThreadedCounter, count_documents
 from vocab.corpus.deferred_interrupt import deferred_interrupt
 from vocab.corpus.job_folder import TABLE, JobFolder
 from vocab.corpus.merging import write_sum
@@ -29,12 +29,14 @@ from vocab.corpus.skipped import FirstRowWithoutText, Skipped, SkippedSummary
 from vocab.corpus.sorted_runs import SortedRun, write_runs
 from vocab.corpus.sources import list_corpora
 from vocab.errors import CorpusError, TargetError
+from vocab.pretokens.counts import merge
+from vocab.splitting import SplitPattern
 
 _SECONDS_BETWEEN_RUNS = 60.0
 # Blocks under way, Arrow's buffers and the merge at the end need about this much for each thread.
 _BYTES_A_THREAD = 64 << 20
 # Writing a run sorts a table and gathers it in order: for a while it needs about as much again as the table itself.
-_SHARE_FOR_TABLES = 0.45
+_SHARE_FOR_TABLES = 0.4
 _LEAST_TABLE_BYTES = 32 << 20
 
 # Called with "count" or "add up", and the progress.
@@ -49,7 +51,7 @@ def count_to(
     directory: Path,
     job: CountJob,
     *,
-    memory_bytes: int = 4 * 10**9,
+    memory_bytes: int | None = None,
     n_threads: int = 1,
     force: bool = False,
     on_progress: OnJobProgress | None = None,
@@ -61,7 +63,8 @@ def count_to(
     Args:
         directory: the folder for counts.parquet and report.json.
         job: the corpus and the settings.
-        memory_bytes: memory of the process that is not passed, as long as single documents are small against it.
+        memory_bytes: memory of the process that is not passed, as long as single documents are small against it; None
+            for 4 GB, or more with over 44 threads.
         n_threads: threads to count with.
         force: start over and replace an earlier count.
         on_progress: called with "count" or "add up" and the progress.
@@ -75,10 +78,16 @@ def count_to(
         TargetError: `memory_bytes` is too small.
         Interrupted: Ctrl-C.
     """
-    settings = _Settings(memory_bytes, n_threads, on_progress or (lambda stage, progress: None))
+    settings = _Settings(
+        memory_bytes or _usual_memory(n_threads), n_threads, on_progress or (lambda stage, progress: None)
+    )
     run = _Run(JobFolder(directory), job, settings)
     with run.folder.opened(job.identity(run.sources), force=force) as state:
         return run.finish(state)
+
+
+def _usual_memory(n_threads: int) -> int:
+    return max(4 * 10**9, 10**9 + _BYTES_A_THREAD * n_threads)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,12 @@ class _Settings:
     memory_bytes: int
     n_threads: int
     on_progress: OnJobProgress = field(repr=False)
+
+
+def _compile(pattern: SplitPattern) -> None:
+    """Compile the kernels, or read them: what that takes of the memory the tables cannot have."""
+    part = count_documents(["a text", "another text"], "", pattern)
+    merge([part.train, part.held_out])
 
 
 class _Run:
@@ -104,6 +119,7 @@ class _Run:
         self.skipped_at_listing = at_listing.skipped.summary()
         self.first_without_text: FirstRowWithoutText | None = None
         self.started = time.monotonic()
+        _compile(job.pattern)
         self.table_bytes = self._table_bytes()
         self.state = JobState({})
         self.seconds_before = 0.0

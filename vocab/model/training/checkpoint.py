@@ -133,8 +133,14 @@ class Checkpoints:
         return sorted(self.directory.glob("step-*"), reverse=True)
 
     def newest(self) -> tuple[Path, dict[str, Any]] | None:
-        """The newest whole checkpoint and its state, or None; damaged ones are skipped with a warning."""
+        """The newest whole checkpoint and its state, or None; damaged ones are skipped with a warning.
+
+        What a kill left of an unfinished one is removed.
+        """
         self.finish()
+        if self._workers.is_first and hidden_path(self.directory / _PART).exists():
+            with staging_folder(self.directory / _PART):
+                pass
         for folder in self._folders():
             if damage := damage_of(folder):
                 warnings.warn(f"checkpoint {folder} is skipped: {damage}", stacklevel=2)
