@@ -12,14 +12,19 @@ import json
 import random
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 import vocab
 from trials.bench import Bench
-from vocab.prune import best_possible, check_certificate
+from vocab.prune import best_possible, check_certificate, prune
+from vocab.prune.bound.certificate import Certificate
 from vocab.prune.bound.optimal import Limits
-from vocab.vocabulary import Vocabulary
+from vocab.splitting import SplitPattern
+from vocab.vocabulary import Provenance, Vocabulary
 
 NAMES = ("counts", "candidates", "prices")
 # What a claim may be changed to.
@@ -48,17 +53,22 @@ Texts = dict[str, bytes]
 
 def trials(bench: Bench) -> Iterator[str | None]:
     """Change a true certificate in one way after another, and check each."""
-    original = _original(bench)
     path = bench.folder / "changed.zip"
-    path.write_bytes(_zipped(original))
-    check_certificate.check(str(path))
-    said = _said(path)
-    report = bench.folder / "report.json"
-    report.write_text(json.dumps({"certificate": json.loads(original["header.json"])}), encoding="utf-8")
+    originals = [(original, *_accepted(path, original)) for original in _originals(bench)]
     while True:
         change = bench.chance.choice(CHANGES)
+        original, report, said = bench.chance.choice(originals)
         path.write_bytes(change(original, bench.chance))
         yield _outcome(path, report, said, change.__name__)
+
+
+def _accepted(path: Path, original: Texts) -> tuple[Path, tuple[Any, ...]]:
+    """A report of a true certificate, and what it says."""
+    path.write_bytes(_zipped(original))
+    header = check_certificate.check(str(path))
+    report = path.with_name(f"report-{header['inference']}.json")
+    report.write_text(json.dumps({"certificate": json.loads(original["header.json"])}), encoding="utf-8")
+    return report, _said(path)
 
 
 def _outcome(path: Path, report: Path, said: tuple[Any, ...], change: str) -> str | None:
@@ -93,17 +103,39 @@ def _said(path: Path) -> tuple[Any, ...]:
     return {name: header[name] for name in (*check_certificate.INTEGERS, "inference", "gap")}, *texts
 
 
-def _original(bench: Bench) -> Texts:
-    """The certificate of a small vocabulary on a little text, in which every claim is tight."""
+def _originals(bench: Bench) -> list[Texts]:
+    """Certificates of small vocabularies on a little text, of bytes and of pieces, in which every claim is tight."""
     cl100k = vocab.load("cl100k_base")
     source = Vocabulary.from_tokens(list(cl100k.tokens())[:420], cl100k.pattern)
     text = bench.write_text(bench.folder / "text.txt", 4_000)
-    proof = best_possible(source, 275, corpus=vocab.count(text, source.pattern), limits=Limits(max_steps=40))
+    limits = Limits(max_steps=40)
+    proofs = [best_possible(source, 275, corpus=vocab.count(text, source.pattern), limits=limits)]
+    for inference in ("scored-merges", "unigram"):
+        pieces = _pieces(list(source.tokens()), inference)
+        corpus = vocab.count(text, pieces.pattern)
+        proof = prune(pieces, pieces.n_ids - 130, corpus=corpus, certify=True, limits=limits).certificate
+        proofs += [proof] if proof else []
+    originals = [_members(proof) for proof in proofs]
+    if len(originals) < 3 or not all(all(original.values()) for original in originals):
+        raise RuntimeError("a certificate has a text without a line: nothing in it could be changed")
+    return originals
+
+
+def _pieces(tokens: list[bytes], inference: Literal["scored-merges", "unigram"]) -> Vocabulary:
+    """The same tokens as pieces with scores, beside those of bytes."""
+    texts = [token.decode() for token in tokens if token.isascii()]
+    pattern = SplitPattern.of_sentencepiece(texts, dummy_prefix=False)
+    both = [bytes([k]) for k in range(256)] + [text.encode() for text in texts]
+    scores = [0.0] * 256 + [-k / 8 for k in range(len(texts))]
+    found = Vocabulary.from_tokens(
+        both, pattern, {"<unk>": 0}, inference, Provenance("pieces", None, "sentencepiece"), 1
+    )
+    return replace(found, scores=np.array(scores, np.float32), byte_fallback=True, unknown="<unk>")
+
+
+def _members(proof: Certificate) -> Texts:
     with zipfile.ZipFile(io.BytesIO(proof.as_zip())) as archive:
-        original = {name: archive.read(name) for name in archive.namelist()}
-    if not all(original.values()):
-        raise RuntimeError("the certificate has a text without a line: nothing in it could be changed")
-    return original
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _zipped(content: Texts) -> bytes:
@@ -153,7 +185,7 @@ def changed_digits(content: Texts, chance: random.Random) -> bytes:
     name = f"{chance.choice(NAMES)}.txt"
     text = bytearray(content[name])
     for _ in range(chance.randint(1, 3)):
-        text[chance.randrange(len(text))] = chance.choice(b"0123456789abcdef :\n-+.")
+        text[chance.randrange(len(text))] = chance.choice(b"0123456789abcdef :,\n-+.")
     return _with_digests(content | {name: bytes(text)})
 
 

@@ -327,6 +327,11 @@ def test_what_cannot_be_traced_is_refused(source, corpus):
     for options, message in cases:
         with pytest.raises(vocab.TargetError, match=message):
             trace_frontier(source, corpus=corpus, **options)
+    pieces = replace(source, inference="unigram", byte_fallback=True)
+    with pytest.raises(
+        vocab.TargetError, match="goes from characters, and the frontier is of tokens that go from bytes"
+    ):
+        trace_frontier(pieces, corpus=corpus)
     other = Vocabulary.from_tokens(source.tokens(), SplitPattern(r"\S+|\s+"))
     with pytest.raises(vocab.CorpusError, match="another split pattern"):
         trace_frontier(other, corpus=corpus)
