@@ -1,6 +1,7 @@
 """Folders as AutoTokenizer loads them: added tokens of any file, ids as they run, and what surrounds tokens."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,14 @@ def test_vocab_json_and_merges_txt_are_read_by_their_class(kind, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "model"),
-    [("LlamaTokenizer", None), ("BertTokenizerFast", None), ("GPT2Tokenizer", None), (None, "qwen3"), (None, None)],
+    [
+        ("LlamaTokenizer", None),
+        ("BertTokenizerFast", None),
+        ("GPT2Tokenizer", None),
+        ("CohereTokenizer", None),
+        (None, "qwen3"),
+        (None, None),
+    ],
 )
 def test_what_a_class_makes_for_a_model_follows(kind, model, tmp_path):
     """The class of a result has other defaults: without segments two texts would become one for a model."""
@@ -181,6 +189,8 @@ def test_what_a_class_makes_for_a_model_follows(kind, model, tmp_path):
     write(tmp_path / "model" / "config.json", {"model_type": model} if model else {})
     vocab.load(tmp_path / "model").save(tmp_path / "out")
     new = AutoTokenizer.from_pretrained(tmp_path / "out")
+    if kind == "LlamaTokenizer":  # which AutoTokenizer does not use for bytes
+        kind = "TokenizersBackend"
     peer = getattr(
         transformers, kind.removesuffix("Fast") if kind else "Qwen2Tokenizer" if model else "TokenizersBackend"
     )
@@ -200,6 +210,15 @@ def test_roles_that_no_file_names_are_those_of_the_class(kind, named, tmp_path):
     for text in texts:
         text = f"Hello  {text} or{text} "
         assert loaded.encode(text, allow_special=True) == peer(text, add_special_tokens=False).input_ids
+
+
+@pytest.mark.parametrize(("model", "side"), [(None, "left"), ("llama", "left"), ("internlm2", "right")])
+def test_llama_pads_on_the_left_unless_auto_tokenizer_has_another_class(model, side, tmp_path):
+    shutil.copy(mistral_file("tokenizer.model.v1"), tmp_path / "tokenizer.model")
+    write(tmp_path / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer"})
+    write(tmp_path / "config.json", {"model_type": model} if model else {})
+    carried = vocab.load(tmp_path).provenance.extras["hugging_face"]["settings"]
+    assert carried.get("padding_side", "right") == side
 
 
 @pytest.mark.parametrize("model", ["gpt2", "roberta", "qwen3", "opt"])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vocab.choices import CHARACTER_METHODS
 from vocab.errors import SourceError
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
 from vocab.formats.tokenizer_class import PLAIN_CLASSES, class_of, defaults_of
@@ -46,18 +47,18 @@ _MAX_BYTES = 1 << 26
 
 def with_companions(vocabulary: Vocabulary | RuntimeTokenizer, directory: Path) -> Vocabulary | RuntimeTokenizer:
     """Add the content of a folder's companion files to its vocabulary; raises SourceError for a damaged file."""
-    companions = read_companions(directory)
+    companions = read_companions(directory, is_of_pieces=vocabulary.inference in CHARACTER_METHODS)
     extras = {k: v for k, v in vocabulary.provenance.extras.items() if k != KEY}
     extras |= {KEY: companions} if companions else {}
     return replace(vocabulary, provenance=replace(vocabulary.provenance, extras=extras))
 
 
-def read_companions(directory: Path) -> dict[str, Any]:
+def read_companions(directory: Path, *, is_of_pieces: bool) -> dict[str, Any]:
     """`chat_template` (text, or a list of named ones), `in_file`, `roles` and `model_max_length`, where there are any.
 
     `in_file` says that the template stood in a chat_template.jinja, which goes before one in tokenizer_config.json.
     `settings` are the other entries of tokenizer_config.json, as they are, and what its class does without them.
-    `not_carried` says in words what of it is lost.
+    `not_carried` says in words what of it is lost. `is_of_pieces` is whether the tokenizer goes from characters.
     """
     config = read_object(directory / CONFIG)
     companions: dict[str, Any] = {}
@@ -66,7 +67,8 @@ def read_companions(directory: Path) -> dict[str, Any]:
         companions["in_file"] = isinstance(template, str) and (directory / TEMPLATE).is_file()
     if roles := roles_of(config, read_object(directory / SPECIAL)):
         companions["roles"] = roles
-    settings = defaults_of(class_of(config, read_object(directory / MODEL_CONFIG)))
+    model = read_object(directory / MODEL_CONFIG)
+    settings = defaults_of(class_of(config, model), model, is_of_pieces=is_of_pieces)
     settings |= {k: v for k, v in config.items() if k not in _MADE_ANEW and k not in ROLES}
     if isinstance(settings.get("extra_special_tokens"), list):  # which the others without a role are anew
         del settings["extra_special_tokens"]

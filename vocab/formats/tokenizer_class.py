@@ -28,6 +28,12 @@ _INPUTS = dict.fromkeys(
 _INPUTS |= dict.fromkeys(
     ("CanineTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer", "TapasTokenizer"), (_IDS, _MASK, _SEGMENTS)
 )
+_OF_PIECES = ("CodeLlamaTokenizer", "LlamaTokenizer")
+# Models whose files name a class that AutoTokenizer knows to be wrong.
+_NO_CLASS = (
+    *("arctic", "fuyu", "internlm2", "internlm3", "jamba", "llava", "llava_next", "minicpm3", "minicpmv", "minimax_m2"),
+    *("nemotron", "openvla", "phi3", "phi3_v", "phimoe", "vipllava"),
+)
 _PADS_LEFT = ("CodeLlamaTokenizer", "CohereTokenizer", "GemmaTokenizer", "LlamaTokenizer", "XLNetTokenizer")
 # Classes that run a tokenizer.json and add nothing of their own.
 PLAIN_CLASSES = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
@@ -44,9 +50,19 @@ def class_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     return str(config.get("tokenizer_class") or model.get("tokenizer_class") or by_model or "").removesuffix("Fast")
 
 
-def defaults_of(kind: str) -> dict[str, Any]:
-    """Settings that a class has where no file names them: the inputs that it makes for a model, and where it pads."""
+def defaults_of(kind: str, model: Mapping[str, Any], *, is_of_pieces: bool) -> dict[str, Any]:
+    """Settings that a class has where no file names them: the inputs that it makes for a model, and where it pads.
+
+    Args:
+        kind: the class, as `class_of` gives it.
+        model: content of the model's config.json.
+        is_of_pieces: whether the tokenizer goes from characters. Llama's class is not used for one that goes from
+            bytes, nor any class for some models.
+    """
     if not kind or kind in PLAIN_CLASSES:
         return {}
-    inputs = list(_INPUTS.get(kind, (_IDS, _MASK)))
-    return {"model_input_names": inputs} | ({"padding_side": "left"} if kind in _PADS_LEFT else {})
+    is_used = model.get("model_type") not in _NO_CLASS and (is_of_pieces or kind not in _OF_PIECES)
+    pads_left = is_used and kind in _PADS_LEFT
+    return {"model_input_names": list(_INPUTS.get(kind, (_IDS, _MASK)))} | (
+        {"padding_side": "left"} if pads_left else {}
+    )
