@@ -19,7 +19,7 @@ from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS
 from vocab.formats.tokenizer_json import all_merges
 from vocab.hard_texts import HARD_TEXTS
 from vocab.interop import verify
-from vocab.interop.serving import gguf_file
+from vocab.interop.serving import gguf_package
 from vocab.interop.serving.gguf_file import write_gguf
 from vocab.interop.serving.llama_cpp import CHECK_TEXT, check_hash, n_without_merges
 from vocab.prune import prune
@@ -144,7 +144,7 @@ def test_what_llama_cpp_does_not_run_is_refused(cl100k, folder, tmp_path, monkey
     assert write_gguf(tmp_path / "odd", tmp_path / "odd.gguf", pre="whitespace").pre == "whitespace"
     with pytest.raises(OutputError, match="is there already"):
         write_gguf(folder, tmp_path / "odd.gguf")
-    monkeypatch.setattr(gguf_file, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
+    monkeypatch.setattr(gguf_package, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'vocabkit[gguf]'")):
         write_gguf(folder, tmp_path / "x.gguf")
     assert not (tmp_path / "x.gguf").exists()

@@ -6,6 +6,7 @@ The vocabulary is chosen by the method leaf, whose tokens are all made by merges
 import importlib.util
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ import vocab
 from vocab.formats.gguf_tokenizer import GgufTokenizer
 from vocab.formats.llama_cpp_runtime import LlamaCppRuntime
 from vocab.hard_texts import HARD_TEXTS, SCRIPTS
-from vocab.interop import check_lock, lock, transplant, verify
+from vocab.interop import check_lock, lock, transplant, verify, write_gguf
 from vocab.interop.conversion.trial_texts import profile_texts
 from vocab.prune import prune
 
@@ -136,6 +137,28 @@ def test_transformers_generates_with_it(served):
     with torch.no_grad():
         ids = model.generate(**asked_ids, max_new_tokens=12, do_sample=False)[0]
     assert "Paris" in tokenizer.decode(ids[asked_ids["input_ids"].shape[1] :])
+
+
+@needs_model
+@needs_llama_cpp
+def test_a_folder_of_transformers_becomes_gguf_that_writes_the_same(served, tmp_path):
+    """As a healed model is served: its weights are in a folder, and llama.cpp reads none."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate", reason="transformers reads GGUF with accelerate alone")
+    packed = transformers.AutoModelForCausalLM.from_pretrained(served, gguf_file="smollm2-16k.gguf", dtype="bfloat16")
+    config = {key: value for key, value in packed.config.to_dict().items() if key != "quantization_config"}
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**config)).to(torch.bfloat16).eval()
+    model.load_state_dict(packed.state_dict())
+    shutil.copytree(served / "smollm2-16k", tmp_path / "folder")
+    model.save_pretrained(tmp_path / "folder")
+    write_gguf(tmp_path / "folder", tmp_path / "folder.gguf", weights=True)
+    ids = vocab.load(served / "smollm2-16k").encode(PROMPT)
+    with torch.no_grad():
+        expected = model.generate(torch.tensor([ids]), max_new_tokens=6, do_sample=False)[0].tolist()
+    request = {"prompt": PROMPT, "n_predict": 6, "temperature": 0, "return_tokens": True}
+    (answer,) = asked(tmp_path / "folder.gguf", ("/completion", request))
+    assert answer["tokens"][:6] == expected[len(ids) :]
 
 
 @needs_model

@@ -1,4 +1,4 @@
-"""GGUF files of a vocabulary alone, as `convert_hf_to_gguf.py --vocab-only` writes them: no weights.
+"""GGUF files of a vocabulary alone, as `convert_hf_to_gguf.py --vocab-only` writes them, or with a Llama's weights.
 
 Sources: ggml-org/llama.cpp `conversion/base.py` and `conversion/llama.py` (which keys a tokenizer has, kinds of tokens,
 padding), `gguf-py` (names of keys).
@@ -26,6 +26,7 @@ from vocab.interop.serving.llama_cpp import (
     patch_lines,
     split_of,
 )
+from vocab.interop.serving.llama_weights import LlamaWeights
 from vocab.interop.transplants.vocab_sizes import old_vocab_size
 from vocab.reading import read_json
 from vocab.splitting.byte_alphabet import to_characters
@@ -61,9 +62,9 @@ class GgufVocabulary:
 
 
 def write_gguf(
-    directory: str | Path, out: str | Path, *, pre: str | None = None, force: bool = False
+    directory: str | Path, out: str | Path, *, pre: str | None = None, weights: bool = False, force: bool = False
 ) -> GgufVocabulary:
-    """Write the tokenizer in a folder as a GGUF file without weights.
+    """Write the tokenizer in a folder as a GGUF file, without weights or with those of a Llama.
 
     If the folder has a config.json, embedding rows beyond the ids become padding, as in llama.cpp's converter.
 
@@ -71,11 +72,12 @@ def write_gguf(
         directory: folder of `vocab prune` or `vocab transplant`.
         out: file to write.
         pre: llama.cpp's name of the pre-tokenizer; None to find it by the split pattern.
+        weights: whether to write the model's weights too, which must be of Llama's architecture.
         force: whether to replace the file.
 
     Raises:
         MissingExtraError: the package gguf is not installed.
-        SourceError: llama.cpp does not run this tokenizer.
+        SourceError: llama.cpp does not run this tokenizer, or the model is of another architecture.
         OutputError: the file exists and `force` is not set, or the disk refuses.
     """
     directory, out = Path(directory), Path(out)
@@ -86,12 +88,20 @@ def write_gguf(
     if vocabulary.inference not in ("merges", "scored-merges"):
         raise SourceError(f"llama.cpp runs merges, and {directory} was made for {vocabulary.inference}")
     check_file(out, force=force, make_folders=True)
+    model = LlamaWeights(directory) if weights else None
     described = _described(vocabulary, directory, pre)
     with staged_file(out) as staged:
         writer = library.GGUFWriter(staged, ARCHITECTURE)
         _add_tokenizer(writer, library, vocabulary, directory, described)
+        _add_sizes(writer, described.n_rows, model)
+        if model:
+            model.add_tensors(writer, library.GGMLQuantizationType)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
+        if model:
+            writer.write_ti_data_to_file()
+            for data in model.data():
+                writer.write_tensor_data(data)
         writer.close()
     return described
 
@@ -148,9 +158,6 @@ def _add_tokenizer(
 ) -> None:
     texts, kinds, scores = rows_of(vocabulary, library.TokenType, described.n_rows, directory)
     writer.add_name(directory.resolve().name)
-    for size in ("block_count", "context_length", "embedding_length", "feed_forward_length", "head_count"):
-        getattr(writer, f"add_{size}")(0)  # no model is there, but some loaders ask for its size before its tokenizer
-    writer.add_vocab_size(described.n_rows)
     writer.add_tokenizer_model(described.model)
     writer.add_tokenizer_pre(described.pre or "default")
     writer.add_token_list(texts)
@@ -163,6 +170,15 @@ def _add_tokenizer(
     _add_roles(writer, vocabulary, directory)
     if template := _chat_template(directory):
         writer.add_chat_template(template)
+
+
+def _add_sizes(writer: Any, n_rows: int, model: LlamaWeights | None) -> None:
+    writer.add_vocab_size(n_rows)
+    if model:
+        model.add_settings(writer)
+        return
+    for size in ("block_count", "context_length", "embedding_length", "feed_forward_length", "head_count"):
+        getattr(writer, f"add_{size}")(0)  # no model is there, but some loaders ask for its size before its tokenizer
 
 
 def rows_of(
