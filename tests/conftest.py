@@ -16,6 +16,7 @@ if os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0":  # before Numba is imported 
 # torch's threads wait for one another after every small product: with a busy core, or a worker a core, that is most of
 # the time of a test.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["VOCAB_PROGRESS_SECONDS"] = "0"  # standard error is compared, however slow the machine is
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imported
 
 import base64

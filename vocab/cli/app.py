@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from vocab.cli.evaluate import evaluate
 from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
+from vocab.cli.grouped_help import GroupedCommand
 from vocab.cli.head import head
 from vocab.cli.heal import heal
 from vocab.cli.inspect import inspect
@@ -42,37 +44,39 @@ from vocab.shown_text import one_line
 app = typer.Typer(
     name="vocab",
     help="Prune a tokenizer's vocabulary by what the shipped encoder really produces.",
+    epilog="Where output is piped, long work prints a line every 15 seconds; VOCAB_PROGRESS_SECONDS sets another time, "
+    "0 none.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: it starts in half the time
     pretty_exceptions_enable=False,
 )
-app.command()(prune)
-app.command()(count)
+_command = partial(app.command, cls=GroupedCommand)
+_command()(prune)
+_command()(count)
 app.add_typer(counts_app, name="counts")
-app.command("eval")(evaluate)
-app.command()(inspect)
-app.command()(diff)
-app.command()(sizes)
-app.command()(frontier)
-app.command()(bound)
-app.command()(check)
-app.command()(shards)
-app.command()(train)
-app.command()(generate)
-app.command()(verify)
-app.command()(lock)
+_command("eval")(evaluate)
+_command()(inspect)
+_command()(diff)
+_command()(sizes)
+_command()(frontier)
+_command()(bound)
+_command()(check)
+_command()(shards)
+_command()(train)
+_command()(generate)
+_command()(verify)
+_command()(lock)
 app.add_typer(study_app, name="study")
-app.command()(bench)
-app.command()(train_tokenizer)
-app.command()(transplant)
-app.command()(score)
-app.command()(heal)
-app.command("bytes")(token_bytes)
-app.command()(draft)
-app.command()(head)
-app.command()(gguf)
-app.command()(convert)
+_command()(bench)
+_command()(train_tokenizer)
+_command()(transplant)
+_command()(score)
+_command()(heal)
+_command("bytes")(token_bytes)
+_command()(draft)
+_command()(head)
+_command()(gguf)
+_command()(convert)
 
 
 def _print_version(is_asked_for: bool) -> None:

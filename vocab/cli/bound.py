@@ -31,10 +31,11 @@ from vocab.cli.corpora import (
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
 from vocab.cli.screen import progress, say, stages
+from vocab.cli.whole_numbers import TargetOption
 
 
 def bound(
-    target: Annotated[int, typer.Option("--target", help="Ids in the result, special tokens included.")],
+    target: TargetOption,
     source: Annotated[
         str,
         typer.Option("--source", help="Vocabulary to prune: a tiktoken name, a .tiktoken file, or a tokenizer.json."),

@@ -16,7 +16,9 @@ def token_bytes(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", help="File to write: .npy for int32 bytes of each id, .json for the tokens as well."),
+        typer.Option(
+            "--out", "-o", help="File to write: .npy for int32 bytes of each id, .json for the tokens as well."
+        ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:

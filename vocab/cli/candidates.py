@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vocab.cli.grouped_help import CHOOSING
+
 if TYPE_CHECKING:
     from vocab.prune import Candidates, Superwords
 
@@ -14,6 +16,7 @@ CandidatesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--candidates",
+        rich_help_panel=CHOOSING,
         metavar="corpus|PATH",
         help="Tokens to choose from besides the source's: corpus for frequent substrings of the corpus itself, or "
         "another tokenizer (what --source takes, and rank files like Llama 3's tokenizer.model). May be given several "
@@ -24,6 +27,7 @@ MinDocumentsOption = Annotated[
     int | None,
     typer.Option(
         "--min-documents",
+        rich_help_panel=CHOOSING,
         min=1,
         help="Documents of the corpus that each token must be in, single bytes and --keep aside; a document counts "
         "once for each different pre-token in it that holds the token. [default: 2 for substrings of a corpus whose "
@@ -34,6 +38,7 @@ MinCandidateCountOption = Annotated[
     int | None,
     typer.Option(
         "--candidates-min-count",
+        rich_help_panel=CHOOSING,
         min=1,
         help="With --candidates corpus or --superwords: times that such a token must occur. "
         "[default: training bytes / (64 x target), or / (32 x target) with --superwords; at least 4]",
@@ -41,12 +46,18 @@ MinCandidateCountOption = Annotated[
 ]
 MostCandidatesOption = Annotated[
     int,
-    typer.Option("--candidates-most", min=1, help="With --candidates corpus: how many substrings at most."),
+    typer.Option(
+        "--candidates-most",
+        rich_help_panel=CHOOSING,
+        min=1,
+        help="With --candidates corpus: how many substrings at most.",
+    ),
 ]
 PriorOption = Annotated[
     float | None,
     typer.Option(
         "--prior",
+        rich_help_panel=CHOOSING,
         min=0.0,
         metavar="SHARE",
         help="How much the source's rank order counts beside the corpus: 0.1 is worth a tenth of its pre-tokens. "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def convert(
     source: Annotated[str, typer.Argument(help="Vocabulary to convert, named as for `vocab prune --source`.")],
     to: Annotated[VocabularyFormat, typer.Option("--to", help="Format to write.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./SOURCE-FORMAT]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write. [default: ./SOURCE-FORMAT]")] = None,
     approximate: Annotated[
         bool,
         typer.Option(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vocab.choices import DocumentUnit, EncodingErrors, OnError
+from vocab.cli.grouped_help import READING
 from vocab.cli.screen import console, progress
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ ColumnOption = Annotated[
     str,
     typer.Option(
         "--column",
+        rich_help_panel=READING,
         help="Column that holds the text in JSON, CSV, Parquet and Arrow; a dot leads into nested ones, like "
         "messages.content.",
     ),
@@ -54,6 +56,7 @@ DocumentsOption = Annotated[
     DocumentUnit,
     typer.Option(
         "--documents",
+        rich_help_panel=READING,
         help="What one document of a text file is: a block of about 64 KiB of whole lines, the file, or the text "
         "between blank lines.",
     ),
@@ -62,17 +65,23 @@ EncodingErrorsOption = Annotated[
     EncodingErrors,
     typer.Option(
         "--encoding-errors",
+        rich_help_panel=READING,
         help="Documents that are not UTF-8: replace the invalid bytes, skip the document, or refuse the corpus.",
     ),
 ]
 OnErrorOption = Annotated[
     OnError,
     typer.Option(
-        "--on-error", help="Rows and files that cannot be read: stop, or skip them and count what was skipped."
+        "--on-error",
+        rich_help_panel=READING,
+        help="Rows and files that cannot be read: stop, or skip them and count what was skipped.",
     ),
 ]
 MinCountOption = Annotated[
-    int, typer.Option("--min-count", min=1, help="Leave out pre-tokens that occur fewer times than this.")
+    int,
+    typer.Option(
+        "--min-count", rich_help_panel=READING, min=1, help="Leave out pre-tokens that occur fewer times than this."
+    ),
 ]
 ThreadsOption = Annotated[
     int | None,

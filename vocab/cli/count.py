@@ -46,7 +46,7 @@ def count(
             '.xz), "-" for standard input, or hf://DATASET[:SPLIT]. Several are added up.',
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for counts.parquet and report.json.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for counts.parquet and report.json.")],
     source: Annotated[
         str, typer.Option("--source", help="Vocabulary whose split pattern is used, as for `vocab prune`.")
     ] = "cl100k_base",
@@ -166,7 +166,7 @@ def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
 @counts_app.command()
 def merge(
     tables: Annotated[list[str], typer.Argument(metavar="FILE...", help="Count tables, or folders that hold one.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     min_count: MinCountOption = 1,
     force: ReplaceOption = False,
 ) -> None:

@@ -42,7 +42,9 @@ def draft(
             "list of ids for --speculative-token-map; gguf: the tensor d2t of EAGLE-3 in llama.cpp.",
         ),
     ],
-    out: Annotated[str, typer.Option("--out", help="File to write; with several sizes, a name with {size} in it.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="File to write; with several sizes, a name with {size} in it.")
+    ],
     size: Annotated[
         list[int] | None,
         typer.Option(

@@ -25,9 +25,8 @@ from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from vocab.choices import FrontierMethod
+    from vocab.cli.tables import ShownTable
     from vocab.prune import Curve, Frontier
 
 
@@ -166,7 +165,7 @@ def _show(traced: Frontier) -> None:
     screen.print(_where_tokens_stop(traced, curve, name))
 
 
-def _table(traced: Frontier, curve: Curve, text_name: str) -> Table:
+def _table(traced: Frontier, curve: Curve, text_name: str) -> ShownTable:
     """The round sizes of a frontier, with the bound and the payoff of one curve."""
     from vocab.sizes import round_sizes
 

@@ -13,7 +13,7 @@ from vocab.cli.screen import console, say
 
 def gguf(
     directory: Annotated[Path, typer.Argument(help="Folder of a tokenizer: a result of vocab prune or transplant.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write, NAME.gguf.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, NAME.gguf.")],
     pre: Annotated[
         str | None,
         typer.Option("--pre", metavar="NAME", help="llama.cpp's pre-tokenizer. [default: by the split pattern]"),

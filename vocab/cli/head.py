@@ -36,7 +36,7 @@ def head(
             "bytes and special tokens are always kept.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     chats: ChatsOption = None,
     by: ByOption = None,
     min_coverage: LeastOption = 0.9,

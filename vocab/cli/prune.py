@@ -29,6 +29,7 @@ from vocab.cli.corpora import (
     ThreadsOption,
     read_options,
 )
+from vocab.cli.grouped_help import CHOOSING, PROOF
 from vocab.cli.screen import console, progress, ratio_cells, stages, table
 from vocab.cli.superwords import (
     BarriersOption,
@@ -39,10 +40,10 @@ from vocab.cli.superwords import (
     superwords_of,
     with_text,
 )
+from vocab.cli.whole_numbers import TargetOption
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from vocab.cli.tables import ShownTable
     from vocab.prune import Report
     from vocab.vocabulary import Vocabulary
 
@@ -52,6 +53,7 @@ GapOption = Annotated[
     float,
     typer.Option(
         "--gap",
+        rich_help_panel=PROOF,
         min=0.0,
         metavar="PER_CENT",
         help="With optimal or --certify: stop the search when the best is at most this far above the bound.",
@@ -61,6 +63,7 @@ TimeOption = Annotated[
     float | None,
     typer.Option(
         "--time",
+        rich_help_panel=PROOF,
         min=0.0,
         metavar="SECONDS",
         help="With optimal or --certify: stop the search after this time. The result then depends on the machine.",
@@ -69,7 +72,7 @@ TimeOption = Annotated[
 
 
 def prune(
-    target: Annotated[int, typer.Option("--target", help="Ids in the result, special tokens included.")],
+    target: TargetOption,
     source: Annotated[
         str,
         typer.Option(
@@ -95,15 +98,22 @@ def prune(
         Method,
         typer.Option(
             "--method",
+            rich_help_panel=CHOOSING,
             help="How tokens are chosen. optimal searches longest and proves how near it is to the best possible; "
             "tokenmonster is that tool's search among random vocabularies, to compare with.",
         ),
     ] = "distill",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed. Only --method tokenmonster uses one.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", rich_help_panel=CHOOSING, min=0, help="Random seed. Only --method tokenmonster uses one."
+        ),
+    ] = 0,
     inference: Annotated[
         ByteInferenceMethod | None,
         typer.Option(
             "--inference",
+            rich_help_panel=CHOOSING,
             help="How text is cut into tokens with the result. merges runs everywhere; least-tokens needs fewer "
             "tokens and runs in Hugging Face tokenizers; ungreedy is TokenMonster's look-ahead, and only that runs it. "
             "[default: merges; sources of SentencePiece, WordPiece and longest-prefix keep their own]",
@@ -113,28 +123,36 @@ def prune(
         Ranks | None,
         typer.Option(
             "--ranks",
+            rich_help_panel=CHOOSING,
             help="With merges: keep the source's order of ranks, or put them in the order that merging needs fewest "
             "tokens with, which takes several times as long (distill and optimal). [default: reorder with optimal, "
             "else source]",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./SOURCE-TARGET]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write. [default: ./SOURCE-TARGET]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
     keep: Annotated[
         Path | None,
         typer.Option(
             "--keep",
+            rich_help_panel=CHOOSING,
             help="File of tokens never to drop, one a line; a line in double quotes is a JSON string.",
         ),
     ] = None,
     special: Annotated[
         list[str] | None,
-        typer.Option("--special", metavar="NAME", help="Special token to add; may be given several times."),
+        typer.Option(
+            "--special",
+            rich_help_panel=CHOOSING,
+            metavar="NAME",
+            help="Special token to add; may be given several times.",
+        ),
     ] = None,
     drop_special: Annotated[
         list[str] | None,
         typer.Option(
             "--drop-special",
+            rich_help_panel=CHOOSING,
             metavar="PATTERN",
             help="Special token of the source to leave out; * stands for any characters. May be given several times.",
         ),
@@ -143,6 +161,7 @@ def prune(
         float | None,
         typer.Option(
             "--character-coverage",
+            rich_help_panel=CHOOSING,
             min=0.0,
             max=1.0,
             metavar="SHARE",
@@ -153,19 +172,28 @@ def prune(
     pad_to_multiple_of: Annotated[
         int,
         typer.Option(
-            "--pad-to-multiple-of", min=1, help="Report how many embedding rows this multiple needs. No ids are added."
+            "--pad-to-multiple-of",
+            rich_help_panel=CHOOSING,
+            min=1,
+            help="Report how many embedding rows this multiple needs. No ids are added.",
         ),
     ] = 1,
     refit: Annotated[
         bool,
         typer.Option(
             "--refit/--no-refit",
+            rich_help_panel=CHOOSING,
             help="With a Unigram source: fit the kept pieces' scores to the corpus by EM, or keep the source's scores, "
             "with which text becomes fewer tokens.",
         ),
     ] = False,
     certify: Annotated[
-        bool, typer.Option("--certify", help="Prove how far the result is above the best possible, in certificate.zip.")
+        bool,
+        typer.Option(
+            "--certify",
+            rich_help_panel=PROOF,
+            help="Prove how far the result is above the best possible, in certificate.zip.",
+        ),
     ] = False,
     gap: GapOption = DEFAULT_GAP_PER_CENT,
     seconds: TimeOption = None,
@@ -277,19 +305,28 @@ def _show(report: Report, paths: list[Path]) -> None:
     _note_ungreedy(report)
 
 
-def _rows_table(report: Report) -> Table:
+def _rows_table(report: Report) -> ShownTable:
     """The source, the result and the baselines on the corpus."""
-    columns = ["vocabulary", "inference", "ids", "bytes/token", "change", "held-out b/t", "change", "unused"]
-    shown = table(f"{report.source['name']} → {report.target:,} ids by {report.method}", columns, n_text=2)
+    methods = {row.inference for row in report.rows}
+    runs = f", run with {methods.pop()}" if len(methods) == 1 else ""
+    title = f"{report.source['name']} → {report.target:,} ids by {report.method}{runs}"
+    names = ["vocabulary"] if runs else ["vocabulary", "inference"]
+    columns = [*names, "ids", "bytes/token", "change", "held-out b/t", "change", "unused"]
+    shown = table(title, columns, n_text=len(names))
     for row in report.rows:
         style = "bold" if row is report.result else None
-        cells = [row.name, row.inference, f"{row.n_ids:,}", *ratio_cells(row.train, row.train_change)]
+        cells = [
+            row.name,
+            *([] if runs else [row.inference]),
+            f"{row.n_ids:,}",
+            *ratio_cells(row.train, row.train_change),
+        ]
         cells += [*ratio_cells(row.held_out, row.held_out_change), f"{row.n_unused:,}"]
         shown.add_row(*cells, style=style)
     return shown
 
 
-def _parts_table(report: Report) -> Table:
+def _parts_table(report: Report) -> ShownTable:
     """The parts of a mixture, with the result's tokens on each."""
     shown = table("Parts of the corpus", ["part", "share", "MB", "bytes/token", "change", "held-out b/t", "change"])
     for part in report.corpus["parts"]:
@@ -307,8 +344,8 @@ def _held_out_sentences(report: Report) -> list[str]:
     legend = "Change: tokens against the whole source. Held-out text was not used to choose tokens."
     if report.held_out_gap is None:
         return [legend, "No document was held out: the corpus is too small, so no held-out figure can be given."]
-    points = f"{100 * report.held_out_gap:+.2f} points"
-    return [legend, f"On it the change is {points} from that on the text chosen by."]
+    points = 100 * report.held_out_gap
+    return [legend, f"Held-out: {points:+.2f} points against the text that tokens were chosen on."]
 
 
 def _size_sentences(report: Report) -> list[str]:

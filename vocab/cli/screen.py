@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from vocab.cli.progress_lines import chosen_interval, clock, lines_of
+from vocab.cli.tables import ShownTable
 from vocab.shown_text import on_screen, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
-    from rich.table import Table
+    from rich.progress import Progress, ProgressColumn, Task
     from rich.text import Text
 
     from vocab.analysis.evaluation import Compression
@@ -52,15 +53,9 @@ def say(text: str, *, err: bool = False) -> None:
     typer.echo(on_screen(text), err=err)
 
 
-def table(title: str, columns: list[str], n_text: int = 1) -> Table:
+def table(title: str, columns: list[str], n_text: int = 1) -> ShownTable:
     """An empty table whose first `n_text` columns are text and whose others are numbers."""
-    from rich import box
-    from rich.table import Table
-
-    empty = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for k, name in enumerate(columns):
-        empty.add_column(name, justify="left" if k < n_text else "right", overflow="fold")
-    return empty
+    return ShownTable(title, columns, n_text)
 
 
 def stopped(kept: str) -> NoReturn:
@@ -71,19 +66,40 @@ def stopped(kept: str) -> NoReturn:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Show progress on standard error, with rate and time left; nothing where that is not a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    """Show progress on standard error: a bar with rate and time left, or lines now and then where nobody watches."""
+    from rich.progress import Progress
 
-    columns = (
-        TextColumn("{task.description:<22}", markup=False),
-        BarColumn(bar_width=30),
-        TextColumn("{task.fields[rate]:>12}", markup=False),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     screen = console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        yield bar
+    with Progress(*_columns(screen.width), console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        if screen.is_terminal:
+            yield bar
+        else:
+            with lines_of(bar, lambda line: say(line, err=True), chosen_interval()):
+                yield bar
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What a bar shows, in a line of so many columns of the screen: of the rate, what there is room for."""
+    from rich.progress import BarColumn, ProgressColumn, TextColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Clock(ProgressColumn):
+        """Time so far and time left, each with its name."""
+
+        def render(self, task: Task) -> Text:
+            if task.finished:
+                return Text(clock(task.finished_time or 0))
+            left = f", {clock(task.time_remaining)} left" if task.total and task.time_remaining is not None else ""
+            return Text(f"{clock(task.elapsed or 0)}{left}")
+
+    one_line = Column(no_wrap=True)
+    return [
+        TextColumn("{task.description}", markup=False, table_column=one_line),
+        BarColumn(bar_width=30 if width >= MAX_COLUMNS else 12),
+        Clock(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[rate]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+    ]
 
 
 def stages(bar: Progress) -> OnProgress:
@@ -93,6 +109,8 @@ def stages(bar: Progress) -> OnProgress:
     def on_progress(stage: str, done: int, total: int) -> None:
         stage, _, news = one_line(stage).partition(": ")
         if stage not in tasks:
+            for earlier in tasks.values():
+                bar.update(earlier, total=1, completed=1)  # type: ignore[arg-type]
             tasks[stage] = bar.add_task(stage, total=None, rate="")
         task = tasks[stage]
         speed = bar.tasks[bar.task_ids.index(task)].speed  # type: ignore[arg-type]

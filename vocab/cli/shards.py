@@ -34,7 +34,7 @@ def shards(
         list[str],
         typer.Option("--corpus", metavar="PATH", help="What to encode, as for `vocab count`. Several are added up."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the shards.")],
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",

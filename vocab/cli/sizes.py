@@ -23,8 +23,7 @@ from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from vocab.cli.tables import ShownTable
     from vocab.corpus.counting import CorpusCounts
     from vocab.prune import MeasuredSize
     from vocab.vocabulary import Vocabulary
@@ -139,7 +138,7 @@ def _row(size: int, near: int, measured: dict[int, MeasuredSize], width: int, dt
     return row
 
 
-def _table(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -> Table:
+def _table(rows: list[dict[str, Any]], near: int, width: int, dtype_bytes: int) -> ShownTable:
     """The sizes with their binary digits, the memory of their parameters, and tokens where they were measured."""
     has_tokens = any("train_tokens" in row for row in rows)
     columns = ["ids", "from", "Hamming weight", "zeros", "divisible by", "tied MB", "untied MB"]

@@ -82,7 +82,9 @@ def run(
 def report(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="TOML files, or built-in studies.")],
     rows: RowsOption = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for study.md, its figures, and study.html.")] = Path(),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for study.md, its figures, and study.html.")
+    ] = Path(),
     force: ReplaceOption = False,
 ) -> None:
     """Write the report of studies, with tables, figures and a page, from their rows alone."""

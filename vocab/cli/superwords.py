@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vocab.cli.corpora import corpus_of, documents_bar, documents_of, note_skipped
+from vocab.cli.grouped_help import SUPERWORDS
 
 if TYPE_CHECKING:
     from vocab.corpus.read_options import ReadOptions
@@ -18,21 +19,34 @@ SuperwordsOption = Annotated[
     bool,
     typer.Option(
         "--superwords",
+        rich_help_panel=SUPERWORDS,
         help="Choose also among superwords: frequent runs of whole pre-tokens within a line of the corpus. Needs "
         "--corpus, and --inference merges or least-tokens.",
     ),
 ]
 SuperwordWordsOption = Annotated[
-    int, typer.Option("--superword-words", min=2, help="With --superwords: pre-tokens of a superword at most.")
+    int,
+    typer.Option(
+        "--superword-words",
+        rich_help_panel=SUPERWORDS,
+        min=2,
+        help="With --superwords: pre-tokens of a superword at most.",
+    ),
 ]
 SuperwordDocumentsOption = Annotated[
     int,
-    typer.Option("--superword-documents", min=1, help="With --superwords: documents that each must be in at least."),
+    typer.Option(
+        "--superword-documents",
+        rich_help_panel=SUPERWORDS,
+        min=1,
+        help="With --superwords: documents that each must be in at least.",
+    ),
 ]
 BarriersOption = Annotated[
     list[str] | None,
     typer.Option(
         "--superword-barrier",
+        rich_help_panel=SUPERWORDS,
         metavar="digits|punctuation|line-ends",
         help="With --superwords: what no superword may hold. May be given several times.",
     ),
@@ -41,6 +55,7 @@ TextBytesOption = Annotated[
     str,
     typer.Option(
         "--superword-text",
+        rich_help_panel=SUPERWORDS,
         help="With --superwords: text to hold in memory at most, like 200MB. Of more a sample by hash is taken.",
     ),
 ]

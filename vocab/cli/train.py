@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def train(
     vocabulary: Annotated[str, typer.Option("--vocab", help="Vocabulary: a tiktoken name, a file or a folder.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the run: log, checkpoints, model, report.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: log, checkpoints, model, report.")],
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", metavar="PATH", help="Text to train on, as for `vocab count`.")
     ] = None,

@@ -17,6 +17,7 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.screen import console, progress
+from vocab.cli.whole_numbers import whole_number
 
 if TYPE_CHECKING:
     from vocab.interop import TrainedTokenizer
@@ -32,7 +33,12 @@ def train_tokenizer(
             "pre-tokens.",
         ),
     ],
-    size: Annotated[int, typer.Option("--size", help="Ids in the result, special tokens included.")],
+    size: Annotated[
+        int,
+        typer.Option(
+            "--size", parser=whole_number, metavar="NUMBER", help="Ids in the result, special tokens included."
+        ),
+    ],
     corpus: Annotated[
         list[str],
         typer.Option(
@@ -43,7 +49,9 @@ def train_tokenizer(
             "documents that `vocab count` holds out are left out here too.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write. [default: ./STYLE-style-SIZE]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write. [default: ./STYLE-style-SIZE]")
+    ] = None,
     special: Annotated[
         list[str] | None,
         typer.Option(

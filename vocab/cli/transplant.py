@@ -27,7 +27,7 @@ def transplant(
     vocabulary: Annotated[
         Path, typer.Option("--vocab", metavar="DIR", help="Result of vocab prune of that model's tokenizer.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write, or file for a GGUF model.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, or file for a GGUF model.")],
     pad_to_multiple_of: Annotated[
         int, typer.Option("--pad-to-multiple-of", min=1, help="Round the rows of embedding and head up to a multiple.")
     ] = 1,

@@ -1,0 +1,5 @@
+"""`python -m vocab`: the `vocab` command."""
+
+from vocab.cli.entry import main
+
+main()
