@@ -23,7 +23,7 @@ def lock(
 ) -> None:
     """Keep the ids that every installed runtime gives for hostile texts, so that an upgrade cannot change them unseen.
 
-    The lock holds some 200 texts and each runtime's ids by its default call: vocab, tiktoken, tokenizers,
+    The lock holds some 150 texts and each runtime's ids by its default call: vocab, tiktoken, tokenizers,
     transformers (AutoTokenizer), sentencepiece, mistral-common and llama.cpp, with their versions. With --check the
     exit code is 1 where a runtime gives other ids, and the text, the runtime and both ids are shown.
 

@@ -15,7 +15,7 @@ _CHANGED = ["2023", "650841823", "Hello, world! It's 2023.", "def f(x):\n    ret
 
 
 def golden_texts(tokenizer: MeasuredTokenizer, seed: int = 0) -> list[str]:
-    """Some 200 texts to lock the ids of.
+    """Some 150 texts to lock the ids of, and more for many special tokens.
 
     Args:
         tokenizer: gives special tokens, and ordinary ones for rows of them where they are known.
