@@ -25,8 +25,8 @@ def load(name_or_path: str | Path) -> Vocabulary | RuntimeTokenizer:
 
     The format of a file is found by its content: ranks in base64 (`.tiktoken`, and the `tokenizer.model` of Llama 3
     and 4), a SentencePiece model (BPE, as in Llama 2 and Mistral, or Unigram), a `tokenizer.json`, a `tekken.json`,
-    a TokenMonster vocabulary in YAML, RWKV's list of tokens, CLIP's
-    list of merges, or the header of a GGUF model of llama.cpp.
+    a TokenMonster vocabulary in YAML, RWKV's list of tokens, CLIP's list of merges, or the header of a GGUF model of
+    llama.cpp.
 
     Args:
         name_or_path: a path, which goes before a name; a folder must hold one of these files. Names are tiktoken's
