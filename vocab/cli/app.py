@@ -107,6 +107,8 @@ def main() -> None:
         _fail(with_options(str(error)), 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("stopped; nothing was written", INTERRUPTED)
+    except MemoryError:  # Arrow's, too
+        _fail("there is not enough memory for this: free some, or give it less at once", 2)
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ class TextColumn:
     @classmethod
     def of(cls, schema: Any, column: str, path: Path) -> TextColumn:
         """Find a column; raises CorpusError when it is not there or holds something else than text."""
-        held = ", ".join(schema.names)
+        held = shorten(", ".join(schema.names), 300, placeholder=" …")
         way = _way(schema, column.split("."))
         if way is None:
             raise CorpusError(f"{path} has no column {column!r} (it has: {held}); name one with `column`")

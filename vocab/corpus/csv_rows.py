@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
+from textwrap import shorten
 from typing import Any
 
 from vocab.corpus.column_paths import BadRow, NoText, RowText
@@ -35,7 +36,7 @@ def csv_rows(read: Callable[[int], bytes], name: str, column: str, *, is_tsv: bo
         return
     delimiter, names = _header(first, column, is_tsv=is_tsv)
     if column not in names:
-        held = ", ".join(names)
+        held = shorten(", ".join(names), 300, placeholder=" …")
         raise CorpusError(f"{name} has no column {column!r} in its first line (it has: {held}); name one with `column`")
     yield from _rows(csv.reader(lines, delimiter=delimiter, strict=True), names, names.index(column))
 
