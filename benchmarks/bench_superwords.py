@@ -234,9 +234,10 @@ def proof_lines(parts: dict[str, Any]) -> list[str]:
     proof = parts.get("certified", {}).get("certificate")
     if not proof:
         return []
+    search = proof["search"]
     return [
-        f"The vocabulary with its proof is {proof['gap']:.3%} above the bound of {proof['n_candidates']:,} candidates, "
-        f"after {proof['search']['n_steps']} steps (stopped by {proof['search']['stopped_by']}). The certificate has "
+        f"The vocabulary with its proof is {proof['gap']:.3%} above the bound of {proof['n_candidates']:,} candidates. "
+        f"It took {search['n_steps']} steps. The search stopped by {search['stopped_by']}. The certificate has "
         f"{proof['n_bytes'] / MB:.0f} MB, and the plain checker accepts it in {proof['check_seconds']:.0f} seconds."
     ]
 

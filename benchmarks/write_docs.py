@@ -47,6 +47,7 @@ Each part goes from text to vocabulary in a process of its own, and candidates a
 corpus, and superwords where it says so. MB are those of the training text: where it is less than the corpus has, a
 sample of documents by hash. "Against BPE" is how many more held-out bytes a token holds. TokenMonster is not in the
 table: its package takes its encoder and its vocabularies from the network, and its trainer is no part of the package.
+The parts were run one after the other on a machine busy with much other work.
 """
 ENCODE = """
 Each document is a call, but for "all documents at once"; the ratio is to tiktoken, or to tokenizers for an inference
@@ -117,9 +118,10 @@ def superwords_section(content: dict[str, Any]) -> str:
     """Tokens that cross words."""
     settings = content["settings"]
     sizes = " ".join(f"--{name.replace('_', '-')} {settings[name]}" for name in ("text", "merges_text", "proof_text"))
-    command = f"python benchmarks/bench_superwords.py --corpus CORPUS {sizes}"
+    only = " ".join(["--only", *content["parts"]] if len(content["parts"]) < len(bench_superwords.PARTS) else [])
+    command = f"python benchmarks/bench_superwords.py --corpus CORPUS {sizes} {only}".rstrip()
     tables = [markdown(bench_superwords.COLUMNS, bench_superwords.rows(content["parts"]))]
-    tables += bench_superwords.proof_lines(content["parts"])
+    tables += [f"{line}\n" for line in bench_superwords.proof_lines(content["parts"])]
     title = f"{settings['target']:,} tokens that may cross words, {settings['threads']} threads"
     return section(title, command, SUPERWORDS, tables, content["machine"])
 
