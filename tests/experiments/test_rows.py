@@ -1,5 +1,8 @@
 """Files of rows: one process at a time, and what another one holds stays."""
 
+import resource
+from dataclasses import replace
+
 import pytest
 
 from vocab.errors import OutputError
@@ -31,6 +34,20 @@ def test_a_file_that_was_removed_while_it_was_opened_is_made_again(tmp_path, mon
         rows.add(ROW)
     assert read_rows([path]) == [ROW]
     assert removed
+
+
+def test_a_full_disk_is_one_sentence_and_the_rows_before_stay(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OutputError, match="cannot be written: File too large"), RowFile(path) as rows:  # noqa: PT012
+            rows.add(ROW)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, before[1]))
+            rows.add(replace(ROW, key={"kind": "cycle", "cycle": 1}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with RowFile(path) as rows:
+        assert rows.rows == [ROW]
 
 
 def test_a_file_without_rows_is_not_left(tmp_path):

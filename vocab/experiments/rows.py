@@ -84,7 +84,8 @@ class RowFile(AbstractContextManager["RowFile"]):
                 with suppress(OSError):  # Windows keeps open files
                     self.path.unlink()
         finally:
-            self._stream.close()
+            with suppress(OSError):  # each row was on disk when `add` returned; a row that was refused is no row
+                self._stream.close()
 
     def _end_last_line(self) -> None:
         """Remove a row that was cut short, once it is known to be one; a whole row gets its line end."""
