@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-README = Path(__file__).parents[1] / "README.md"
+from vocab.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8") if README.is_file() else ""
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-NAMES = (
-    "prune|count|counts|eval|inspect|diff|sizes|frontier|bound|check|verify|convert|train-tokenizer|transplant|draft"
-)
-NAMES += "|transplant|draft|gguf|shards|train|generate|bench|study"
+NAMES = "|".join(sorted(typer.main.get_command(app).commands))
 COMMANDS = sorted(set(re.findall(rf"\bvocab ({NAMES})\b", TEXT)))
 
 
@@ -48,14 +49,15 @@ def test_python_blocks_run_one_after_the_other(tmp_path, real_text):
     assert done.returncode == 0, done.stderr
 
 
-def test_options_in_the_readme_exist():
-    import typer
+def test_the_readme_fits_two_screens():
+    assert len(TEXT.split()) <= 700
 
-    from vocab.cli.app import app
 
+def test_options_in_the_readme_and_the_documentation_exist():
     commands = typer.main.get_command(app).commands
     known = {option for command in commands.values() for p in command.params for option in p.opts}
-    lines = re.findall(rf"^ *(?:\$ )?vocab (?:{NAMES})\b.*$", TEXT, re.MULTILINE)
+    pages = [TEXT, *(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    lines = [line for text in pages for line in re.findall(rf"^ *(?:\$ )?vocab (?:{NAMES})\b.*$", text, re.MULTILINE)]
     used = {option for line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
     assert used <= known | {"--help"}
     assert set(COMMANDS) <= set(commands)
