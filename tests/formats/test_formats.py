@@ -773,8 +773,8 @@ REFUSED = {
     "character outside the alphabet": (foreign_character, "holds the character '字'"),
     "a split that means something else here": (unlike_split, "in a way that is not understood here"),
     "split that drops text": (removing_split, "drops text where it splits"),
-    "no pre-tokenizer": (change_of("pre_tokenizer", None), "does not write text as bytes"),
-    "words": (change_of("pre_tokenizer", {"type": "Whitespace"}), "splits text with Whitespace"),
+    "no pre-tokenizer": (change_of("pre_tokenizer", None), "goes from characters without byte"),
+    "words": (change_of("pre_tokenizer", {"type": "Whitespace"}), "goes from characters without"),
 }
 
 

@@ -19,6 +19,7 @@ from vocab.choices import InferenceMethod
 from vocab.encoding.encoder import merge_parents
 from vocab.errors import SourceError
 from vocab.formats.frame import KEY, added_texts, frame_of, ordinary_texts
+from vocab.formats.hugging_face_runtime import steps
 from vocab.formats.split_json import differing_text, split_pattern
 from vocab.splitting import SplitPattern
 from vocab.splitting.byte_alphabet import to_bytes
@@ -34,6 +35,10 @@ def read(settings: Mapping[str, Any], runtime: Tokenizer, provenance: Provenance
     """A vocabulary from a parsed tokenizer.json and the tokenizer that tokenizers makes of it; raises SourceError."""
     model = settings["model"]
     method, pieces = _pieces(model, path)
+    if method == "merges" and not _goes_from_bytes(settings):
+        raise SourceError(
+            f"{path} is BPE that goes from characters without byte fallback, so its vocabulary cannot be pruned yet"
+        )
     added = runtime.get_added_tokens_decoder()
     special = {token.content: id_ for id_, token in added.items()}
     frame = frame_of(settings, [added[id_] for id_ in sorted(added)])
@@ -45,6 +50,12 @@ def read(settings: Mapping[str, Any], runtime: Tokenizer, provenance: Provenance
         ranked = sorted(ordinary, key=ordinary.__getitem__)
     leaves_out = method == "merges" and model.get("unk_token") is None
     return _vocabulary(ranked, ordinary, special, pattern, method, frame, provenance, path, leaves_out)
+
+
+def _goes_from_bytes(settings: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer writes text in the alphabet of bytes before merges."""
+    parts = [*steps(settings.get("normalizer")), *steps(settings.get("pre_tokenizer"))]
+    return any(step["type"] == "ByteLevel" for step in parts)
 
 
 def _vocabulary(
