@@ -43,7 +43,7 @@ def heal(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Pieces of text of one step.")] = 8,
     micro_batch: Annotated[int, typer.Option("--micro-batch", min=1, help="Pieces that are computed at once.")] = 2,
     seq_len: Annotated[int, typer.Option("--seq", min=2, help="Tokens of a piece at most.")] = 512,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest learning rate.")] = 5e-4,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest learning rate.")] = 1e-4,
     divergence: Annotated[
         float, typer.Option("--divergence", min=0.0, help="Weight of the divergence from the teacher.")
     ] = 1.0,

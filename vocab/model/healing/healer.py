@@ -26,6 +26,9 @@ from vocab.model.training.settings import TrainSettings
 from vocab.model.training.stop_signals import signals_caught
 from vocab.model.training.trainer import OnRecord, Stopped
 
+# AdamW's. Rows that the text hardly uses have gradients far below this, and stay: else every row would move as fast.
+_EPSILON = 1e-5
+
 
 @dataclass(frozen=True, kw_only=True)
 class HealSettings:
@@ -51,7 +54,7 @@ class HealSettings:
     batch: int = 8
     micro_batch: int = 2
     seq_len: int = 512
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-4
     divergence: float = 1.0
     next_token: float = 0.5
     all_weights: bool = False
@@ -118,7 +121,7 @@ class Healer:
         self._plan = settings.as_training()
         self._network = pair.student.network
         choose_trained(self._network, all_weights=settings.all_weights)
-        self._optimiser = adamw(self._network, self._plan)
+        self._optimiser = adamw(self._network, self._plan, epsilon=_EPSILON)
         self._checkpoints = Checkpoints(out / CHECKPOINTS, workers)
         self._checkpoint_steps = checkpoint_steps
         self._fingerprint = fingerprint_of(pieces)
