@@ -479,7 +479,7 @@ def test_ctrl_c_leaves_earlier_files_as_they_were(monkeypatch, capsys, places, t
 
     (tmp_path / "a.json").write_text("earlier")
     monkeypatch.setattr(where, stop)
-    files = ["--json", tmp_path / "a.json", "--png", tmp_path / "a.png"]
+    files = ["--json", tmp_path / "a.json", "--png", tmp_path / "a.png", "--force"]
     small = ["--method", "rank", "--from", 2000, "--points", 2, "--steps", 1]
     monkeypatch.setattr(sys, "argv", ["vocab", "frontier", *map(str, [*places, *small, *files])])
     with pytest.raises(SystemExit) as stopped:
