@@ -2,4 +2,5 @@
 
 from vocab.cli.entry import main
 
-main()
+if __name__ == "__main__":
+    main()
