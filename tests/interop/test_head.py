@@ -154,7 +154,7 @@ WRONG = {
     "[1, 2": "is not JSON",
     "[]": "is neither a JSON list of ids",
     "[1.5]": "is neither a JSON list of ids",
-    "[903]": "names the id 903, which model has not",
+    "[903]": "names the id 903, which model does not have",
     "[-1]": "is neither a JSON list of ids",
 }
 
@@ -199,7 +199,7 @@ def test_the_command_states_coverage_by_domain(source, tmp_path):
     record = json.loads((tmp_path / "cut/head.json").read_text())
     assert [one["domain"] for one in record["coverage"]] == ["en.txt", "cs.txt", "all"]
     assert "holds an earlier result" in fails(tmp_path, "head", "model", "--keep", 300, *corpus, "--out", "cut")
-    assert "lie in each other" in fails(tmp_path, "head", "model", "--keep", 300, *corpus, "--out", "model/cut")
+    assert "one is in the other" in fails(tmp_path, "head", "model", "--keep", 300, *corpus, "--out", "model/cut")
 
 
 @pytest.mark.slow
@@ -225,3 +225,14 @@ def test_a_real_architecture_keeps_its_logits(tied, source, uses, tmp_path):
         cut = model(ids).logits
     assert torch.allclose(cut, whole, atol=1e-6)
     assert torch.equal(cut.argmax(-1), whole.argmax(-1))
+
+
+def test_a_result_of_another_vocabulary_is_refused(source, uses, cl100k, tmp_path):
+    model = untied(tmp_path / "model", source)
+    tokens = list(cl100k.tokens())[:901]
+    del tokens[400]  # every later id stands for another token than in the model
+    other = Vocabulary.from_tokens(tokens, cl100k.pattern, SPECIAL, provenance=Provenance("other"))
+    prune(other, 600, method="rank").save(tmp_path / "pruned")
+    with pytest.raises(SourceError, match="was pruned from another vocabulary than that of model: id 400 is"):
+        cut_head(model, tmp_path / "pruned", uses, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -108,7 +108,7 @@ WRONG = {
     "a token that went": (
         LAYER,
         {"trainable_token_indices": [903]},
-        "has the id 903, which the new vocabulary has not",
+        "has the id 903, which the new vocabulary does not have",
     ),
 }
 

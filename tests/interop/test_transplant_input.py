@@ -376,7 +376,7 @@ REFUSED = {
     "index: backslash": (in_index("..\\evil.safetensors"), "only safetensors files of the same folder"),
     "index: pickled": (in_index("pytorch_model.bin"), "only safetensors files of the same folder"),
     "index: missing": (in_index("model-3.safetensors"), "which is not there"),
-    "index: other shard": (in_index("model-2.safetensors"), "which it has not"),
+    "index: other shard": (in_index("model-2.safetensors"), "which is not there"),
     "eos dropped": (dropped_id("eos_token_id"), "a token that tiny lost"),
     "bos unknown": (in_config(bos_token_id=5000), "which is not a token of tiny"),
     "other tokenizer of that size": (another_of_the_same_size, "from another vocabulary (tiny)"),
@@ -422,7 +422,7 @@ def test_out_may_not_lie_in_an_input(out, work, tmp_path):
     copy_of(work, tmp_path / "model")
     shutil.copytree(work / "small", tmp_path / "small")
     before = entries(tmp_path)
-    with pytest.raises(OutputError, match="lie in each other"):
+    with pytest.raises(OutputError, match="are the same folder, or one is in the other"):
         transplant(tmp_path / "model", tmp_path / "small", tmp_path / out, force=True)
     assert entries(tmp_path) == before
 

@@ -188,3 +188,13 @@ def test_the_command_prints_a_table_or_json(folder, tmp_path):
     assert report["total"]["n_bytes"] == 189
     assert np.isfinite(report["total"]["bits_per_byte"])
     assert "none.txt" in fails(tmp_path, "score", folder, "--corpus", "none.txt", "--device", "cpu")
+
+
+def test_a_tokenizer_whose_ids_are_others_to_the_model_is_noted(folder, tmp_path, cl100k):
+    text = DocumentCorpus.of_texts(["some text"])
+    assert score_model(folder, text, tokenizer=folder, device="cpu").notes == ()
+    tokens = list(cl100k.tokens())[:500]
+    tokens[300], tokens[301] = tokens[301], tokens[300]
+    Vocabulary.from_tokens(tokens, cl100k.pattern, provenance=Provenance("swapped")).save(tmp_path / "swapped")
+    [note] = score_model(folder, text, tokenizer=tmp_path / "swapped", device="cpu").notes
+    assert note.startswith("2 tokens of swapped have other ids in ")

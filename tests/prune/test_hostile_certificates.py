@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers.cli import fails
+from helpers.cli import fails, run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -223,3 +223,12 @@ def test_merges_are_those_of_a_slow_search(tokens, text):
 def test_a_pretoken_of_megabytes_is_merged_in_time():
     ranks = {b"a": 0, b"aa": 1, b"aaaa": 2}
     assert n_merged(b"a" * 100_001, ranks) == 25_001
+
+
+def test_a_folder_stands_for_the_certificate_in_it(tmp_path):
+    (tmp_path / "result").mkdir()
+    assert "certificate.zip is not there: make one with vocab prune --certify" in fails(tmp_path, "check", "result")
+    zipped(tmp_path / "result/certificate.zip", members())
+    whole, named = (run("check", name, where=tmp_path) for name in ("result", "result/certificate.zip"))
+    assert (whole.returncode, whole.stdout, whole.stderr) == (named.returncode, named.stdout, named.stderr)
+    assert whole.returncode == 0, whole.stderr

@@ -11,7 +11,7 @@ from vocab.cli.screen import say
 
 
 def check(
-    certificate: Annotated[Path, typer.Argument(help="A certificate.zip.")],
+    certificate: Annotated[Path, typer.Argument(help="A certificate.zip, or a folder that holds one.")],
     report: Annotated[
         Path | None, typer.Option("--report", help="The report.json that must state the same claims and digests.")
     ] = None,
@@ -20,6 +20,10 @@ def check(
     from vocab.errors import CertificateError
     from vocab.prune import check_certificate
 
+    if certificate.is_dir():
+        certificate /= "certificate.zip"
+        if not certificate.is_file():
+            raise CertificateError(f"{certificate} is not there: make one with vocab prune --certify")
     try:
         claims = check_certificate.check(str(certificate), str(report) if report else None)
     except check_certificate.RejectedError as error:

@@ -90,7 +90,7 @@ def _notes(tokenizer: MeasuredTokenizer) -> tuple[str, ...]:
     notes = []
     if tokenizer.pattern.has_dummy_prefix:
         notes.append("A space is put before each document: its first token counts one byte too many.")
-    if tokenizer.leaves_out:
+    if tokenizer.leaves_out and not set(range(256)) <= {token[0] for token in tokenizer.tokens() if len(token) == 1}:
         notes.append("Bytes without a token are left out of text: where there are any, these bytes are too few.")
     if tokenizer.unknown is not None:
         notes.append(f"{tokenizer.unknown} stands for text that no token spells, and counts 0 bytes.")

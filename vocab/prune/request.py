@@ -265,7 +265,7 @@ class PruneRequest:
         if self.target == largest:
             raise TargetError(f"target {self.target} is the size of {name} itself: there is nothing to prune")
         raise TargetError(
-            f"target {self.target} is above the {largest} ids of {name}: pruning adds none but `candidates`"
+            f"target {self.target} is above the {largest} ids of {name}: only `candidates` can add tokens"
         )
 
     def _check_special(self) -> None:

@@ -86,7 +86,7 @@ def _rows_of(study: SpeedStudy | LossStudy | NgramStudy, paths: Sequence[Path]) 
 
 def _front(studies: Sequence[SpeedStudy | LossStudy | NgramStudy]) -> str:
     lines = [
-        "# The study: loss and speed against vocabulary size and Hamming weight",
+        "# The study: what a vocabulary does to loss and speed",
         "",
         "Written by `vocab study report` from rows that runs added to; nothing here is written by hand. "
         "[The same as a page](study.html) can be filtered and hovered.",

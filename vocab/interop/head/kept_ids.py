@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.errors import SourceError, TargetError
+from vocab.formats import load_lossless
 from vocab.formats.id_map import FILE_NAME as ID_MAP
 from vocab.formats.id_map import read_id_map
 from vocab.interop.serving.token_uses import TokenUses
@@ -54,11 +55,27 @@ def listed(vocabulary: Vocabulary, path: Path) -> Ids:
 
     Raises SourceError for other content, and for ids that the vocabulary has not.
     """
+    if (path / ID_MAP).is_file():
+        _check_source(vocabulary, path)
     ids = np.unique(np.array(_read(path), dtype=np.int64))
     known = np.union1d(vocabulary.rank_ids, always_kept(vocabulary))
     if wrong := np.setdiff1d(ids, known).tolist():
-        raise SourceError(f"{path} names the id {wrong[0]:,}, which {vocabulary.name} has not")
+        raise SourceError(f"{path} names the id {wrong[0]:,}, which {vocabulary.name} does not have")
     return np.union1d(ids, always_kept(vocabulary))
+
+
+def _check_source(vocabulary: Vocabulary, result: Path) -> None:
+    """Raise SourceError where a result of vocab prune was made from another vocabulary than the model's."""
+    tokens, own = load_lossless(result).tokens_by_id, vocabulary.tokens_by_id
+    for old, new in read_id_map(result).kept.items():
+        if new in tokens and own.get(old) != tokens[new]:
+            there, here = (
+                repr(token.decode(errors="replace")) if token else "nothing" for token in (tokens[new], own.get(old))
+            )
+            raise SourceError(
+                f"{result} was pruned from another vocabulary than that of {vocabulary.name}: id {old:,} is {there} in "
+                f"the one and {here} in the other"
+            )
 
 
 def _read(path: Path) -> list[int]:

@@ -70,7 +70,7 @@ class AdapterJob:
 
     def _new_id(self, old: Any) -> int:
         if type(old) is not int or old not in self.ids.kept:
-            raise SourceError(f"{ADAPTER}: {_TRAINABLE} has the id {old!r}, which the new vocabulary has not")
+            raise SourceError(f"{ADAPTER}: {_TRAINABLE} has the id {old!r}, which the new vocabulary does not have")
         return self.ids.kept[old]
 
     def write(self, staging: Path, on_written: OnWritten) -> None:

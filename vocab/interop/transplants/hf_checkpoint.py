@@ -111,4 +111,4 @@ def _check_index(weight_map: dict[str, str], files: tuple[SafetensorsFile, ...],
             file_names[tensor.name] = file.path.name
     for name, file_name in weight_map.items():
         if file_names.get(name) != file_name:
-            raise SourceError(f"{path} says that {file_name} has the tensor {name}, which it has not")
+            raise SourceError(f"{path} says that {file_name} has the tensor {name}, which is not there")

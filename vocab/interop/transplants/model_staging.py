@@ -14,6 +14,6 @@ def check_apart(out: Path, inputs: list[Path]) -> None:
     target = out.resolve()
     for place in (one.resolve() for one in inputs):
         if target == place or place in target.parents or target in place.parents:
-            raise OutputError(f"{out} and {place} lie in each other: name another folder with `out`")
+            raise OutputError(f"{out} and {place} are the same folder, or one is in the other: name another with `out`")
     if out.is_symlink():
         raise OutputError(f"{out} is not a folder but a link: name another folder with `out`")

@@ -189,7 +189,10 @@ class Healer:
         norm = float(torch.nn.utils.clip_grad_norm_(trained, self._plan.clip))
         if not math.isfinite(norm + sums["text"] + sums["divergence"]):
             self._checkpoints.finish()
-            raise TrainingError(f"the loss of step {self.step + 1} is not finite: lower `learning_rate`")
+            raise TrainingError(
+                f"the loss of step {self.step + 1} is not finite: lower `learning_rate`; at step 1 the model may be "
+                "damaged, which vocab score says"
+            )
         rate = self._plan.learning_rate_at(self.step)
         set_learning_rate(self._optimiser, rate)
         self._optimiser.step()

@@ -20,7 +20,7 @@ import numpy as np
 from vocab.choices import ProductPrecision, Side
 from vocab.corpus.document_corpus import DocumentCorpus, DocumentPart
 from vocab.corpus.sampled_documents import sampled_documents
-from vocab.errors import CorpusError, TrainingError
+from vocab.errors import CorpusError, SourceError, TrainingError
 from vocab.formats import RuntimeTokenizer, load
 from vocab.measured import MeasuredTokenizer
 from vocab.model.hardware.machine import device_name, training_versions
@@ -183,7 +183,7 @@ def score_model(
         parts,
         device_name(loaded.device),
         training_versions(),
-        _notes(own, parts),
+        (*_other_tokens(loaded.name, own, is_own=tokenizer is None), *_notes(own, parts)),
     )
 
 
@@ -257,6 +257,18 @@ def _groups(texts: Iterator[str]) -> Iterator[list[str]]:
             group, n_characters = [], 0
     if group:
         yield group
+
+
+def _other_tokens(model: str, tokenizer: MeasuredTokenizer, *, is_own: bool) -> list[str]:
+    """A sentence where ids of a tokenizer that was named stand for other tokens in the model's own folder."""
+    try:
+        ids = {} if is_own else load(model).token_ids
+    except SourceError:  # the model has no tokenizer of its own
+        ids = {}
+    n_other = sum(ids.get(token, id_) != id_ for token, id_ in tokenizer.token_ids.items())
+    if not n_other:
+        return []
+    return [f"{n_other:,} tokens of {tokenizer.name} have other ids in {model} itself: the model reads them as others."]
 
 
 def _notes(tokenizer: MeasuredTokenizer, parts: tuple[DomainScore, ...]) -> tuple[str, ...]:

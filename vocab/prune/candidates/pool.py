@@ -331,7 +331,7 @@ def _superwords(
     if not found.counts.size:
         raise TargetError(
             f"no superword occurs {limits.min_count:,} times in {wanted.min_documents:,} documents of the training "
-            "text: lower `min_count` or `superword_documents`, or leave superwords out"
+            "text: lower `candidates_min_count` or `superword_documents`, or leave superwords out"
         )
     return dict(zip(found.as_bytes(), found.counts.tolist(), strict=True))
 
