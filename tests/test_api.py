@@ -29,6 +29,8 @@ def needs_torch(module: str) -> bool:
 
 
 WITHOUT_TORCH = [m for m in MODULES if not needs_torch(m)]
+# What can be imported where only the package and what it requires are installed: pytest alone loads its plugin.
+REQUIRED_ALONE = [m for m in WITHOUT_TORCH if not m.endswith(".pytest_plugin")]
 
 
 def run_python(code: str) -> str:
