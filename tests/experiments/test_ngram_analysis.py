@@ -1,5 +1,7 @@
 """Comparisons of n-gram losses: what differs is told apart, what does not is not, and p-values are adjusted by Holm."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,9 @@ def test_other_held_out_text_is_not_compared():
 
 def test_a_study_without_rows_says_so():
     assert "Not measured yet" in ngram_section(STUDY, []).text
+
+
+def test_vocabularies_without_a_row_are_named():
+    origin = {"corpus": ["text"], "machine": {"processor": "P", "n_cores": 2, "n_threads": 2}, "versions": {}}
+    made = [replace(row, origin=origin | {"commit": "c"}) for row in rows({"distill": 0, "rank": 0.01})]
+    assert ngram_section(STUDY, made).text.endswith("Not measured yet: better 400, same 400.")

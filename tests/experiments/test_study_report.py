@@ -192,7 +192,7 @@ def test_a_study_that_has_only_timed_steps_is_not_measured_yet(report, tmp_path)
 
 def test_the_committed_report_is_that_of_the_committed_rows(tmp_path):
     root = Path(__file__).resolve().parents[2]
-    names = ["hamming-cpu", "vocabulary-cpu"]
+    names = ["hamming-cpu", "vocabulary-cpu", "ngram-cpu"]
     paths = [root / "vocab" / "experiments" / "results" / f"{name}.jsonl" for name in names]
     write_report(names, paths, tmp_path)
     assert (tmp_path / "study.md").read_text() == (root / "docs" / "study.md").read_text()

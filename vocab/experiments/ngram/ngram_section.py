@@ -22,7 +22,8 @@ def ngram_section(study: NgramStudy, rows: Sequence[StudyRow]) -> Section:
     sentences = [_sentence(study, [one for one in findings if one.n_ids == size]) for size in _sizes(findings)]
     shown = table(_HEAD, [_cells(one) for one in findings])
     listed = [f"- {in_markdown(sentence)}" for sentence in sentences]
-    return Section("\n".join([*head, made_on(rows), "", _text(rows[0]), "", shown, "", *listed]), {}, sentences)
+    body = [made_on(rows), "", _text(rows[0]), "", shown, "", *listed, "", *_missing(study, findings)]
+    return Section("\n".join([*head, *body]), {}, sentences)
 
 
 def _sizes(findings: Sequence[NgramFinding]) -> list[int]:
@@ -47,6 +48,13 @@ def _text(row: StudyRow) -> str:
         f"Text: {row.result['n_train_bytes']:,} bytes of {files} are counted; {n_held_out:,} bytes in "
         f"{len(row.result['document_bytes']):,} other documents are held out."
     )
+
+
+def _missing(study: NgramStudy, findings: Sequence[NgramFinding]) -> list[str]:
+    """A sentence that names the vocabularies without a row."""
+    done = {(one.arm, one.n_ids) for one in findings}
+    names = [f"{arm.name} {size:,}" for arm in study.arms for size in arm.sizes if (arm.name, size) not in done]
+    return [in_markdown(f"Not measured yet: {', '.join(names)}.")] if names else []
 
 
 def _cells(one: NgramFinding) -> list[str]:
