@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times counting with the normalizer of a source, beside the same source without one.
+"""Times counting with the normalizer of a source, and with the same source without one.
 
     python benchmarks/bench_normalizer.py --source FOLDER [--mb N] [--repeats N] [--json FILE]
 

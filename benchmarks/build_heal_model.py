@@ -33,7 +33,7 @@ def gguf_of(package: str) -> Path:
 
 
 def build(gguf: Path, out: Path) -> None:
-    """Write weights as safetensors, and the tokenizer beside them."""
+    """Write weights as safetensors, and the tokenizer into the same folder."""
     read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = read.config
     if hasattr(config, "quantization_config"):

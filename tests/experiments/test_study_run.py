@@ -97,7 +97,7 @@ sizes = [2000]
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> str:
-    """Python's documentation, a document a paragraph or two, and a picture beside it."""
+    """Python's documentation, a document a paragraph or two, and a picture in the same folder."""
     path = tmp_path_factory.mktemp("text") / "topics.jsonl"
     path.with_name("picture.png").write_bytes(b"\x89PNG\r\n")
     paragraphs = [p for topic in pydoc_data.topics.topics.values() for p in topic.split("\n\n") if p.strip()]

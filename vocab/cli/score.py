@@ -52,7 +52,9 @@ def score(
     ] = "auto",
     most_bytes: Annotated[
         int | None,
-        typer.Option("--bytes", min=1, help="Score documents of so many bytes of each corpus, by hash. [default: all]"),
+        typer.Option(
+            "--bytes", min=1, help="Score a sample of about this many bytes of each corpus, by hash. [default: all]"
+        ),
     ] = None,
     side: Annotated[
         Side | None, typer.Option("--side", help="Only documents that counts train on (train) or hold out (held_out).")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ class _Texts:
 
     train: list[str]
     held_out: list[str]
+
+    @cached_property
+    def n_train_bytes(self) -> int:
+        return sum(len(text.encode()) for text in self.train)
+
+    @cached_property
+    def held_out_bytes(self) -> list[int]:
+        return [len(text.encode()) for text in self.held_out]
 
 
 class NgramRuns:
@@ -93,13 +102,12 @@ def _result(vocabulary: Vocabulary, texts: _Texts, order: int, n_threads: int) -
     ids, starts = _encoded(vocabulary, texts.train, n_threads)
     model = NgramModel(ids, starts, vocabulary.max_id + 1, vocabulary.n_tokens, order)
     bits = model.bits(*_encoded(vocabulary, texts.held_out, n_threads))
-    n_train_bytes = sum(len(text.encode()) for text in texts.train)
     return {
         "inference": vocabulary.inference,
-        "bytes_per_token": n_train_bytes / ids.size,
-        "n_train_bytes": n_train_bytes,
+        "bytes_per_token": texts.n_train_bytes / ids.size,
+        "n_train_bytes": texts.n_train_bytes,
         "document_bits": [round(value, 3) for value in bits.tolist()],
-        "document_bytes": [len(text.encode()) for text in texts.held_out],
+        "document_bytes": texts.held_out_bytes,
     }
 
 

@@ -64,9 +64,9 @@ def _design(study: SpeedStudy) -> str:
     return (
         "Sizes stand in sets that are alike in one of the two and differ in the other:\n\n"
         f"{sets}\n\nAll sizes are timed in one process on random data, in the same block of memory. A cycle takes them "
-        f"in a random order and in its reverse, once or in several rounds; {study.reference:,} ids stand in it twice, "
-        "for the ratio to compare with and the noise (A/A). With several rounds, a time counts by what differs from "
-        "the calls just before and after it, so that what else the machine did does not count. "
+        f"in a random order and in its reverse, once or in several rounds; {study.reference:,} ids are timed twice "
+        "in it, for the ratio to compare with and the noise (A/A). With several rounds, a time counts by what "
+        "differs from the calls just before and after it, so that what else the machine did does not count. "
         "The estimate of a size is the median over cycles of log time less the cycle's mean. These are fitted by "
         f"log size, trailing zeros{', what is left over in the last tile' if study.tile > 1 else ''}"
         f"{', what is left over in the last wave' if study.waves else ''}, and Hamming weight. Intervals are "

@@ -55,19 +55,19 @@ def listed(vocabulary: Vocabulary, path: Path) -> Ids:
 
     Raises SourceError for other content, and for ids that the vocabulary has not.
     """
-    if (path / ID_MAP).is_file():
-        _check_source(vocabulary, path)
-    ids = np.unique(np.array(_read(path), dtype=np.int64))
+    read = _of_result(vocabulary, path) if (path / ID_MAP).is_file() else _of_file(path)
+    ids = np.unique(np.array(read, dtype=np.int64))
     known = np.union1d(vocabulary.rank_ids, always_kept(vocabulary))
     if wrong := np.setdiff1d(ids, known).tolist():
         raise SourceError(f"{path} names the id {wrong[0]:,}, which {vocabulary.name} does not have")
     return np.union1d(ids, always_kept(vocabulary))
 
 
-def _check_source(vocabulary: Vocabulary, result: Path) -> None:
-    """Raise SourceError where a result of vocab prune was made from another vocabulary than the model's."""
+def _of_result(vocabulary: Vocabulary, result: Path) -> list[int]:
+    """What a result of vocab prune kept; raises SourceError where its source is another vocabulary than the model's."""
+    kept = read_id_map(result).kept
     tokens, own = load_lossless(result).tokens_by_id, vocabulary.tokens_by_id
-    for old, new in read_id_map(result).kept.items():
+    for old, new in kept.items():
         if new in tokens and own.get(old) != tokens[new]:
             there, here = (
                 repr(token.decode(errors="replace")) if token else "nothing" for token in (tokens[new], own.get(old))
@@ -76,11 +76,10 @@ def _check_source(vocabulary: Vocabulary, result: Path) -> None:
                 f"{result} was pruned from another vocabulary than that of {vocabulary.name}: id {old:,} is {there} in "
                 f"the one and {here} in the other"
             )
+    return list(kept)
 
 
-def _read(path: Path) -> list[int]:
-    if (path / ID_MAP).is_file():
-        return sorted(read_id_map(path).kept)
+def _of_file(path: Path) -> list[int]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise SourceError(f"{path} has more than {_MAX_BYTES:,} bytes, which no list of ids has")
