@@ -24,9 +24,13 @@ def install() -> None:
 
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, or wait for a moment in which nothing swallows it."""
-    if hasattr(signal, "setitimer") and _is_swallowing(frame):
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+    has_timer = hasattr(signal, "setitimer")
+    if has_timer and _is_swallowing(frame):
+        # Again and again: a signal just before a blocking call does not end that call, and the next one does.
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS, _AGAIN_SECONDS)
         return
+    if has_timer:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     raise KeyboardInterrupt
 
 
