@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vocab.errors import SourceError
+from vocab.interop.transplants.finite_rows import finite
 from vocab.interop.transplants.float_rows import DTYPES, Floats, RawRows, decode, encode, means
 from vocab.interop.transplants.safetensors_file import BITS
 from vocab.interop.transplants.vocabulary_tensors import VocabularyTensor
@@ -93,7 +94,7 @@ class RowWriter:
         return self.n_slabs * self.plan.n_rows * self.row_bytes
 
     def write_to(self, sink: int) -> None:
-        """Write all rows to the end of an open file."""
+        """Write all rows to the end of an open file; raises SourceError for one with NaN or an infinity."""
         for k in range(self.n_slabs):
             read = self._reader(self.start + k * self.by_id.n_rows * self.row_bytes)
             mean = self._mean(read) if self.plan.needs_mean else None
@@ -131,10 +132,10 @@ class RowWriter:
         """A reader of rows of a slab by their numbers: a small slab is read once and held."""
         n_bytes = self.by_id.n_rows * self.row_bytes
         if n_bytes > _BLOCK_BYTES:
-            return lambda ids: self._read_runs(start, ids)
+            return finite(self.by_id.tensor, lambda ids: self._read_runs(start, ids))
         slab = np.empty((self.by_id.n_rows, self.row_bytes), dtype=np.uint8)
         read_all(self.source, slab.reshape(-1), start)
-        return lambda ids: slab[ids]
+        return finite(self.by_id.tensor, lambda ids: slab[ids])
 
     def _read_runs(self, start: int, ids: Ids) -> RawRows:
         """RawRows by their numbers; neighbours are read at once."""
