@@ -38,6 +38,7 @@ Style = Literal["llama2", "cl100k"]
 Position = Literal["rope", "alibi"]
 Schedule = Literal["cosine", "wsd"]
 Precision = Literal["float32", "bfloat16", "fp8"]
+Optimizer = Literal["adamw", "muon"]
 # What the products of a model of another program are computed in.
 ProductPrecision = Literal["float32", "bfloat16"]
 # "auto" is bfloat16 on a GPU and float32 elsewhere.

@@ -145,7 +145,7 @@ def test_of_several_processes_one_encodes_and_writes(work, tmp_path):
 def test_any_setting_is_taken_from_a_file(work, tmp_path):
     file = tmp_path / "settings.toml"
     command = ["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--tokens", 1500]
-    command += ["--out", tmp_path / "run", "--settings", file]
+    command += ["--out", tmp_path / "run", "--config", file]
     for wrong, says in [
         ("weight = 0.1", "weight is not a setting; the settings are: activation_checkpointing"),
         ("clip = 'x'", "clip must be float, not 'x'"),
@@ -157,15 +157,10 @@ def test_any_setting_is_taken_from_a_file(work, tmp_path):
         with pytest.raises(TrainingError, match=says):
             vocab(*command)
     file.write_text("weight_decay = 0.05\nbeta2 = 0.99\nclip = 2\nschedule = 'wsd'\ndecay = 0.5\n")
-    assert vocab(*command).exit_code == 0
+    assert vocab(*command, "--beta2", 0.97, "--optimizer", "muon").exit_code == 0
     settings = json.loads((tmp_path / "run" / "report.json").read_text())["settings"]
-    assert [settings[name] for name in ("weight_decay", "beta2", "clip", "schedule", "decay")] == [
-        0.05,
-        0.99,
-        2.0,
-        "wsd",
-        0.5,
-    ]
+    expected = {"weight_decay": 0.05, "beta2": 0.97, "clip": 2.0, "schedule": "wsd", "decay": 0.5, "optimizer": "muon"}
+    assert {name: settings[name] for name in expected} == expected
 
 
 def test_a_finished_run_goes_on_for_more_tokens(work, tmp_path):

@@ -370,9 +370,13 @@ def run(name, cadence, killed_at=()):
         except KilledError:
             pass
 
-for name in ("sparse", "whole", "killed"):
+for name in ("sparse", "whole", "killed", "muon whole", "muon killed"):
     (Path(sys.argv[1]) / name).mkdir(exist_ok=True)
 run("sparse", CADENCE, [5])
+settings = replace(settings, optimizer="muon")
+run("muon whole", often)
+run("muon killed", often, [1, 5])
+settings = replace(settings, optimizer="adamw")
 run("whole", often)
 run("killed", often, [1, 2, 6, 11])
 dist.destroy_process_group()
@@ -404,10 +408,12 @@ def test_two_processes_reproduce_one(tmp_path, shared_runs):
         assert a.get("bytes") == b.get("bytes")
 
 
-def test_two_processes_resume_to_the_bit_after_evaluations(shared_runs):
+@pytest.mark.parametrize("prefix", ["", "muon "])
+def test_two_processes_resume_to_the_bit_after_evaluations(shared_runs, prefix):
     """Evaluation leaves weights whole, and the optimiser's moments are by sharded ones."""
-    assert curve(shared_runs / "killed") == curve(shared_runs / "whole")
-    newest = [sorted((shared_runs / name / "checkpoints").glob("step-*"))[-1] for name in ("whole", "killed")]
+    names = [prefix + "whole", prefix + "killed"]
+    assert curve(shared_runs / names[0]) == curve(shared_runs / names[1])
+    newest = [sorted((shared_runs / name / "checkpoints").glob("step-*"))[-1] for name in names]
     tensors = [{k: v for part in folder.glob("*.safetensors") for k, v in load_file(part).items()} for folder in newest]
     assert tensors[0].keys() == tensors[1].keys()
     for name, tensor in tensors[0].items():

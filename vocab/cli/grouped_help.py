@@ -8,6 +8,7 @@ from typer.core import TyperArgument, TyperCommand
 
 # Groups that several commands have; an option without a group is among those needed most.
 CHOOSING, PROOF, SUPERWORDS, READING = "Choosing tokens", "Proof", "Superwords", "Reading text"
+OPTIMISER, COMPUTING, LOOKING = "Optimiser", "Speed and memory", "Looking and saving"
 
 
 class GroupedCommand(TyperCommand):

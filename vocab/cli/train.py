@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vocab.choices import PrecisionOrAuto, Preset, Schedule
+from vocab.choices import Optimizer, PrecisionOrAuto, Preset, Schedule
 from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
@@ -18,6 +18,7 @@ from vocab.cli.corpora import (
     ThreadsOption,
     read_options,
 )
+from vocab.cli.grouped_help import COMPUTING, LOOKING, OPTIMISER
 from vocab.cli.screen import console, progress, say, stopped, table
 from vocab.cli.shards import encode_corpus
 from vocab.cli.torch_threads import use_torch_threads
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
     from vocab.model.network.config import ModelConfig
     from vocab.model.training.settings import Cadence, TrainSettings
     from vocab.vocabulary import Vocabulary
+
+
+# LokiLM distils every fourth batch (arXiv 2407.08370).
+_DISTILL_EVERY = 4
+
+
+def _optimiser_option(name: str, text: str) -> Any:
+    return typer.Option(name, rich_help_panel=OPTIMISER, help=text)
+
+
+def _computing_option(name: str, text: str) -> Any:
+    return typer.Option(name, rich_help_panel=COMPUTING, help=text)
 
 
 def train(
@@ -46,46 +59,82 @@ def train(
         list[str] | None,
         typer.Option("--model", metavar="FIELD=VALUE", help="Set a field of the shape, like n_layers=6."),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="TOML",
+            help="File of settings, a field of vocab.model.TrainSettings a line, like weight_decay = 0.05. "
+            "Options of the command line win over it.",
+        ),
+    ] = None,
     n_tokens: Annotated[
         int | None, typer.Option("--tokens", min=1, help="Tokens to train on. [default: --epochs]")
     ] = None,
-    epochs: Annotated[float, typer.Option("--epochs", min=0.0, help="Times to see the corpus.")] = 1.0,
+    epochs: Annotated[float | None, typer.Option("--epochs", min=0.0, help="Times to see the corpus. [default: 1]")] = (
+        None
+    ),
     seq_len: Annotated[
         int | None, typer.Option("--seq", min=1, help="Tokens of a sequence. [default: the longest of the preset]")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", min=1, help="Sequences of one step, over all processes.")
+        int | None,
+        typer.Option("--batch", min=1, help="Sequences of one step, over all processes. [default: by --preset]"),
     ] = None,
-    micro_batch: Annotated[
-        int | None, typer.Option("--micro-batch", min=1, help="Sequences that a process holds at a time.")
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="The highest learning rate. [default: by --preset]")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="The highest learning rate.")] = None,
-    schedule: Annotated[Schedule, typer.Option("--schedule", help="Cosine, or warm-up, stable, decay.")] = "cosine",
-    batch_warmup: Annotated[
-        float, typer.Option("--batch-warmup", min=0.0, max=1.0, help="Share of the tokens over which the batch grows.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights and order.")] = 0,
-    attention: Annotated[str, typer.Option("--attention", help="Attention back end.")] = "auto",
-    head: Annotated[
-        str, typer.Option("--head", help="Head: chunked, plain, compiled, torch, liger or cce.")
-    ] = "chunked",
-    precision: Annotated[
-        PrecisionOrAuto, typer.Option("--precision", help="auto: bfloat16 on a GPU, float32 elsewhere.")
-    ] = "auto",
-    compiled: Annotated[
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights and order. [default: 0]")] = None,
+    masked: Annotated[
         bool | None,
-        typer.Option("--compile/--no-compile", help="Run the blocks through torch.compile. [default: on a GPU]"),
+        typer.Option("--mask-documents/--no-mask-documents", help="Attention stays inside documents. [default: no]"),
     ] = None,
-    activation_checkpointing: Annotated[
-        bool, typer.Option("--activation-checkpointing", help="Save memory; computes activations twice.")
-    ] = False,
-    mask_documents: Annotated[bool, typer.Option("--mask-documents", help="Attention stays inside documents.")] = False,
-    settings_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--settings",
-            help="TOML file of any settings, like weight_decay = 0.05; they win over options.",
+    optimizer: Annotated[
+        Optimizer | None,
+        _optimiser_option(
+            "--optimizer", "AdamW, or Muon for the matrices of the blocks and AdamW for the rest. [default: adamw]"
         ),
+    ] = None,
+    schedule: Annotated[
+        Schedule | None, _optimiser_option("--schedule", "Cosine, or warm-up, stable, decay. [default: cosine]")
+    ] = None,
+    warmup: Annotated[
+        float | None, _optimiser_option("--warmup", "Share of the tokens over which the rate rises. [default: 0.02]")
+    ] = None,
+    decay: Annotated[
+        float | None, _optimiser_option("--decay", "Share of the tokens over which wsd falls. [default: 0.2]")
+    ] = None,
+    final: Annotated[
+        float | None, _optimiser_option("--final", "The last rate as a share of the highest. [default: 0.1]")
+    ] = None,
+    batch_warmup: Annotated[
+        float | None,
+        _optimiser_option("--batch-warmup", "Share of the tokens over which the batch grows. [default: 0]"),
+    ] = None,
+    embedding_rate: Annotated[
+        float | None, _optimiser_option("--embedding-rate", "The embedding's rate, in those of the rest. [default: 1]")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, _optimiser_option("--weight-decay", "What a step at rate 1 takes off matrices. [default: 0.1]")
+    ] = None,
+    beta1: Annotated[float | None, _optimiser_option("--beta1", "Decay of AdamW's mean. [default: 0.9]")] = None,
+    beta2: Annotated[
+        float | None, _optimiser_option("--beta2", "Decay of AdamW's mean square. [default: 0.95]")
+    ] = None,
+    muon_momentum: Annotated[
+        float | None, _optimiser_option("--muon-momentum", "Decay of Muon's mean. [default: 0.95]")
+    ] = None,
+    clip: Annotated[
+        float | None, _optimiser_option("--clip", "Longest gradient; a longer one is scaled down. [default: 1]")
+    ] = None,
+    spike: Annotated[
+        float | None, _optimiser_option("--spike", "Nats above the median that make a loss a spike. [default: 1]")
+    ] = None,
+    spike_window: Annotated[
+        int | None, _optimiser_option("--spike-window", "Steps whose losses are recent. [default: 100]")
+    ] = None,
+    max_rollbacks: Annotated[
+        int | None, _optimiser_option("--max-rollbacks", "Spikes after which training goes back. [default: 10]")
     ] = None,
     teacher: Annotated[
         list[str] | None,
@@ -94,30 +143,65 @@ def train(
         ),
     ] = None,
     distill_every: Annotated[
-        int, typer.Option("--distill-every", min=1, help="Steps from one distilled step to the next.")
-    ] = 4,
+        int | None,
+        typer.Option("--distill-every", min=1, help="Steps from one distilled step to the next. [default: 4]"),
+    ] = None,
     id_map: Annotated[
         Path | None,
         typer.Option("--id-map", help="id_map.json of `vocab prune`, when teachers use the unpruned vocabulary."),
     ] = None,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            "--micro-batch",
+            rich_help_panel=COMPUTING,
+            min=1,
+            help="Sequences that a process holds at a time. [default: by --preset]",
+        ),
+    ] = None,
+    attention: Annotated[str | None, _computing_option("--attention", "Attention back end. [default: auto]")] = None,
+    head: Annotated[
+        str | None,
+        _computing_option("--head", "Head: chunked, plain, compiled, torch, liger or cce. [default: chunked]"),
+    ] = None,
+    precision: Annotated[
+        PrecisionOrAuto | None,
+        _computing_option("--precision", "auto: bfloat16 on a GPU, float32 elsewhere. [default: auto]"),
+    ] = None,
+    compile: Annotated[  # noqa: A002 - the setting's name
+        bool | None,
+        _computing_option("--compile/--no-compile", "Run the blocks through torch.compile. [default: on a GPU]"),
+    ] = None,
+    activation_checkpointing: Annotated[
+        bool | None,
+        _computing_option(
+            "--activation-checkpointing/--no-activation-checkpointing",
+            "Save memory; computes activations twice. [default: no]",
+        ),
+    ] = None,
+    device: Annotated[str, _computing_option("--device", "auto, cpu or cuda.")] = "auto",
+    threads: ThreadsOption = None,
     checkpoint_steps: Annotated[
-        int, typer.Option("--checkpoint-steps", min=1, help="Steps between checkpoints.")
+        int,
+        typer.Option("--checkpoint-steps", rich_help_panel=LOOKING, min=1, help="Steps between checkpoints."),
     ] = 500,
     eval_bytes: Annotated[
-        int, typer.Option("--eval-bytes", min=1, help="Bytes of training text between evaluations.")
+        int,
+        typer.Option(
+            "--eval-bytes", rich_help_panel=LOOKING, min=1, help="Bytes of training text between evaluations."
+        ),
     ] = 2_000_000,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
-    threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
 ) -> None:
     """Train a decoder on text encoded with a vocabulary; repeat the command to resume an interrupted run.
 
     Loss is reported in bits per byte of source text, which compares across vocabularies.
     """
+    given = locals()
     from vocab.formats import load_lossless
     from vocab.model import require_torch
     from vocab.model.network.config import preset as preset_shape
@@ -128,15 +212,10 @@ def train(
     from vocab.model.hardware.parallel import join
 
     _set_up(corpus, shards, threads)
+    chosen = _chosen(config, given)
     workers = join(device)
     loaded = load_lossless(vocabulary)
-    config = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
-    sizes = {"n_tokens": n_tokens, "epochs": epochs, "seq_len": seq_len, "batch": batch, "micro_batch": micro_batch}
-    rates = {"learning_rate": learning_rate, "schedule": schedule, "batch_warmup": batch_warmup, "seed": seed}
-    model_code = {"attention": attention, "head": head, "compile": compiled, "masked": mask_documents}
-    memory = {"precision": precision, "device": device, "activation_checkpointing": activation_checkpointing}
-    distilling = {"distill_every": distill_every if teacher else 0}
-    given = {**sizes, **rates, **model_code, **memory, **distilling, **_from_file(settings_file)}
+    shape = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
     cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
     options = read_options(column, documents, encoding_errors, on_error)
     with run_folder(out, force=force) if workers.is_first else nullcontext():
@@ -144,8 +223,8 @@ def train(
             _encode(loaded, corpus or [], out / "shards", options, threads)
         workers.wait_for_first()
         shards = shards or out / "shards"
-        settings = _settings(preset, config, shards, given)
-        report = _train(loaded, shards, out, config, settings, cadence, device, teacher or [], id_map)
+        settings = _settings(preset, shape, shards, chosen)
+        report = _train(loaded, shards, out, shape, settings, cadence, device, teacher or [], id_map)
     if workers.is_first:
         _show(report, out)
 
@@ -159,10 +238,20 @@ def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) 
     use_torch_threads(threads)
 
 
-def _from_file(path: Path | None) -> dict[str, Any]:
+def _chosen(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
+    """What `settings_for` is told: settings of the file, and those that the command line names, which win."""
+    from dataclasses import fields
+
+    from vocab.model.training.settings import TrainSettings
     from vocab.model.training.settings_file import read_settings
 
-    return read_settings(path) if path else {}
+    names = [*(field.name for field in fields(TrainSettings)), "epochs", "device"]
+    named = {name: given[name] for name in names if given[name] is not None}
+    stored = read_settings(path) if path else {}
+    if "epochs" in named:
+        stored.pop("n_tokens", None)
+    chosen = {"distill_every": _DISTILL_EVERY, **stored, **named}
+    return chosen if given["teacher"] else chosen | {"distill_every": 0}
 
 
 def _settings(preset: str, config: ModelConfig, shards: Path, given: dict[str, Any]) -> TrainSettings:

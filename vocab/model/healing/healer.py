@@ -19,7 +19,7 @@ from vocab.model.healing.aligned_pieces import Piece, fingerprint_of
 from vocab.model.healing.heal_loss import HealNats, Pair
 from vocab.model.training.checkpoint import Checkpoints, training_tensors
 from vocab.model.training.logs import RunLog
-from vocab.model.training.optimiser import adamw, set_learning_rate
+from vocab.model.training.optimiser import optimisers
 from vocab.model.training.resuming import changed_settings, differences
 from vocab.model.training.run_folder import CHECKPOINTS
 from vocab.model.training.settings import TrainSettings
@@ -121,7 +121,7 @@ class Healer:
         self._plan = settings.as_training()
         self._network = pair.student.network
         choose_trained(self._network, all_weights=settings.all_weights)
-        self._optimiser = adamw(self._network, self._plan, epsilon=_EPSILON)
+        self._optimisers = optimisers(self._network, self._plan, epsilon=_EPSILON)
         self._checkpoints = Checkpoints(out / CHECKPOINTS, workers)
         self._checkpoint_steps = checkpoint_steps
         self._fingerprint = fingerprint_of(pieces)
@@ -150,10 +150,9 @@ class Healer:
             return RunLog(self.out, board=False)
         folder, stored = newest
         self._check_same(stored)
-        self._checkpoints.load(folder, training_tensors(self._network, self._optimiser))
+        self._checkpoints.load(folder, training_tensors(self._network, self._optimisers))
         self.step, self.n_bytes = stored["step"], stored["n_bytes"]
-        for state in self._optimiser.state.values():
-            state["step"].fill_(self.step)
+        self._optimisers.set_step(self.step)
         return RunLog(self.out, n_lines=stored["n_log_lines"], digest=stored["log_digest"], board=False)
 
     def _check_same(self, stored: dict[str, Any]) -> None:
@@ -179,7 +178,7 @@ class Healer:
             "plan": asdict(self._plan),
             "fingerprint": self._fingerprint,
         }
-        self._checkpoints.save(self.step, training_tensors(self._network, self._optimiser), state)
+        self._checkpoints.save(self.step, training_tensors(self._network, self._optimisers), state)
 
     def _one_step(self, log: RunLog) -> None:
         started = time.perf_counter()
@@ -194,9 +193,9 @@ class Healer:
                 "damaged, which vocab score says"
             )
         rate = self._plan.learning_rate_at(self.step)
-        set_learning_rate(self._optimiser, rate)
-        self._optimiser.step()
-        self._optimiser.zero_grad()
+        self._optimisers.set_learning_rate(rate)
+        self._optimisers.step()
+        self._optimisers.zero_grad()
         self.step += 1
         self.n_bytes += int(sums["n_bytes"])
         self._record(log, sums, rate, norm, time.perf_counter() - started)

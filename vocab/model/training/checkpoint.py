@@ -1,7 +1,7 @@
 """Checkpoints: given their name when whole, verified by digest when read, never unpickled.
 
 A checkpoint is a folder `step-00000100` of safetensors written through torch.distributed.checkpoint, `state.json`, and
-`whole.json` with the sha256 of each file. Tensors are the weights and AdamW's two moments by parameter name.
+`whole.json` with the sha256 of each file. Tensors are the weights and the optimisers' moments by parameter name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
@@ -23,31 +22,26 @@ from torch.distributed.checkpoint.state_dict_saver import save
 
 from vocab.errors import OutputError, TrainingError
 from vocab.model.hardware.parallel import Workers, reshard
+from vocab.model.training.optimiser import Optimisers
 from vocab.reading import is_file_name, parse_json
 from vocab.writing import hidden_path, place, staging_folder, write_json
 
 _WHOLE, _STATE = "whole.json", "state.json"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 _PART = "part"  # .part-unfinished/part, until it is whole
 _KEEP = 2  # whole checkpoints that stay; older ones are deleted
 # torch says so in every run of one process.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
 
 
-def training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Trained weights and moments by name; moments that the optimiser does not have yet are created, as zeros."""
+def training_tensors(model: nn.Module, optimisers: Optimisers) -> dict[str, Tensor]:
+    """Trained weights and moments by name; moments that are not there yet are created, as zeros."""
     reshard(model)  # evaluation leaves whole weights behind, which the optimiser does not know
     tensors: dict[str, Tensor] = {}
     for name, weight in model.named_parameters():
         if not weight.requires_grad:
             continue
         tensors[f"weight.{name}"] = weight.detach()
-        state = optimiser.state[weight]
-        if not state:
-            state["step"] = torch.tensor(0.0, device=weight.device if weight.is_cuda else None)
-            state |= {moment: torch.zeros_like(weight, requires_grad=False) for moment in _MOMENTS}
-        for moment in _MOMENTS:
-            tensors[f"{moment}.{name}"] = state[moment]
+        tensors |= {f"{moment}.{name}": tensor for moment, tensor in optimisers.moments(weight).items()}
     return tensors
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +15,14 @@ from torch import Tensor
 
 from vocab.errors import TrainingError
 from vocab.model.data.device_batches import on_device, tensor_on
+from vocab.model.data.prefetching import BatchRequest, Prefetcher
 from vocab.model.data.sampling import Batch, Sampler, rank_positions
 from vocab.model.hardware.parallel import Workers, synchronise_gradients, whole
 from vocab.model.hardware.precision import autocast, product_dtype
 from vocab.model.network.head import Nats
 from vocab.model.network.language_model import LanguageModel
 from vocab.model.training.held_out_loss import text_bytes
-from vocab.model.training.optimiser import set_learning_rate
+from vocab.model.training.optimiser import Optimisers
 from vocab.model.training.settings import TrainSettings
 
 # Nats of a distilled batch from (model, ids, targets, documents), as `vocab.model.training.distillation` computes them.
@@ -65,7 +67,7 @@ class OptimiserSteps:
 
     Attributes:
         model: to train.
-        optimiser: of its weights.
+        optimisers: of its weights.
         sampler: draws the batches.
         token_bytes: int32[n_ids], the bytes of text of each id; 0 for special tokens.
         settings: of the run.
@@ -74,7 +76,7 @@ class OptimiserSteps:
     """
 
     model: LanguageModel
-    optimiser: torch.optim.Optimizer
+    optimisers: Optimisers
     sampler: Sampler
     token_bytes: npt.NDArray[np.int32]
     settings: TrainSettings
@@ -91,23 +93,36 @@ class OptimiserSteps:
         """
         plan, settings = self.settings.plan, self.settings
         n_global = int(plan.firsts[step + 1] - plan.firsts[step])
-        first, n = rank_positions(int(plan.firsts[step]), n_global, self.workers.rank, self.workers.world)
-        sums = self._accumulate(step, seed, first, n, n_global * settings.seq_len)
+        sums = self._accumulate(step, seed, n_global * settings.seq_len)
         norm = whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip))
-        set_learning_rate(self.optimiser, settings.learning_rate_at(step))
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimisers.set_learning_rate(settings.learning_rate_at(step))
+        self.optimisers.step()
+        self.optimisers.zero_grad()
         total, nats, n_bytes, n_stopped = self.workers.total(*_added_up(sums), float(is_stopping()))
         return StepResult(total / (n_global * settings.seq_len), nats, int(n_bytes), float(norm), n_stopped > 0)
 
-    def _accumulate(self, step: int, seed: int, first: int, n: int, n_targets: int) -> list[_Sums]:
-        """Gradients of the sequences at positions first … first + n - 1; `n_targets` is of all processes."""
-        size = self.settings.micro_batch
+    @cached_property
+    def _prefetcher(self) -> Prefetcher:
+        return Prefetcher(self.sampler)
+
+    def _requests(self, step: int, seed: int) -> list[BatchRequest]:
+        """The micro-batches of this process in a step, none after the last step."""
+        plan, size = self.settings.plan, self.settings.micro_batch
+        if step >= plan.n_steps:
+            return []
+        before, end = plan.firsts[step : step + 2].tolist()
+        first, n = rank_positions(before, end - before, self.workers.rank, self.workers.world)
+        return [BatchRequest(at, min(size, first + n - at), seed) for at in range(first, first + n, size)]
+
+    def _accumulate(self, step: int, seed: int, n_targets: int) -> list[_Sums]:
+        """Gradients of the sequences of this process; `n_targets` is of all processes."""
         scale = self.workers.world / n_targets  # sharded gradients are averaged over processes
+        requests = self._requests(step, seed)
+        following = [*requests[1:], *self._requests(step + 1, seed)[:1], None]
         sums = []
-        for at in range(first, first + n, size):
-            batch = self.sampler.batch(at, min(size, first + n - at), seed)
-            synchronise_gradients(self.model, at + size >= first + n)
+        for k, request in enumerate(requests):
+            batch = self._prefetcher.batch(request, following[k])
+            synchronise_gradients(self.model, k + 1 == len(requests))
             sums.append(self._backward(step, batch, scale))
         return sums
 

@@ -102,4 +102,4 @@ def kernel_names(trainer: Trainer) -> list[str]:
     except RuntimeError as error:  # too little memory beside the profiler, or a GPU that may not be profiled
         return [f"unknown: {str(error).splitlines()[0]}"]
     finally:
-        trainer.optimiser.zero_grad()
+        trainer.optimisers.zero_grad()

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from vocab.choices import Precision, Schedule
+from vocab.choices import Optimizer, Precision, Schedule
 from vocab.errors import TrainingError
 
 # A batch that warms up grows in this many steps of equal size.
@@ -32,9 +32,13 @@ class TrainSettings:
         decay: share of the tokens, 0 to 1, over which "wsd" falls.
         final: the last learning rate as a share of the highest, 0 to 1.
         batch_warmup: share of the tokens, 0 to 1, over which the batch grows in steps of an eighth (LokiLM: 0.1).
-        weight_decay: AdamW's, of matrices; norms have none.
+        optimizer: "adamw", or "muon": Muon for the matrices of the blocks, AdamW for embedding, head and norms.
+        embedding_rate: learning rate of the embedding, and of a head tied to it, as a multiple of the others'. About
+            √width suits large vocabularies (arXiv 2506.15025).
+        weight_decay: share of a matrix that a step at rate 1 takes off; norms have none.
         beta1: decay of AdamW's mean of gradients.
         beta2: decay of AdamW's mean of squared gradients.
+        muon_momentum: decay of Muon's mean of gradients.
         clip: highest 2-norm of the gradient; a longer one is scaled down to it.
         seed: of the weights and of the order of samples.
         masked: whether attention stays inside documents.
@@ -63,9 +67,12 @@ class TrainSettings:
     decay: float = 0.2
     final: float = 0.1
     batch_warmup: float = 0.0
+    optimizer: Optimizer = "adamw"
+    embedding_rate: float = 1.0
     weight_decay: float = 0.1
     beta1: float = 0.9
     beta2: float = 0.95
+    muon_momentum: float = 0.95
     clip: float = 1.0
     seed: int = 0
     masked: bool = False
@@ -86,9 +93,11 @@ class TrainSettings:
         for name in ("warmup", "decay", "final", "batch_warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"`{name}` must be from 0 to 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "clip", "spike"):
+        for name in ("learning_rate", "embedding_rate", "clip", "spike"):
             if getattr(self, name) <= 0:
                 raise TrainingError(f"`{name}` must be above 0, not {getattr(self, name)}")
+        if self.optimizer not in get_args(Optimizer):
+            raise TrainingError(f"`optimizer` must be adamw or muon, not {self.optimizer!r}")
         if self.schedule not in get_args(Schedule):
             raise TrainingError(f"`schedule` must be cosine or wsd, not {self.schedule!r}")
         if self.precision not in get_args(Precision):

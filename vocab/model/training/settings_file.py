@@ -1,4 +1,4 @@
-"""Settings of training from a TOML file, for those that have no option of their own."""
+"""Settings of training from a TOML file."""
 
 from __future__ import annotations
 

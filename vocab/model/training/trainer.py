@@ -26,7 +26,7 @@ from vocab.model.timing.throughput import synchronise
 from vocab.model.training.checkpoint import Checkpoints, training_tensors
 from vocab.model.training.held_out_loss import HeldOutLoss, bits_per_byte, score_held_out
 from vocab.model.training.logs import RunLog
-from vocab.model.training.optimiser import adamw
+from vocab.model.training.optimiser import optimisers
 from vocab.model.training.optimiser_steps import Distill, OptimiserSteps, StepResult
 from vocab.model.training.resuming import changed_settings, differences
 from vocab.model.training.settings import Cadence, TrainSettings
@@ -124,7 +124,7 @@ class Trainer:
         self.model, self.settings, self.data, self.workers = model, settings, data, workers
         self.cadence = cadence or Cadence()
         self.config: ModelConfig = model.decoder.config
-        self.optimiser = adamw(model, settings)
+        self.optimisers = optimisers(model, settings)
         self.sampler = Sampler(data.train, settings.seq_len, settings.masked)
         if self.sampler.n_sequences < settings.batch:
             raise TrainingError(
@@ -141,7 +141,7 @@ class Trainer:
         self.log_directory = out
         self._log: RunLog | None = None
         self._on_record = on_record or (lambda kind, figures: None)
-        self._steps = OptimiserSteps(model, self.optimiser, self.sampler, data.token_bytes, settings, workers, distill)
+        self._steps = OptimiserSteps(model, self.optimisers, self.sampler, data.token_bytes, settings, workers, distill)
         self._stop = False
 
     def run(self) -> State:
@@ -184,10 +184,9 @@ class Trainer:
 
     def _restore(self, folder: Path, stored: dict[str, Any]) -> None:
         self._check_same(stored)
-        self._checkpoints.load(folder, training_tensors(self.model, self.optimiser))
+        self._checkpoints.load(folder, training_tensors(self.model, self.optimisers))
         self.state = State(**stored["state"])
-        for state in self.optimiser.state.values():
-            state["step"].fill_(self.state.step)
+        self.optimisers.set_step(self.state.step)
 
     def _check_same(self, stored: dict[str, Any]) -> None:
         """Raise TrainingError unless a checkpoint is of this run."""
@@ -206,7 +205,7 @@ class Trainer:
         self.state.log_digest = self._log.digest if self._log else ""
         self._checkpoints.save(
             self.state.step,
-            training_tensors(self.model, self.optimiser),
+            training_tensors(self.model, self.optimisers),
             {
                 "state": asdict(self.state),
                 "settings": asdict(self.settings),
