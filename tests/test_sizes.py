@@ -137,7 +137,7 @@ def run(*words: str, capsys) -> str:
 
 
 def test_the_command_without_a_corpus_is_arithmetic(capsys, tmp_path):
-    shown = run("--near", "32000", "--width", "1024", "--json", str(tmp_path / "sizes.json"), capsys=capsys)
+    shown = run("--near", "32000", "--width", "1024", "--out", str(tmp_path / "sizes.json"), capsys=capsys)
     assert all(len(line) <= 100 for line in shown.splitlines())
     assert "32,768" in shown
     assert "held-out" not in shown
@@ -152,7 +152,7 @@ def test_the_command_with_a_corpus(capsys, source, real_text, tmp_path):
     source.save(tmp_path / "source")
     (tmp_path / "text.txt").write_text(real_text[:200_000], encoding="utf-8")
     places = ["--source", str(tmp_path / "source"), "--corpus", str(tmp_path / "text.txt")]
-    shown = run("--near", "1000", "--within", "64", *places, "--json", str(tmp_path / "s.json"), capsys=capsys)
+    shown = run("--near", "1000", "--within", "64", *places, "--out", str(tmp_path / "s.json"), capsys=capsys)
     assert all(len(line) <= 100 for line in shown.splitlines())
     rows = {row["n_tokens"]: row for row in json.loads((tmp_path / "s.json").read_text())["sizes"]}
     assert rows[1000]["train_change"] == rows[1000]["held_out_change"] == 0
@@ -160,4 +160,4 @@ def test_the_command_with_a_corpus(capsys, source, real_text, tmp_path):
     with pytest.raises(vocab.TargetError, match="9999 is above the 3001 ids"):
         run("--near", "9999", *places, capsys=capsys)
     with pytest.raises(vocab.OutputError, match="cannot be written"):
-        run("--near", "2000", "--json", str(tmp_path / "none/s.json"), capsys=capsys)
+        run("--near", "2000", "--out", str(tmp_path / "none/s.json"), capsys=capsys)

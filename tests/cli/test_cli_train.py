@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vocab.cli.app import app
-from vocab.errors import OutputError, TrainingError, VocabError
+from vocab.errors import OutputError, TargetError, TrainingError, VocabError
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import MARK, write_mark
 
@@ -147,15 +147,17 @@ def test_any_setting_is_taken_from_a_file(work, tmp_path):
     command = ["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--tokens", 1500]
     command += ["--out", tmp_path / "run", "--config", file]
     for wrong, says in [
-        ("weight = 0.1", "weight is not a setting; the settings are: activation_checkpointing"),
-        ("clip = 'x'", "clip must be float, not 'x'"),
-        ("seed = true", "seed must be int, not True"),
-        ("schedule = 'linear'", "`schedule` must be cosine or wsd"),
+        ("weight = 0.1", "train has no option --weight"),
+        ("seed = true", "seed takes one value"),
+        ("masked = 1", "masked takes true or false"),
         ("clip =", "is not TOML"),
     ]:
         file.write_text(wrong)
-        with pytest.raises(TrainingError, match=says):
+        with pytest.raises(TargetError, match=says):
             vocab(*command)
+    for wrong in ("clip = 'x'", "seed = 1.5", "schedule = 'linear'"):
+        file.write_text(wrong)
+        assert vocab(*command).exit_code == 2
     file.write_text("weight_decay = 0.05\nbeta2 = 0.99\nclip = 2\nschedule = 'wsd'\ndecay = 0.5\n")
     assert vocab(*command, "--beta2", 0.97, "--optimizer", "muon").exit_code == 0
     settings = json.loads((tmp_path / "run" / "report.json").read_text())["settings"]

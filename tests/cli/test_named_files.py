@@ -4,11 +4,11 @@ import pytest
 from helpers.cli import fails, run
 
 COMMANDS = {
-    "sizes": ("sizes", "--near", 1000, "--json", "a.json"),
-    "frontier, JSON": ("frontier", "--json", "a.json"),
+    "sizes": ("sizes", "--near", 1000, "--out", "a.json"),
+    "frontier, JSON": ("frontier", "--out", "a.json"),
     "frontier, SVG": ("frontier", "--svg", "a.json"),
     "bound": ("bound", "--target", 1000, "--certificate", "a.json"),
-    "bench": ("bench", "--size", 300, "--json", "a.json"),
+    "bench": ("bench", "--size", 300, "--out", "a.json"),
     "counts merge": ("counts", "merge", "a.json", "--out", "a.json"),
 }
 

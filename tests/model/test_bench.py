@@ -107,7 +107,7 @@ def test_the_command_shows_and_writes_the_timings(tmp_path):
         "32",
         "--parts",
     ]
-    done = CliRunner().invoke(app, [*arguments, "--part", "step", "--json", str(tmp_path / "b.jsonl")])
+    done = CliRunner().invoke(app, [*arguments, "--part", "step", "--out", str(tmp_path / "b.jsonl")])
     assert done.exit_code == 0, done.output
     assert "reference" in done.output
     assert "trunk backward" in done.output

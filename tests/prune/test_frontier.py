@@ -411,7 +411,7 @@ def places(source, real_text, tmp_path_factory):
 
 def test_the_command_writes_figures_and_pictures(capsys, places, tmp_path):
     files = {kind: tmp_path / f"curve.{kind}" for kind in ("json", "png", "svg")}
-    options = [word for kind, path in files.items() for word in (f"--{kind}", path)]
+    options = [word for kind, path in files.items() for word in ("--out" if kind == "json" else f"--{kind}", path)]
     small = ["--method", "frequency", "--method", "rank", "--from", 500, "--points", 4, "--steps", 5]
     shown = run(*places, *small, "--width", 64, "--layers", 2, *options, capsys=capsys)
     assert all(len(line) <= 100 for line in shown.splitlines() if not line.startswith("Wrote"))
@@ -446,7 +446,7 @@ def refused(*words: object, monkeypatch, capsys) -> str:
 def test_files_that_cannot_be_written_are_refused_before_the_work(monkeypatch, capsys, places, tmp_path):
     (tmp_path / "file").write_text("")
     cases = [
-        (["--json", tmp_path], "it is a folder"),
+        (["--out", tmp_path], "it is a folder"),
         (["--png", tmp_path / "none/a.png"], "there is no folder"),
         (["--svg", tmp_path / "file/a.svg"], "there is no folder"),
         (["--png", tmp_path / "a", "--svg", tmp_path / "a"], "to the same file"),
@@ -468,7 +468,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, capsys, places, tmp_
         "vocab: drawing a picture needs the package matplotlib, which is not installed: pip install 'vocabkit[plots]'\n"
     )
     small = ["--method", "rank", "--from", 2000, "--points", 2, "--steps", 0]
-    run(*places, *small, "--json", tmp_path / "a.json", capsys=capsys)
+    run(*places, *small, "--out", tmp_path / "a.json", capsys=capsys)
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -479,7 +479,7 @@ def test_ctrl_c_leaves_earlier_files_as_they_were(monkeypatch, capsys, places, t
 
     (tmp_path / "a.json").write_text("earlier")
     monkeypatch.setattr(where, stop)
-    files = ["--json", tmp_path / "a.json", "--png", tmp_path / "a.png", "--force"]
+    files = ["--out", tmp_path / "a.json", "--png", tmp_path / "a.png", "--force"]
     small = ["--method", "rank", "--from", 2000, "--points", 2, "--steps", 1]
     monkeypatch.setattr(sys, "argv", ["vocab", "frontier", *map(str, [*places, *small, *files])])
     with pytest.raises(SystemExit) as stopped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from functools import partial
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -29,8 +29,9 @@ from vocab.cli.inspect import inspect
 from vocab.cli.lock import lock
 from vocab.cli.prune import prune
 from vocab.cli.score import score
-from vocab.cli.screen import INTERRUPTED, say
+from vocab.cli.screen import INTERRUPTED, be_loud, say
 from vocab.cli.shards import shards
+from vocab.cli.shared_options import with_shared_options
 from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
 from vocab.cli.train import train
@@ -50,7 +51,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it starts in half the time
     pretty_exceptions_enable=False,
 )
-_command = partial(app.command, cls=GroupedCommand)
+
+
+def _command(name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
+    return lambda function: app.command(name, cls=GroupedCommand)(with_shared_options(function))
+
+
 _command()(prune)
 _command()(count)
 app.add_typer(counts_app, name="counts")
@@ -100,6 +106,7 @@ def _options(
 def main() -> None:
     """Entry point: a VocabError is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
     gc.set_threshold(_GC_THRESHOLD)
+    be_loud()
     when_compiling(lambda line: say(f"vocab: {line}", err=True))
     try:
         code = app(standalone_mode=False)

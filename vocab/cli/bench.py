@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vocab.choices import Preset, TimedPart
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     import torch
@@ -50,11 +51,11 @@ def bench(
         bool, typer.Option("--parts", help="Show where the time of a step of the reference goes.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the order and of the data.")] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File to write rows to, one JSON object each.")
+    rows_file: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write rows to, one JSON object each.")
     ] = None,
     force: ReplaceOption = False,
-) -> None:
+) -> Result:
     """Time a training step, or the head alone, over vocabulary sizes: interleaved, against a reference size."""
     device = _set_up()
     from vocab.model.hardware.precision import usual_dtype
@@ -62,8 +63,8 @@ def bench(
     from vocab.model.timing.bench import BenchSettings
     from vocab.writing import check_file
 
-    if json_file:
-        check_file(json_file, force=force)
+    if rows_file:
+        check_file(rows_file, force=force)
     bytes_per_token = _sizes(sizes)
     config = preset_shape(preset, max_seq_len=seq_len)
     settings = BenchSettings(
@@ -80,9 +81,10 @@ def bench(
     base = reference or next(iter(bytes_per_token))
     timings = _timings(config, list(bytes_per_token), base, settings, device)
     known = {size: value for size, value in bytes_per_token.items() if value is not None}
-    _report(timings, preset, base, config, settings, known, device, json_file)
+    rows = _report(timings, preset, base, config, settings, known, device, rows_file)
     if parts:
         _show_parts(config, base, settings, device)
+    return Result(rows)
 
 
 def _set_up() -> torch.device:
@@ -116,9 +118,9 @@ def _report(
     settings: BenchSettings,
     bytes_per_token: dict[int, float],
     device: torch.device,
-    json_file: Path | None,
-) -> None:
-    """Show the timings, and write them as rows when there is a file for them."""
+    rows_file: Path | None,
+) -> list[dict[str, Any]]:
+    """Show the timings, and give them as rows, which are written when there is a file for them."""
     from vocab.model.hardware.machine import device_name
     from vocab.model.timing.bench_rows import json_row, write_rows
     from vocab.model.timing.throughput import peak
@@ -127,9 +129,10 @@ def _report(
     title = f"{settings.part} of {preset} against {reference:,} ids, {device_name(device)}"
     _show(timings, reference, settings.n_tokens, bytes_per_token, top.flops, title)
     console().print(f"Peak: {top.flops / 1e9:,.0f} GFLOP/s, {top.source}.")
-    if json_file:
-        rows = (json_row(timing, config, settings, top, bytes_per_token, device) for timing in timings)
-        write_rows(rows, json_file)
+    rows = [json_row(timing, config, settings, top, bytes_per_token, device) for timing in timings]
+    if rows_file:
+        write_rows(rows, rows_file)
+    return rows
 
 
 def _sizes(texts: list[str]) -> dict[int, float | None]:

@@ -31,6 +31,7 @@ from vocab.cli.corpora import (
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
 from vocab.cli.screen import progress, say, stages
+from vocab.cli.shared_options import Result
 from vocab.cli.whole_numbers import TargetOption
 
 
@@ -65,7 +66,7 @@ def bound(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Show how few tokens any vocabulary of TARGET ids needs at least, and the fewest found for one.
 
     The bound holds for every inference method; the vocabulary found is for least-tokens.
@@ -97,3 +98,4 @@ def bound(
     if certificate:
         write_bytes(certificate, proof.as_zip())
         say(f"Wrote {certificate}")
+    return Result(proof.claims)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vocab.cli.screen import console
+from vocab.cli.shared_options import Result
 
 
 def token_bytes(
@@ -21,7 +22,7 @@ def token_bytes(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
-) -> None:
+) -> Result:
     """Write how many bytes of text each id stands for, for trainers that report bits per byte."""
     from vocab.formats import byte_table, write_byte_table
 
@@ -33,3 +34,4 @@ def token_bytes(
     )
     for note in table.notes:
         console().print(note)
+    return Result({"name": table.name, "n_ids": len(table.tokens), "n_ids_without_bytes": n_none, "notes": table.notes})

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vocab.cli.screen import say
+from vocab.cli.shared_options import Result
 
 
 def check(
@@ -15,7 +16,7 @@ def check(
     report: Annotated[
         Path | None, typer.Option("--report", help="The report.json that must state the same claims and digests.")
     ] = None,
-) -> None:
+) -> Result:
     """Verify a certificate from its file alone, in plain Python: what it proves, or why it proves nothing."""
     from vocab.errors import CertificateError
     from vocab.prune import check_certificate
@@ -29,3 +30,4 @@ def check(
     except check_certificate.RejectedError as error:
         raise CertificateError(f"{certificate} is rejected: {error}") from None
     say(f"Proven: {check_certificate.claims_sentence(claims)}.")
+    return Result(claims)

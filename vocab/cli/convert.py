@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,7 @@ from vocab.cli.corpora import (
     texts_of,
 )
 from vocab.cli.screen import console, progress
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.analysis import TextDifferences
@@ -48,7 +50,7 @@ def convert(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
-) -> None:
+) -> Result:
     """Write a vocabulary in another format: with the same ids for every text, or not at all without --approximate."""
     from vocab import interop
     from vocab.formats import load_lossless
@@ -65,6 +67,7 @@ def convert(
         result = interop.convert(whole, to, directory, approximate=approximate, texts=texts, force=force)
     note_skipped(options)
     _show(result, directory)
+    return Result(_record(result))
 
 
 def _texts(corpus: list[str], options: ReadOptions, n_bytes: int) -> Iterator[str]:
@@ -80,6 +83,17 @@ def _texts(corpus: list[str], options: ReadOptions, n_bytes: int) -> Iterator[st
             return
         yield text
         left -= len(text.encode(errors="replace"))
+
+
+def _record(result: Conversion) -> dict[str, Any]:
+    """What was written and how it differs, as JSON types."""
+    return {
+        "is_exact": result.obstacle is None,
+        "obstacle": result.obstacle,
+        "measured": None if result.measured is None else asdict(result.measured),
+        "runtimes": {check.runtime: check.version for check in result.verification.checks},
+        "files": [str(path) for path in result.paths],
+    }
 
 
 def _show(result: Conversion, directory: Path) -> None:

@@ -22,14 +22,17 @@ from vocab.cli.corpora import (
     stored_bytes,
     table_path,
 )
+from vocab.cli.grouped_help import GroupedCommand
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stopped, table
+from vocab.cli.shared_options import Result, with_shared_options
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from vocab.corpus.count_job import CountResult
     from vocab.corpus.count_metadata import CountMetadata
+    from vocab.corpus.count_table import CountTable
     from vocab.corpus.counting import CountProgress
     from vocab.splitting import SplitPattern
 
@@ -70,7 +73,7 @@ def count(
     force: Annotated[
         bool, typer.Option("--force", help="Start over, replacing an earlier count in the folder.")
     ] = False,
-) -> None:
+) -> Result:
     """Count a corpus of any size once, for `vocab prune --counts`. Repeat an interrupted command to continue."""
     from vocab.corpus.count_job import CountJob, Shard
     from vocab.corpus.count_to_folder import Interrupted, count_to
@@ -94,6 +97,7 @@ def count(
     except Interrupted:
         stopped(f"what was counted is kept in {out}")
     _show(done, out)
+    return Result(json.loads((out / "report.json").read_text(encoding="utf-8")))
 
 
 def _pattern_of(source: str) -> SplitPattern:
@@ -163,13 +167,14 @@ def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
     return shown
 
 
-@counts_app.command()
+@counts_app.command(cls=GroupedCommand)
+@with_shared_options
 def merge(
     tables: Annotated[list[str], typer.Argument(metavar="FILE...", help="Count tables, or folders that hold one.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     min_count: MinCountOption = 1,
     force: ReplaceOption = False,
-) -> None:
+) -> Result:
     """Add up count tables, such as those of several machines. Their order does not change the file."""
     from vocab.corpus.count_table import CountTable
     from vocab.corpus.merging import merge_count_tables
@@ -183,28 +188,22 @@ def merge(
         metadata = merge_count_tables(paths, out, min_count=min_count, on_rows=lambda n: bar.advance(task, n))
     console().print(_metadata_table(metadata, CountTable(out).n_rows))
     console().print(f"Wrote {out}.", soft_wrap=True)
+    return Result(_record(CountTable(out)))
 
 
-@counts_app.command()
+@counts_app.command(cls=GroupedCommand)
+@with_shared_options
 def info(
     path: Annotated[str, typer.Argument(metavar="FILE", help="Count table, or a folder that holds one.")],
     top: Annotated[int, typer.Option("--top", min=0, help="How many of the most frequent pre-tokens to list.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
-) -> None:
+) -> Result:
     """Check a whole count table and show a summary."""
     from vocab.corpus.count_table import CountTable, most_frequent
     from vocab.markers import is_marked
     from vocab.splitting import SplitPattern
-    from vocab.writing import json_text
 
     stored = CountTable(table_path(path))
     rows = most_frequent(stored, top)
-    if as_json:
-        typer.echo(
-            json_text({**json.loads(stored.metadata.to_json()), "n_pretokens": stored.n_rows}, ensure_ascii=True),
-            nl=False,
-        )
-        return
     screen = console()
     screen.print(_metadata_table(stored.metadata, stored.n_rows))
     for entry in stored.metadata.corpus:
@@ -219,3 +218,9 @@ def info(
             name = repr((pretoken[1:-1] if marked else pretoken).decode(errors="replace"))
             shown.add_row(f"{name} (added token)" if marked else name, *(f"{v:,}" for v in values[:3]))
         screen.print(shown)
+    return Result(_record(stored))
+
+
+def _record(stored: CountTable) -> dict[str, Any]:
+    """The metadata of a count table, as JSON types."""
+    return {**json.loads(stored.metadata.to_json()), "n_pretokens": stored.n_rows}

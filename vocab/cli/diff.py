@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from vocab.cli.screen import console, table
+from vocab.cli.shared_options import Result
 
 _SPLITS = {
     True: "The split patterns are the same.",
@@ -19,7 +21,7 @@ def diff(
     first: Annotated[str, typer.Argument(help="A name, file or folder, as for `vocab inspect`.")],
     second: Annotated[str, typer.Argument(help="What to compare it with.")],
     examples: Annotated[int, typer.Option("--examples", min=0, help="Tokens to list from each side.")] = 20,
-) -> None:
+) -> Result:
     """Compare two vocabularies: tokens, ids, special tokens, split pattern."""
     from vocab import analysis
     from vocab.formats import load
@@ -41,6 +43,7 @@ def diff(
         if tokens and examples:
             listed = " ".join(_shown(token) for token in tokens[:examples])
             screen.print(f"Only in {name}, first of {len(tokens):,}: {listed}")
+    return Result({"first": a.name, "second": b.name, **asdict(comparison)})
 
 
 def _shown(token: bytes) -> str:

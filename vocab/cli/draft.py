@@ -22,6 +22,7 @@ from vocab.cli.corpora import (
 from vocab.cli.coverage import ByOption, ChatsOption, LeastOption, Named, show_coverage
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.interop import DraftVocabulary
@@ -71,7 +72,7 @@ def draft(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Write which ids of a target model its draft model may propose, for speculative decoding.
 
     With --size the coverage of each domain is shown: the share of its tokens that can be drafted. The most used ids are
@@ -89,10 +90,14 @@ def draft(
         drafted = [interop.draft_of_result(source)]
     else:
         raise TargetError("a corpus is for --size: a result of vocab prune has its tokens chosen already")
+    record = []
     for one in drafted:
-        path = _path(out, one.target_ids.size)
+        n_ids = one.target_ids.size
+        path = _path(out, n_ids)
         interop.write_draft(one, path, file_format, n_rows=target_rows, force=force)
-        console().print(f"Wrote {path}: {one.target_ids.size:,} of the {one.n_target:,} ids of {one.source}.")
+        console().print(f"Wrote {path}: {n_ids:,} of the {one.n_target:,} ids of {one.source}.")
+        record.append({"file": str(path), "n_ids": n_ids, "n_ids_of_target": one.n_target, "source": one.source})
+    return Result(record)
 
 
 def _path(out: str, size: int) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +23,7 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.screen import console, ratio_cells, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.analysis import Measured
@@ -42,7 +44,7 @@ def evaluate(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Compare tokenizers on a corpus: tokens and bytes a token, in one table."""
     from vocab.analysis import compare
     from vocab.corpus.profile import builtin_profile
@@ -69,6 +71,19 @@ def evaluate(
     _show(measured, ", ".join(names) or "Built-in profile")
     for one in measured:
         _note_losses(one, whole_words=bool(names))
+    return Result([_record(one, measured[0]) for one in measured])
+
+
+def _record(one: Measured, first: Measured) -> dict[str, Any]:
+    """What the table says of a tokenizer, as JSON types."""
+    from vocab.prune.report import change
+
+    record: dict[str, Any] = {"tokenizer": one.tokenizer.name, "inference": one.tokenizer.inference}
+    record["n_ids"] = one.tokenizer.n_ids
+    for side in ("train", "held_out"):
+        text = getattr(one, side)
+        record[side] = {**asdict(text), "change": change(text, getattr(first, side))}
+    return record
 
 
 def _check_read_once(corpus: list[str], patterns: set[str | None]) -> None:

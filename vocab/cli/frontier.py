@@ -23,6 +23,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.choices import FrontierMethod
@@ -69,7 +70,7 @@ def frontier(
     layers: Annotated[
         int, typer.Option("--layers", min=1, help="Layers of the model, for where tokens stop paying.")
     ] = 24,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--out", "-o", help="File to write the figures to as JSON.")] = None,
     png_file: Annotated[Path | None, typer.Option("--png", help="File to draw the curves to as PNG.")] = None,
     svg_file: Annotated[Path | None, typer.Option("--svg", help="File to draw the curves to as SVG.")] = None,
     force: ReplaceOption = False,
@@ -78,7 +79,7 @@ def frontier(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Trace bytes a token against vocabulary size, by several methods, with the bound on what is possible.
 
     Each method puts the source's tokens into one order, which gives every size; the bound holds for any choice of them.
@@ -112,9 +113,8 @@ def frontier(
             on_progress=stages(bar),
         )
     _write({path: _content(traced, kind) for kind, path in files.items()})
-    _show(traced)
-    for path in files.values():
-        console().print(f"Wrote {path}", soft_wrap=True)
+    _show(traced, list(files.values()))
+    return Result(traced.as_json())
 
 
 def _check_files(files: dict[str, Path], force: bool) -> None:
@@ -150,8 +150,8 @@ def _write(contents: dict[Path, bytes]) -> None:
             names.enter_context(staged_file(path)).write_bytes(content)
 
 
-def _show(traced: Frontier) -> None:
-    """Print a table of round sizes, and where tokens stop paying."""
+def _show(traced: Frontier, written: list[Path]) -> None:
+    """Print a table of round sizes, where tokens stop paying, and the files written."""
     screen, curve = console(), traced.curves[0]
     name = "held-out" if traced.has_held_out else "training"
     screen.print(_table(traced, curve, name))
@@ -163,6 +163,8 @@ def _show(traced: Frontier) -> None:
         "tokens by at the rate from here on; compute, of a decoder for that text above the least."
     )
     screen.print(_where_tokens_stop(traced, curve, name))
+    for path in written:
+        screen.print(f"Wrote {path}", soft_wrap=True)
 
 
 def _table(traced: Frontier, curve: Curve, text_name: str) -> ShownTable:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.screen import is_shown
+from vocab.cli.shared_options import Result
 from vocab.shown_text import on_screen
 
 
@@ -21,7 +23,7 @@ def generate(
     vocabulary: Annotated[
         str | None, typer.Option("--vocab", help="Vocabulary. [default: the one beside the model]")
     ] = None,
-) -> None:
+) -> Result:
     """Sample text from a model that `vocab train` made."""
     from vocab.formats import load_lossless
     from vocab.model import require_torch
@@ -37,4 +39,6 @@ def generate(
     decoder = load_export(directory).to(choose_device("auto"))
     loaded = load_lossless(vocabulary or directory)
     text = generate_text(decoder, loaded, prompt, n_tokens, temperature=temperature, top_p=top_p, seed=seed)
-    typer.echo(on_screen(prompt + text) if sys.stdout.isatty() else prompt + text)
+    if is_shown():
+        typer.echo(on_screen(prompt + text) if sys.stdout.isatty() else prompt + text)
+    return Result({"prompt": prompt, "text": text})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, say
+from vocab.cli.shared_options import Result
 
 
 def gguf(
@@ -23,7 +25,7 @@ def gguf(
         typer.Option("--weights", help="Write the weights too, of a model of Llama's architecture in safetensors."),
     ] = False,
     force: ReplaceOption = False,
-) -> None:
+) -> Result:
     """Write a tokenizer as a GGUF file without weights, and print the line that llama.cpp's converter needs.
 
     With --weights the file is a whole model, if that is a Llama's: a healed one, for example. Others go through
@@ -46,3 +48,4 @@ def gguf(
     if written.patch and not weights:
         screen.print("For convert_hf_to_gguf.py, in get_vocab_base_pre:")
         say(written.patch)
+    return Result(asdict(written))

@@ -20,6 +20,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.coverage import ByOption, ChatsOption, LeastOption, Named, show_coverage
 from vocab.cli.screen import say
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.interop import CutHead
@@ -49,7 +50,7 @@ def head(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Cut a model's output vocabulary alone: rows of its head and lists of ids, for serving engines.
 
     Ids stay as they are, so the tokenizer does. Ids that are cut can be read and never be written. The folder gets the
@@ -66,6 +67,7 @@ def head(
     done = interop.cut_head(model, chosen, uses, out, force=force)
     show_coverage(uses, {done.ids.size: uses.coverage(done.ids)}, min_coverage)
     _show(done)
+    return Result(done.record)
 
 
 def _show(done: CutHead) -> None:

@@ -19,6 +19,7 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.screen import console, progress, say, stages, stopped, table
+from vocab.cli.shared_options import Result
 from vocab.cli.torch_threads import use_torch_threads
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def heal(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
-) -> None:
+) -> Result:
     """Let a transplanted model learn from the unpruned one on the same text, and show what that brought.
 
     Both read the text in their own ids, aligned by bytes. Stopped runs go on exactly with the same command.
@@ -108,7 +109,7 @@ def heal(
         stopped(f"a checkpoint is kept in {out}")
     for part in read.parts:
         note_skipped(part.options)
-    _show(done.report, out)
+    return _shown(done.report, out)
 
 
 def _whole(**fields: Any) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _bar(bar: Bar, n_steps: int) -> Callable[[str, dict[str, Any]], None]:
     return on_record
 
 
-def _show(report: dict[str, Any], out: Path) -> None:
+def _shown(report: dict[str, Any], out: Path) -> Result:
     columns = ["", "bits per byte", "above the whole", "divergence", "parameters", "bytes/s"]
     shown = table(f"{report['model']} learnt from {report['teacher']}, {report['n_steps']:,} steps", columns)
     held_out, sizes = report["held_out"], report["n_parameters"]
@@ -143,3 +144,4 @@ def _show(report: dict[str, Any], out: Path) -> None:
         "Divergence: nats a place from the whole model's next token."
     )
     say(f"Wrote {out / 'model'}, report.json, log.jsonl")
+    return Result(report)

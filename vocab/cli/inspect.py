@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vocab.cli.screen import console, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.analysis import Composition
@@ -19,7 +21,7 @@ def inspect(
     vocabulary: Annotated[
         str, typer.Argument(help="A name, file or folder, as for `vocab prune --source`, or any other tokenizer.json.")
     ],
-) -> None:
+) -> Result:
     """Show what a vocabulary is made of: size, scripts, lengths, white space, Hamming weight."""
     from vocab import analysis
     from vocab.formats import load
@@ -42,6 +44,7 @@ def inspect(
     screen.print()
     _show_shapes(composition, n)
     _show_scripts(composition, n)
+    return Result({"name": loaded.name, "inference": loaded.inference, "max_id": loaded.max_id, **asdict(composition)})
 
 
 def _show_shapes(composition: Composition, n: int) -> None:

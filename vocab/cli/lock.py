@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vocab.cli.screen import console, progress, say, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.interop import GoldenIds, LockCheck
@@ -21,7 +22,7 @@ def lock(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare with the lock, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the lock.")] = False,
-) -> None:
+) -> Result:
     """Keep the ids that every installed runtime gives for hostile texts, so that an upgrade cannot change them unseen.
 
     The lock holds some 150 texts and each runtime's ids by its default call: vocab, tiktoken, tokenizers,
@@ -37,10 +38,20 @@ def lock(
     with progress() as bar:
         bar.add_task("encode in every runtime", total=None, rate="")
         done = interop.check_lock(path, directory) if check else interop.lock(directory, path, force=force)
-    if check:
-        _show_check(done)  # type: ignore[arg-type]
-    else:
-        _show_lock(done, path)  # type: ignore[arg-type]
+    if isinstance(done, interop.LockCheck):
+        _show_check(done)
+        return Result(_record(done), exit_code=0 if done.agrees else 1)
+    _show_lock(done, path)
+    return Result({"file": str(path), "versions": {name: one.versions for name, one in done.runtimes.items()}})
+
+
+def _record(check: LockCheck) -> dict[str, Any]:
+    """What a check found, as JSON types: of each runtime its versions, and how many texts have other ids."""
+    runtimes = {
+        name: {"versions": versions, "n_different": len(check.of(name)), "fails": name in check.failed}
+        for name, versions in check.found.items()
+    }
+    return {"agrees": check.agrees, "n_texts": len(check.golden.texts), "runtimes": runtimes}
 
 
 def _show_lock(golden: GoldenIds, path: Path) -> None:
@@ -69,5 +80,3 @@ def _show_check(check: LockCheck) -> None:
             say(sentence)
     for note in notes(check):
         say(note)
-    if not check.agrees:
-        raise typer.Exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +31,9 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.grouped_help import CHOOSING, PROOF
+from vocab.cli.options_file import given_options
 from vocab.cli.screen import console, progress, ratio_cells, stages, table
+from vocab.cli.shared_options import Result
 from vocab.cli.superwords import (
     BarriersOption,
     SuperwordDocumentsOption,
@@ -44,7 +47,7 @@ from vocab.cli.whole_numbers import TargetOption
 
 if TYPE_CHECKING:
     from vocab.cli.tables import ShownTable
-    from vocab.prune import Report
+    from vocab.prune import PruneResult, Report
     from vocab.vocabulary import Vocabulary
 
 
@@ -72,6 +75,7 @@ TimeOption = Annotated[
 
 
 def prune(
+    context: typer.Context,
     target: TargetOption,
     source: Annotated[
         str,
@@ -202,7 +206,7 @@ def prune(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Prune a vocabulary to exactly TARGET ids and write it for what runs it: tiktoken, Hugging Face, TokenMonster."""
     from vocab.prune import Limits, PruneRequest, run_request
 
@@ -232,7 +236,14 @@ def prune(
     request = with_text(request, corpus, counts, options, min_count, superword_text)
     with progress() as bar:
         result = run_request(request, stages(bar))
-    _show(result.report, result.save(directory, force=force))
+    return _saved(result, directory, given_options(context), force=force)
+
+
+def _saved(result: PruneResult, directory: Path, options: dict[str, Any], *, force: bool) -> Result:
+    """Write a result, with the options of the command in its report, and show it."""
+    report = replace(result.report, options=options)
+    _show(report, replace(result, report=report).save(directory, force=force))
+    return Result(report.as_json())
 
 
 def _loaded(source: str, *, beside_profile: bool) -> Vocabulary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,8 @@ from vocab.cli.corpora import (
     note_skipped,
     read_options,
 )
-from vocab.cli.screen import console, progress, say, stages, table
+from vocab.cli.screen import console, progress, stages, table
+from vocab.cli.shared_options import Result
 from vocab.cli.torch_threads import use_torch_threads
 
 if TYPE_CHECKING:
@@ -69,12 +69,11 @@ def score(
         int | None, typer.Option("--threads", min=1, help="Threads to use. [default: all cores]")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
-) -> None:
+) -> Result:
     """Score a causal model on text in bits per byte, which compares models whatever their tokenizers.
 
     Bytes are those of the text itself. A document longer than the context is cut into windows that overlap.
@@ -103,10 +102,8 @@ def score(
         )
     for part in read.parts:
         note_skipped(part.options)
-    if as_json:
-        say(json.dumps(scored.for_report(), indent=1))
-    else:
-        _show(scored)
+    _show(scored)
+    return Result(scored.for_report())
 
 
 def _show(scored: ModelScore) -> None:

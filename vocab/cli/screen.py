@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -27,12 +28,39 @@ MAX_COLUMNS = 100
 INTERRUPTED = 130
 
 
+@dataclass
+class _Shown:
+    """What a command shows; one process runs one command."""
+
+    results: bool = True
+    progress: bool = True
+
+
+_SHOWN = _Shown()
+
+
+def be_loud() -> None:
+    """Show everything, as commands do unless they are told otherwise."""
+    _SHOWN.results = _SHOWN.progress = True
+
+
+def be_quiet(*, progress: bool = False) -> None:
+    """Show no tables and sentences on standard output and, if so asked, progress still on standard error."""
+    _SHOWN.results, _SHOWN.progress = False, progress
+
+
+def is_shown() -> bool:
+    """Whether results are shown on standard output."""
+    return _SHOWN.results
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console no wider than 100 columns, which shows text as it is: no markup, no emoji by name, no control."""
-    kind = _plain_console()
-    screen = kind(stderr=stderr, highlight=False, markup=False, emoji=False)
+    kind = partial(_plain_console(), highlight=False, markup=False, emoji=False)
+    quiet = not (stderr or _SHOWN.results)
+    screen = kind(stderr=stderr, quiet=quiet)
     if screen.width > MAX_COLUMNS or not screen.is_terminal:
-        return kind(stderr=stderr, highlight=False, markup=False, emoji=False, width=MAX_COLUMNS)
+        return kind(stderr=stderr, quiet=quiet, width=MAX_COLUMNS)
     return screen
 
 
@@ -50,7 +78,8 @@ def _plain_console() -> type[Console]:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print text of any width, without what could control a terminal."""
-    typer.echo(on_screen(text), err=err)
+    if err or _SHOWN.results:
+        typer.echo(on_screen(text), err=err)
 
 
 def table(title: str, columns: list[str], n_text: int = 1) -> ShownTable:
@@ -70,8 +99,9 @@ def progress() -> Iterator[Progress]:
     from rich.progress import Progress
 
     screen = console(stderr=True)
-    with Progress(*_columns(screen.width), console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        if screen.is_terminal:
+    is_bar = screen.is_terminal and _SHOWN.progress
+    with Progress(*_columns(screen.width), console=screen, transient=True, disable=not is_bar) as bar:
+        if is_bar or not _SHOWN.progress:
             yield bar
         else:
             with lines_of(bar, lambda line: say(line, err=True), chosen_interval()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from vocab.cli.corpora import (
     stored_bytes,
 )
 from vocab.cli.screen import console, progress, say, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.corpus.read_options import ReadOptions
@@ -41,7 +43,7 @@ def shards(
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier shards in the folder.")] = False,
-) -> None:
+) -> Result:
     """Encode a corpus once into memory-mapped token shards (llm.c's .bin), a tenth of the documents held out."""
     from vocab.formats import load_lossless
     from vocab.writing import check_target
@@ -64,6 +66,7 @@ def shards(
         shown.add_row(side.replace("_", "-"), *cells, f"{sum(f.n_tokens for f in files):,}")
     console().print(shown)
     say(f"Wrote {out}")
+    return Result(asdict(metadata))
 
 
 def encode_corpus(

@@ -21,6 +21,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.cli.tables import ShownTable
@@ -55,14 +56,14 @@ def sizes(
         int, typer.Option("--width", min=1, help="Width of the model, for the memory of its embedding and head.")
     ] = 2048,
     dtype_bytes: Annotated[int, typer.Option("--dtype-bytes", min=1, help="Bytes of a parameter.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to as JSON.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--out", "-o", help="File to write the figures to as JSON.")] = None,
     column: ColumnOption = "text",
     force: ReplaceOption = False,
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """List sizes around one that suit hardware, with what they cost in tokens and in memory.
 
     Without a source or a corpus nothing is measured; with a source alone, on the built-in profile.
@@ -88,10 +89,11 @@ def sizes(
     if vocabulary:
         distilled = f"Tokens of {vocabulary.name} distilled for {run_by}"
         console().print(f"{distilled}, one pruning order for all sizes: change against {near:,} ids.")
+    content: dict[str, Any] = {"near": near, "width": width, "dtype_bytes": dtype_bytes}
+    content |= {"inference": run_by, "source": vocabulary.name if vocabulary else None, "sizes": rows}
     if json_file:
-        content: dict[str, Any] = {"near": near, "width": width, "dtype_bytes": dtype_bytes}
-        content |= {"inference": run_by, "source": vocabulary.name if vocabulary else None, "sizes": rows}
         write_json(json_file, content, ensure_ascii=True)
+    return Result(content)
 
 
 def _check_sizes(vocabulary: Vocabulary, near: int) -> None:

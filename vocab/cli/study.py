@@ -15,8 +15,10 @@ from vocab.cli.corpora import (
     ThreadsOption,
     read_options,
 )
+from vocab.cli.grouped_help import GroupedCommand
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, stopped
+from vocab.cli.shared_options import Result, with_shared_options
 
 app = typer.Typer(help="Run studies from a specification, and write their report from rows.", no_args_is_help=True)
 
@@ -27,7 +29,8 @@ RowsOption = Annotated[
 ]
 
 
-@app.command("run")
+@app.command("run", cls=GroupedCommand)
+@with_shared_options
 def run(
     spec: SpecArgument,
     rows: Annotated[
@@ -52,7 +55,7 @@ def run(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     threads: ThreadsOption = None,
-) -> None:
+) -> Result:
     """Do all runs of a study that have no row yet. A study that was killed resumes where it stopped."""
     from vocab.experiments import load_spec, run_study
 
@@ -76,9 +79,11 @@ def run(
     for sentence in done.left_out:
         console(stderr=True).print(sentence, soft_wrap=True)
     console().print(f"{study.name}: {done.n_new:,} new rows, {len(done.rows):,} in all, in {path}")
+    return Result({"study": study.name, "n_new": done.n_new, "n_rows": len(done.rows), "rows": str(path)})
 
 
-@app.command("report")
+@app.command("report", cls=GroupedCommand)
+@with_shared_options
 def report(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="TOML files, or built-in studies.")],
     rows: RowsOption = None,
@@ -86,7 +91,7 @@ def report(
         Path, typer.Option("--out", "-o", help="Folder for study.md, its figures, and study.html.")
     ] = Path(),
     force: ReplaceOption = False,
-) -> None:
+) -> Result:
     """Write the report of studies, with tables, figures and a page, from their rows alone."""
     from vocab.experiments import load_spec, write_report
 
@@ -97,12 +102,16 @@ def report(
     for sentence in written.sentences:
         screen.print(sentence)
     screen.print(f"Wrote {', '.join(path.name for path in written.files)} to {out}")
+    return Result({"sentences": written.sentences, "files": [str(out / path.name) for path in written.files]})
 
 
-@app.command("list")
-def list_() -> None:
+@app.command("list", cls=GroupedCommand)
+@with_shared_options
+def list_() -> Result:
     """List the built-in studies."""
     from vocab.experiments import builtin_studies
 
-    for study in builtin_studies():
+    studies = builtin_studies()
+    for study in studies:
         console().print(f"{study.name}: {study.question}")
+    return Result([{"name": study.name, "question": study.question} for study in studies])

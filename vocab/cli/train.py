@@ -21,6 +21,7 @@ from vocab.cli.corpora import (
 from vocab.cli.grouped_help import COMPUTING, LOOKING, OPTIMISER
 from vocab.cli.screen import console, progress, say, stopped, table
 from vocab.cli.shards import encode_corpus
+from vocab.cli.shared_options import Result
 from vocab.cli.torch_threads import use_torch_threads
 
 if TYPE_CHECKING:
@@ -58,15 +59,6 @@ def train(
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="FIELD=VALUE", help="Set a field of the shape, like n_layers=6."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="TOML",
-            help="File of settings, a field of vocab.model.TrainSettings a line, like weight_decay = 0.05. "
-            "Options of the command line win over it.",
-        ),
     ] = None,
     n_tokens: Annotated[
         int | None, typer.Option("--tokens", min=1, help="Tokens to train on. [default: --epochs]")
@@ -196,7 +188,7 @@ def train(
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
     force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
-) -> None:
+) -> Result | None:
     """Train a decoder on text encoded with a vocabulary; repeat the command to resume an interrupted run.
 
     Loss is reported in bits per byte of source text, which compares across vocabularies.
@@ -212,7 +204,7 @@ def train(
     from vocab.model.hardware.parallel import join
 
     _set_up(corpus, shards, threads)
-    chosen = _chosen(config, given)
+    chosen = _chosen(given)
     workers = join(device)
     loaded = load_lossless(vocabulary)
     shape = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
@@ -225,8 +217,10 @@ def train(
         shards = shards or out / "shards"
         settings = _settings(preset, shape, shards, chosen)
         report = _train(loaded, shards, out, shape, settings, cadence, device, teacher or [], id_map)
-    if workers.is_first:
-        _show(report, out)
+    if not workers.is_first:
+        return None
+    _show(report, out)
+    return Result(report)
 
 
 def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) -> None:
@@ -238,19 +232,14 @@ def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) 
     use_torch_threads(threads)
 
 
-def _chosen(path: Path | None, given: dict[str, Any]) -> dict[str, Any]:
-    """What `settings_for` is told: settings of the file, and those that the command line names, which win."""
+def _chosen(given: dict[str, Any]) -> dict[str, Any]:
+    """What `settings_for` is told: those options of the command that the user named."""
     from dataclasses import fields
 
     from vocab.model.training.settings import TrainSettings
-    from vocab.model.training.settings_file import read_settings
 
     names = [*(field.name for field in fields(TrainSettings)), "epochs", "device"]
-    named = {name: given[name] for name in names if given[name] is not None}
-    stored = read_settings(path) if path else {}
-    if "epochs" in named:
-        stored.pop("n_tokens", None)
-    chosen = {"distill_every": _DISTILL_EVERY, **stored, **named}
+    chosen = {"distill_every": _DISTILL_EVERY, **{name: given[name] for name in names if given[name] is not None}}
     return chosen if given["teacher"] else chosen | {"distill_every": 0}
 
 

@@ -17,6 +17,7 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.screen import console, progress
+from vocab.cli.shared_options import Result
 from vocab.cli.whole_numbers import whole_number
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def train_tokenizer(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
-) -> None:
+) -> Result:
     """Train a tokenizer from scratch, to compare a pruned one with or to use."""
     from vocab import interop
     from vocab.interop.scratch.train_tokenizer import check_request
@@ -82,6 +83,7 @@ def train_tokenizer(
     note_skipped(options)
     paths = result.save(directory, force=force)
     _show(result, directory, [path.name for path in paths])
+    return Result(result.report)
 
 
 def _show(result: TrainedTokenizer, directory: Path, names: list[str]) -> None:

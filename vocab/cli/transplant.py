@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vocab.cli.screen import console, progress, table
+from vocab.cli.shared_options import Result
 
 _MOST_SHOWN = 200  # names in one list, and characters of ids in one setting
 
@@ -40,7 +41,7 @@ def transplant(
         typer.Option("--leave", metavar="TENSOR", help="A tensor with as many rows by chance; may be repeated."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
-) -> None:
+) -> Result:
     """Write a model for its pruned vocabulary: embedding and head rows, every token id, tokenizer files.
 
     Rows of kept tokens are copied bit by bit; tokens new to the source start from the mean of the rows that spell them.
@@ -60,6 +61,7 @@ def transplant(
             on_progress=_rates(bar),
         )
     _show(done.record, out)
+    return Result(done.record)
 
 
 def _rates(bar: Progress) -> OnProgress:

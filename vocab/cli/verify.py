@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from vocab.cli.corpora import (
     texts_of,
 )
 from vocab.cli.screen import console, progress, table
+from vocab.cli.shared_options import Result
 
 if TYPE_CHECKING:
     from vocab.interop import RuntimeCheck, Verification
@@ -34,7 +36,7 @@ def verify(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
-) -> None:
+) -> Result:
     """Encode texts in every runtime that loads the folder, and compare ids, decoded texts and special tokens.
 
     Default calls are compared too: special tokens recognised in text, tokens put around it, and left out again.
@@ -58,8 +60,7 @@ def verify(
         verification = interop.verify(directory, texts)
     note_skipped(options)
     _show(verification, str(directory))
-    if not verification.agrees:
-        raise typer.Exit(1)
+    return Result(asdict(verification), exit_code=0 if verification.agrees else 1)
 
 
 def _show(verification: Verification, title: str) -> None:

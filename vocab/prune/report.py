@@ -102,6 +102,7 @@ class Report:
         not_carried: settings of the source's folder that the result does not have, in words.
         unknown: the token for text that no token spells; None where every text is spelt.
         character_coverage: share of the text's characters that had to stay known; None for all that the source spells.
+        options: the options of the command that made the result, by their names; empty for a call of the library.
         no_tiktoken: why tiktoken cannot run the result, as the end of a sentence; None where it can.
     """
 
@@ -124,6 +125,7 @@ class Report:
     certificate: dict[str, Any] | None = None
     dropped_special: list[str] = field(default_factory=list)
     not_carried: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
     unknown: str | None = None
     character_coverage: float | None = None
     n_added_texts: int = 0
