@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import regex
-from common import MB, THROUGHPUT_COLUMNS, installed, interleaved, sample, throughput, throughput_cells, write_json
+from common import (
+    MB,
+    THROUGHPUT_COLUMNS,
+    installed,
+    interleaved,
+    sample,
+    throughput,
+    throughput_cells,
+    untrained,
+    write_json,
+)
 from tables import machine, show
 
 from vocab.corpus.counting import CorpusPart, count, count_documents
@@ -42,8 +52,6 @@ def with_regex(texts: list[str]) -> Counter[str]:
 
 def with_tokenizers(texts: list[str]) -> None:
     """Hugging Face's BPE trainer, all cores."""
-    from vocab.interop.scratch.cl100k_style import untrained
-
     tokenizer, trainer = untrained(SplitPattern(CL100K_REGEX), LEAST_TOKENS)
     tokenizer.train_from_iterator(texts, trainer)
 

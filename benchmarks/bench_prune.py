@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import corpus_files, documents, in_child, installed, spread, timed, write_json
+from common import corpus_files, documents, in_child, installed, spread, timed, untrained, write_json
 from tables import machine, show
 
 import vocab
@@ -93,8 +93,6 @@ def frequency(job: Job) -> Outcome:
 
 def train_tokenizers(job: Job) -> Outcome:
     """Hugging Face's BPE trainer behind cl100k's split."""
-    from vocab.interop.scratch.cl100k_style import untrained
-
     tokenizer, trainer = untrained(source().pattern, job.target)
     run = timed(lambda: tokenizer.train_from_iterator(documents(job.corpus, held_out=False), trainer))
     n_tokens = n_bytes = 0

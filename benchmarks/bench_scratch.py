@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common import CORPORA, MB, in_child, installed, mixed_texts, up_to, write_json
+from common import CORPORA, MB, in_child, installed, mixed_texts, untrained, up_to, write_json
 from tables import machine, show
 
 import vocab
@@ -90,8 +90,6 @@ def with_candidates(job: Job) -> Outcome:
 
 def train_tokenizers(job: Job) -> Outcome:
     """Hugging Face's BPE trainer behind cl100k's split."""
-    from vocab.interop.scratch.cl100k_style import untrained
-
     texts = job.texts(held_out=False)
     tokenizer, trainer = untrained(source().pattern, job.target)
     started = time.perf_counter()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_scratch import n_bytes_of, source
-from common import MB, corpus_files, documents, in_child, timed, write_json
+from common import MB, corpus_files, documents, in_child, timed, untrained, write_json
 from tables import machine, show
 
 from vocab.choices import InferenceMethod
@@ -69,8 +69,6 @@ def _by_tiktoken(encoding: Any) -> CountTokens:
 
 def train_tokenizers(job: Job) -> Made:
     """Hugging Face's BPE trainer behind cl100k's split."""
-    from vocab.interop.scratch.cl100k_style import untrained
-
     read = 0
 
     def texts() -> Iterable[str]:

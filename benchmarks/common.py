@@ -17,8 +17,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
 from vocab.corpus.counting import is_held_out
 from vocab.corpus.documents import read_documents
+from vocab.splitting import SplitPattern
 from vocab.writing import write_text
 
 T = TypeVar("T")
@@ -78,6 +81,16 @@ def up_to(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
         if used > n_bytes:
             return
         yield text
+
+
+def untrained(pattern: SplitPattern, size: int) -> tuple[Tokenizer, trainers.BpeTrainer]:
+    """Hugging Face's byte-level BPE behind a split pattern, with its trainer of `size` tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(pattern.portable), behavior="isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return tokenizer, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
 
 
 @dataclass(frozen=True)

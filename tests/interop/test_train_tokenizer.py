@@ -1,6 +1,7 @@
 """`vocab train-tokenizer`: the size asked for, the same result twice, no text lost, one sentence for what cannot be."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from helpers.cli import fails, run
@@ -9,14 +10,14 @@ from hypothesis import strategies as st
 
 import vocab
 from vocab.choices import STYLES
-from vocab.corpus.counting import is_held_out
+from vocab.corpus.counting import CorpusCounts, count_documents, is_held_out
 from vocab.errors import CorpusError, TargetError
 from vocab.interop.conversion.trial_texts import trial_texts
 from vocab.interop.conversion.verify import verify
 from vocab.interop.scratch.llama2_style import MAX_LINE_CHARACTERS, lines_of
 from vocab.interop.scratch.train_tokenizer import check_request, train_tokenizer
 from vocab.interop.scratch.training_text import TrainingText
-from vocab.splitting import CL100K_REGEX, SplitPattern
+from vocab.splitting import CL100K_REGEX, GPT2_REGEX, SplitPattern
 
 SIZE = 600
 
@@ -59,6 +60,30 @@ def test_every_runtime_agrees_on_the_folder(trained, tmp_path):
 def test_the_same_text_gives_the_same_tokenizer(trained, corpus):
     again = train_tokenizer(trained.report["style"], SIZE, [str(corpus)])
     assert again.vocabulary == trained.vocabulary
+
+
+def test_counts_give_the_same_tokenizer_as_their_text(corpus):
+    from_text = train_tokenizer("cl100k", SIZE, [str(corpus)], n_threads=2)
+    counted = vocab.count(corpus, SplitPattern(CL100K_REGEX), n_threads=1)
+    from_counts = train_tokenizer("cl100k", SIZE, corpus=counted)
+    assert from_counts.vocabulary == from_text.vocabulary
+    assert from_counts.report["corpus"] == from_text.report["corpus"]
+
+
+def test_the_figures_of_counts_are_those_of_the_text(corpus):
+    """Both styles read the same documents and say so alike."""
+    text = TrainingText([str(corpus)])
+    assert list(text)
+    report = train_tokenizer("cl100k", SIZE, [str(corpus)]).report["corpus"]
+    assert {name: report[name] for name in text.summary()} == text.summary()
+
+
+def test_a_weight_counts_a_part_as_often(corpus):
+    counted = vocab.count(corpus, SplitPattern(CL100K_REGEX))
+    other = replace(counted.parts[0], name="other", weight=3)
+    weighted = train_tokenizer("cl100k", SIZE, corpus=replace(counted, parts=(*counted.parts, other)))
+    assert weighted.vocabulary == train_tokenizer("cl100k", SIZE, corpus=counted).vocabulary
+    assert [part["weight"] for part in weighted.report["corpus"]["parts"]] == [1, 3]
 
 
 def test_llama2_is_as_llama_2_has_it(corpus):
@@ -133,6 +158,21 @@ def test_a_lone_document_is_trained_on_even_if_held_out(tmp_path):
 # What cannot be
 
 
+def test_text_or_counts_is_given_but_not_both(corpus):
+    counted = vocab.count(corpus, SplitPattern(CL100K_REGEX))
+    for inputs, counts in (([], None), ([str(corpus)], counted)):
+        with pytest.raises(CorpusError, match="is trained on text or on counts: give one of the two"):
+            train_tokenizer("cl100k", SIZE, inputs, corpus=counts)
+    with pytest.raises(CorpusError, match="counts are for the style cl100k alone: give text"):
+        train_tokenizer("llama2", SIZE, corpus=counted)
+
+
+def test_counts_of_another_pattern_are_refused():
+    counted = CorpusCounts((count_documents(["some text"], "texts", SplitPattern(GPT2_REGEX)),))
+    with pytest.raises(CorpusError, match="was counted with another split pattern"):
+        train_tokenizer("cl100k", SIZE, corpus=counted)
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_too_little_text_is_said(style, tmp_path):
     (tmp_path / "text.txt").write_text("some words " * 10)
@@ -187,6 +227,18 @@ def test_the_command_writes_a_folder_that_eval_reads(tmp_path, corpus):
     evaluated = run("eval", f"llama2-style-{SIZE}", "--corpus", corpus, where=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     assert f"llama2-style-{SIZE}" in evaluated.stdout
+
+
+def test_the_command_trains_on_a_count_table(tmp_path, corpus):
+    done = run("count", "--corpus", corpus, "--out", "counted", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    options = ("train-tokenizer", "--style", "cl100k", "--size", SIZE)
+    for source in (("--counts", "counted", "--out", "a"), ("--corpus", corpus, "--out", "b", "--threads", 1)):
+        done = run(*options, *source, where=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    for name in ("tokenizer.json", f"cl100k-style-{SIZE}.tiktoken"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert "give text" in fails(tmp_path, *options[:1], "--style", "llama2", "--size", SIZE, "--counts", "counted")
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path, corpus):

@@ -10,13 +10,17 @@ import typer
 from vocab.choices import Style
 from vocab.cli.corpora import (
     ColumnOption,
+    CountsOption,
     DocumentsOption,
     EncodingErrorsOption,
+    MinCountOption,
     OnErrorOption,
+    ThreadsOption,
+    corpus_of,
     note_skipped,
     read_options,
 )
-from vocab.cli.screen import console, progress
+from vocab.cli.screen import console, progress, stages
 from vocab.cli.shared_options import Result
 from vocab.cli.whole_numbers import whole_number
 
@@ -30,8 +34,8 @@ def train_tokenizer(
         typer.Option(
             "--style",
             help="llama2: SentencePiece's BPE with Llama 2's settings, which holds all the text in memory. cl100k: "
-            "byte-level BPE with cl100k_base's split pattern, by Hugging Face tokenizers, which holds the distinct "
-            "pre-tokens.",
+            "byte-level BPE with cl100k_base's split pattern and the merges of Hugging Face tokenizers, which holds "
+            "the distinct pre-tokens.",
         ),
     ],
     size: Annotated[
@@ -41,7 +45,7 @@ def train_tokenizer(
         ),
     ],
     corpus: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--corpus",
             metavar="PATH",
@@ -49,7 +53,9 @@ def train_tokenizer(
             '.zst, .bz2, .xz), "-" for standard input, or hf://DATASET[:SPLIT]. May be given several times. The '
             "documents that `vocab count` holds out are left out here too.",
         ),
-    ],
+    ] = None,
+    counts: CountsOption = None,
+    min_count: MinCountOption = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write. [default: ./STYLE-style-SIZE]")
     ] = None,
@@ -67,19 +73,34 @@ def train_tokenizer(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
+    threads: ThreadsOption = None,
 ) -> Result:
-    """Train a tokenizer from scratch, to compare a pruned one with or to use."""
+    """Train a tokenizer from scratch, to compare a pruned one with or to use.
+
+    Counts in place of text are for cl100k alone. They train on any amount of text within the memory of its pre-tokens.
+    """
     from vocab import interop
-    from vocab.interop.scratch.train_tokenizer import check_request
+    from vocab.interop.scratch.cl100k_style import PATTERN
+    from vocab.interop.scratch.train_tokenizer import check_corpus, check_request
     from vocab.writing import check_target
 
     directory = out or Path(f"{style}-style-{size}")
     check_target(directory, force=force)
     check_request(style, size, special)
+    check_corpus(style, has_text=bool(corpus), has_counts=bool(counts))
+    options = read_options(column, documents, encoding_errors, on_error)
+    counted = corpus_of(None, counts, PATTERN, options, 1, min_count)
     with progress() as bar:
-        bar.add_task("train", total=None, rate="")
-        options = read_options(column, documents, encoding_errors, on_error)
-        result = interop.train_tokenizer(style, size, corpus, options=options, special=special)
+        result = interop.train_tokenizer(
+            style,
+            size,
+            corpus or [],
+            corpus=counted,
+            options=options,
+            special=special,
+            n_threads=threads,
+            on_progress=stages(bar),
+        )
     note_skipped(options)
     paths = result.save(directory, force=force)
     _show(result, directory, [path.name for path in paths])

@@ -1,48 +1,61 @@
-"""A tokenizer in the style of cl100k_base: byte-level BPE behind its split pattern, by Hugging Face's trainer.
+"""A tokenizer in the style of cl100k_base: byte-level BPE behind its split pattern, trained from counts.
 
-Documents are given whole: the pattern looks past line ends, so that training on lines would see other pre-tokens.
-The trainer's merges are kept as ranks, and encoding is tiktoken's: any two neighbours that form a token are merged.
+The counts are of whole documents: the pattern looks past line ends, so that training on lines would see other
+pre-tokens. The merges are kept as ranks, and encoding is tiktoken's: any two neighbours that form a token are merged.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
-
-from vocab.errors import TargetError
+from vocab.corpus.counting import CorpusCounts, Tally
+from vocab.corpus.mixture import corpus_summary
+from vocab.corpus.skipped import SkippedSummary
+from vocab.errors import CorpusError, TargetError
+from vocab.interop.scratch.bpe_trainer import train_bpe
+from vocab.progress import OnProgress
 from vocab.splitting import CL100K_REGEX, SplitPattern
-from vocab.splitting.byte_alphabet import to_bytes
 from vocab.vocabulary import Vocabulary
 
 SPECIAL_TOKENS = ("<|endoftext|>",)  # unless others are asked for
-N_BYTES = 256
+PATTERN = SplitPattern(CL100K_REGEX)
 
 
-def train(documents: Iterable[str], size: int, special: Sequence[str]) -> Vocabulary:
-    """A vocabulary of `size` ids trained on documents, with `special` as its last.
+def train(corpus: CorpusCounts, size: int, special: Sequence[str], on_progress: OnProgress | None = None) -> Vocabulary:
+    """A vocabulary of `size` ids trained on the training counts of a corpus, with `special` as its last.
 
-    Memory: the distinct pre-tokens of the text. Raises TargetError when the text is too small for the size.
+    Memory: as `train_bpe` says. Raises TargetError when the text is too small for the size, and CorpusError for counts
+    of another split pattern.
     """
-    pattern = SplitPattern(CL100K_REGEX)
-    tokenizer, trainer = untrained(pattern, size - len(special))
-    tokenizer.train_from_iterator(documents, trainer)
-    ids: dict[str, int] = json.loads(tokenizer.to_str())["model"]["vocab"]
-    if len(ids) < size - len(special):
+    counts = corpus.without_added().train
+    if counts.pattern_sha256 != PATTERN.sha256:
+        raise CorpusError("the corpus was counted with another split pattern: count it again with that of cl100k_base")
+    tokens = train_bpe(counts, size - len(special), on_progress).tokens
+    if len(tokens) < size - len(special):
         raise TargetError(
-            f"size {size:,} is too large for so little text, which gives {len(ids) + len(special):,} ids at most: "
+            f"size {size:,} is too large for so little text, which gives {len(tokens) + len(special):,} ids at most: "
             "give more"
         )
-    tokens = [to_bytes(piece) for piece in sorted(ids, key=ids.__getitem__)]
-    return Vocabulary.from_tokens(tokens, pattern, {text: len(tokens) + k for k, text in enumerate(special)})
+    return Vocabulary.from_tokens(tokens, PATTERN, {text: len(tokens) + k for k, text in enumerate(special)})
 
 
-def untrained(pattern: SplitPattern, size: int) -> tuple[Tokenizer, trainers.BpeTrainer]:
-    """Byte-level BPE behind a split pattern, with Hugging Face's trainer of `size` tokens."""
-    tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(pattern.portable), behavior="isolated")
-    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return tokenizer, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+def summary_of(corpus: CorpusCounts) -> dict[str, Any]:
+    """The figures of counts for a report, under the names of `TrainingText.summary`, and those of each part."""
+    parts = corpus.parts
+    tally = sum((part.tally for part in parts), Tally())
+    n_held_out = sum(part.tally.n_documents_held_out for part in parts if part.held_out.n_pretokens)
+    skipped = sum((part.skipped for part in parts), SkippedSummary())
+    return {
+        "places": [part.name for part in parts],
+        "n_documents": tally.n_documents - n_held_out,
+        "n_documents_held_out": n_held_out,
+        "n_bytes": sum(part.train.n_bytes for part in parts),
+        "held_out_rule": parts[0].held_out_rule,
+        "n_rows_without_text": tally.n_rows_without_text,
+        "n_rows_skipped": tally.n_rows_skipped,
+        "n_documents_skipped": tally.n_documents_skipped,
+        "n_documents_repaired": tally.n_documents_repaired,
+        **skipped.for_report(),
+        "parts": corpus_summary(corpus)["parts"],
+    }
