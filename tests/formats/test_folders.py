@@ -262,3 +262,19 @@ def test_special_tokens_below_the_others_stay_there(tmp_path):
     new = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert new.convert_tokens_to_ids(["<s>", "<pad>", "</s>", "<unk>", "<mask>"]) == [0, 1, 2, 3, 699]
     assert verify(tmp_path / "out", TEXTS).agrees
+
+
+@pytest.mark.parametrize("with_decoder", [False, True])
+def test_the_map_of_special_tokens_goes_before_the_settings_as_for_autotokenizer(with_decoder, tmp_path):
+    stored(byte_level_bpe(300), tmp_path)
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<A>", "pad_token": "<PAD>"}
+    if with_decoder:
+        settings["added_tokens_decoder"] = {"302": {"content": "<new>", "special": True}}
+    write(tmp_path / "tokenizer_config.json", settings)
+    write(tmp_path / "special_tokens_map.json", {"pad_token": "<pad>", "unk_token": "<u>"})
+    peer, read = AutoTokenizer.from_pretrained(tmp_path), load_lossless(tmp_path)
+    roles = {role: text for role, text in peer.special_tokens_map.items() if isinstance(text, str)}
+    assert read.provenance.extras["hugging_face"]["roles"] == roles
+    assert roles["pad_token"] == ("<PAD>" if with_decoder else "<pad>")
+    text = "a<A><PAD><pad><u><new>b"
+    assert read.encode(text, allow_special=True) == peer(text, add_special_tokens=False).input_ids

@@ -97,13 +97,27 @@ def roles_of(
     config: Mapping[str, Any], special_map: Mapping[str, Any], texts: Container[str] | None = None
 ) -> dict[str, str]:
     """Texts of special tokens by role, from a folder's two files; with `texts`, only those among them."""
-    roles = {}
+    roles, given = {}, special_tokens_named(config, special_map)
     for role in ROLES:
-        named = config.get(role) or special_map.get(role)
+        named = given.get(role)
         text = named.get("content") if isinstance(named, dict) else named
         if isinstance(text, str) and (texts is None or text in texts):
             roles[role] = text
     return roles
+
+
+def special_tokens_named(config: Mapping[str, Any], special_map: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of tokenizer_config.json with those of special_tokens_map.json, as AutoTokenizer takes them.
+
+    The map goes before, but it is not read where tokenizer_config.json has `added_tokens_decoder`.
+
+    Source: transformers 5 `tokenization_utils_base.py` (`_from_pretrained`).
+    """
+    if "added_tokens_decoder" in config:
+        return dict(config)
+    key = "extra_special_tokens"
+    both = [entries[key] for entries in (config, special_map) if isinstance(entries.get(key), list)]
+    return {**config, **special_map} | ({key: [*both[0], *both[1]]} if both[1:] else {})
 
 
 def chat_template(vocabulary: Vocabulary) -> str | list[dict[str, str]] | None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken, Tokenizer
 
 from vocab.errors import SourceError
-from vocab.formats.companions import CONFIG, SPECIAL, read_object
+from vocab.formats.companions import CONFIG, SPECIAL, read_object, special_tokens_named
 from vocab.vocabulary import Vocabulary
 
 ADDED = "added_tokens.json"
@@ -47,7 +47,7 @@ def added_by_folder(directory: Path, default_roles: Mapping[str, Any] | None = N
     `default_roles` are those of the tokenizer class, for roles that the files do not name.
     """
     config, roles = read_object(directory / CONFIG), read_object(directory / SPECIAL)
-    special = list(_with_roles({**(default_roles or {}), **roles, **config}))
+    special = list(_with_roles({**(default_roles or {}), **special_tokens_named(config, roles)}))
     texts = {token.content for token in special}
     listed = config.get("added_tokens_decoder") or {}
     try:

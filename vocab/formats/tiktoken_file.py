@@ -19,8 +19,10 @@ import tiktoken
 from vocab.arrays import end_to_end
 from vocab.errors import SourceError
 from vocab.formats.known_ranks import named_by_sha256
+from vocab.formats.tiktoken_split import is_split_by_tiktoken
 from vocab.reading import parse_json
 from vocab.splitting import SplitPattern
+from vocab.splitting.known_patterns import KERNELS
 from vocab.utf8 import NEVER_IN_UTF8
 from vocab.vocabulary import Provenance, Vocabulary
 from vocab.writing import write_bytes, write_json
@@ -162,7 +164,7 @@ def obstacle(vocabulary: Vocabulary) -> str | None:
         return f"it has no added tokens that are text, as {steps.added[0].text!r} is here"
     if steps and steps.changes_text:
         return "it splits text as it is, without a normalizer or a space before it"
-    if steps or vocabulary.pattern.regex.startswith("(?V1)"):
+    if steps or not (vocabulary.pattern.regex in KERNELS or is_split_by_tiktoken(vocabulary.pattern)):
         return "its split is one regular expression, and this one it does not have"
     if vocabulary.ids is not None:
         return "there ids are in the order of merges"

@@ -1,7 +1,8 @@
-"""Regular expressions of Oniguruma, as tokenizer.json has them, in the words of the `regex` package.
+r"""Regular expressions of Oniguruma, as tokenizer.json has them, in the words of the `regex` package.
 
-Two things mean something else there. `{m,n}+` is a repeat of a repeat to Oniguruma, and possessive to `regex`. A class
-in a class, and `&&` between classes, are set operations to Oniguruma, and to `regex` only in its version 1.
+Two things mean something else there, and `\x{4E00}` has another form. `{m,n}+` is a repeat of a repeat to Oniguruma,
+and possessive to `regex`. A class in a class, and `&&` between classes, are set operations to Oniguruma, and to `regex`
+only in its version 1.
 """
 
 from __future__ import annotations
@@ -10,12 +11,23 @@ import re
 from collections.abc import Iterator
 
 _REPEAT_OF_REPEAT = re.compile(r"\{\d*,?\d*\}\+")
+_ESCAPE = re.compile(r"\\(?:x\{([0-9A-Fa-f]{1,8})\}|.)", re.DOTALL)
 
 
 def from_oniguruma(pattern: str) -> str:
     """The same regular expression for the `regex` package."""
-    translated = "".join(_with_groups(list(_atoms(pattern))))
+    translated = _ESCAPE.sub(_code_point, "".join(_with_groups(list(_atoms(pattern)))))
     return f"(?V1){translated}" if _has_set_operations(pattern) else translated
+
+
+def _code_point(escape: re.Match[str]) -> str:
+    r"""`\x{4E00}` as Python has it; any other escape as it is."""
+    return escape[0] if escape[1] is None else f"\\U{int(escape[1], 16):08X}"
+
+
+def has_repeat_of_repeat(pattern: str) -> bool:
+    r"""Whether a pattern has `{m,n}+`; the end of a class such as `\p{L}+` is none."""
+    return any(_REPEAT_OF_REPEAT.fullmatch(atom) for atom in _atoms(pattern))
 
 
 def _has_set_operations(pattern: str) -> bool:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vocab.errors import SourceError
 from vocab.markers import MARKER_BYTE
 from vocab.splitting import preparation
+from vocab.splitting.dialect import has_repeat_of_repeat
 from vocab.splitting.known_patterns import (
     CL100K_REGEX,
     GPT2_REGEX,
@@ -123,7 +124,7 @@ class SplitPattern:
             return KERNELS[self.regex].portable
         if self.steps:
             raise SourceError("the split has several steps, or changes text, which no one regular expression says")
-        if "}+" in self.regex and not self.is_sentencepiece:
+        if has_repeat_of_repeat(self.regex) and not self.is_sentencepiece:
             raise SourceError(
                 "the split pattern has a possessive {m,n}+, which Hugging Face tokenizers reads as something else; "
                 f"rewrite it without: {self.regex}"

@@ -131,4 +131,6 @@ def compiled(pattern: str) -> Any:
     try:
         return regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError) as error:
-        raise SourceError(f"the split pattern is not a regular expression ({error}): {shown}") from None
+        raise SourceError(
+            f"the split pattern is not a regular expression of the package regex ({error}): {shown}"
+        ) from None
