@@ -16,7 +16,7 @@ import vocab
 from vocab.errors import MissingExtraError, OutputError, SourceError
 from vocab.formats import llama_cpp_runtime
 from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS
-from vocab.formats.tokenizer_json import all_merges
+from vocab.formats.tokenizer_json import merges_of
 from vocab.hard_texts import HARD_TEXTS
 from vocab.interop import verify
 from vocab.interop.serving import gguf_package
@@ -163,7 +163,7 @@ def hugging_face(folder, splits, cl100k, normalizer=None, mask=False):
     """A folder with a tokenizer.json of some splits, an added token that is text, and a beginning of texts."""
     tokens = [to_characters(token) for token in list(cl100k.tokens())[:2000]]
     small = Vocabulary.from_tokens(list(cl100k.tokens())[:2000], cl100k.pattern, provenance=Provenance("small"))
-    tokenizer = Tokenizer(models.BPE({t: k for k, t in enumerate(tokens)}, all_merges(small)))
+    tokenizer = Tokenizer(models.BPE({t: k for k, t in enumerate(tokens)}, merges_of(small)[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     tokenizer.decoder = decoders.ByteLevel()
     if normalizer:

@@ -11,7 +11,7 @@ from vocab.formats.gguf_pre_tokenizers import PRE_TOKENIZERS
 from vocab.formats.gguf_tokenizer import GgufTokenizer
 from vocab.formats.llama_cpp_runtime import LlamaCppRuntime
 from vocab.formats.runtime_tokenizer import RuntimeTokenizer
-from vocab.formats.tokenizer_json import all_merges
+from vocab.formats.tokenizer_json import merges_of
 from vocab.hard_texts import HARD_TEXTS
 from vocab.interop import verify
 from vocab.splitting.byte_alphabet import to_characters
@@ -34,7 +34,7 @@ TEXTS = [
 def keys(cl100k) -> dict:
     """A byte-level tokenizer whose tokens tell where text is cut."""
     tokens = list(cl100k.tokens())[:N_TOKENS]
-    merges = all_merges(Vocabulary.from_tokens(tokens, cl100k.pattern, provenance=Provenance("small")))
+    merges, _ = merges_of(Vocabulary.from_tokens(tokens, cl100k.pattern, provenance=Provenance("small")))
     return {
         "general.architecture": "llama",
         "tokenizer.ggml.model": "gpt2",

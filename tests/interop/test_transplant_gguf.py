@@ -10,7 +10,7 @@ import vocab
 from vocab.errors import SourceError, TargetError
 from vocab.formats.gguf_layout import BLOCKS, read_layout
 from vocab.formats.gguf_tokenizer import CONTROL, NORMAL, USER_DEFINED, GgufTokenizer
-from vocab.formats.tokenizer_json import all_merges
+from vocab.formats.tokenizer_json import merges_of
 from vocab.interop import transplant
 from vocab.interop.transplants import gguf_model
 from vocab.prune import prune
@@ -37,7 +37,7 @@ def made(path, cl100k, kind=KINDS.Q8_0, *, more=None, parts=None):
     writer.add_tokenizer_pre("llama-bpe")
     writer.add_token_list([*map(to_characters, tokens), *ADDED, "[PAD1]", "[PAD2]"])
     writer.add_token_types([NORMAL] * N + [CONTROL, USER_DEFINED, CONTROL, 5, 5])
-    writer.add_token_merges([f"{left} {right}" for left, right in all_merges(source)])
+    writer.add_token_merges([f"{left} {right}" for left, right in merges_of(source)[0]])
     writer.add_bos_token_id(N)
     writer.add_eos_token_id(N + 2)
     writer.add_chat_template("{{ messages }}")

@@ -6,8 +6,12 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
+from vocab.encoding.closed_merges import parts_of_tokens, unmade
 from vocab.measured import MeasuredTokenizer
 from vocab.sizes import SizeFacts, size_facts
+from vocab.vocabulary import Vocabulary
 
 # First words of letters' names that name no script.
 _SCRIPTS = {"CJK": "CJK", "FEMININE": "Latin", "MASCULINE": "Latin", "MICRO": "Greek", "FULLWIDTH": "Latin"}
@@ -26,6 +30,8 @@ class Composition:
         n_whitespace_only: tokens of white space alone.
         lengths: number of tokens by length in bytes, shortest first.
         scripts: number of tokens by the script of their first letter, or by `kind_of` without one, largest first.
+        n_unmade: tokens of two bytes or more that no merge of two tokens of lower rank makes; 0 where the vocabulary is
+            closed, None where it does not go by merges of ranks.
     """
 
     size: SizeFacts
@@ -36,6 +42,7 @@ class Composition:
     n_whitespace_only: int
     lengths: dict[int, int]
     scripts: dict[str, int]
+    n_unmade: int | None = None
 
     @property
     def mean_bytes(self) -> float:
@@ -67,7 +74,14 @@ def inspect(tokenizer: MeasuredTokenizer) -> Composition:
         n_whitespace_only=sum(not token.strip() for token in tokens),
         lengths=dict(sorted(Counter(map(len, tokens)).items())),
         scripts=dict(kinds.most_common()),
+        n_unmade=_n_unmade(tokenizer) if isinstance(tokenizer, Vocabulary) else None,
     )
+
+
+def _n_unmade(vocabulary: Vocabulary) -> int | None:
+    if vocabulary.inference != "merges":
+        return None
+    return int(np.count_nonzero(unmade(parts_of_tokens(vocabulary.encoder.trie), vocabulary.lengths)))
 
 
 def _text(token: bytes) -> str | None:

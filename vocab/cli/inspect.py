@@ -41,10 +41,21 @@ def inspect(
         f"Hamming weight {composition.size.hamming_weight}, {composition.size.trailing_zeros} trailing zeros, "
         f"divisible by {composition.size.largest_power_of_two_divisor}"
     )
+    if composition.n_unmade is not None:
+        screen.print(_closed_sentence(composition.n_unmade))
     screen.print()
     _show_shapes(composition, n)
     _show_scripts(composition, n)
     return Result({"name": loaded.name, "inference": loaded.inference, "max_id": loaded.max_id, **asdict(composition)})
+
+
+def _closed_sentence(n_unmade: int) -> str:
+    """Say whether a vocabulary is closed under merges."""
+    if n_unmade == 0:
+        return "Closed under merges: runtimes that look up no whole words give the same ids."
+    return (
+        f"Not closed: no merge of two earlier tokens makes {n_unmade:,} tokens, so runtimes must look up whole words."
+    )
 
 
 def _show_shapes(composition: Composition, n: int) -> None:

@@ -133,6 +133,15 @@ def prune(
             "else source]",
         ),
     ] = None,
+    closed: Annotated[
+        bool,
+        typer.Option(
+            "--closed",
+            rich_help_panel=CHOOSING,
+            help="With merges: keep only tokens that one merge of two kept tokens of lower rank makes. Runtimes that "
+            "read just a list of merges, such as llama.cpp, then give the same ids.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write. [default: ./SOURCE-TARGET]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
     keep: Annotated[
@@ -228,6 +237,7 @@ def prune(
         character_coverage=character_coverage,
         pad_to_multiple_of=pad_to_multiple_of,
         refit=refit,
+        closed=closed,
         certify=certify,
         limits=Limits(gap / 100, seconds),
         n_threads=threads,

@@ -280,13 +280,28 @@ def merge_parents(
 
     `method` is merges or scored-merges. Parents of a character of two bytes are its bytes.
     """
-    n_tokens = starts.size - 1
+    return merged_pairs(trie, blob, starts, method, leaves_out=True)
+
+
+def merged_pairs(
+    trie: TokenTrie,
+    blob: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    method: InferenceMethod = "merges",
+    *,
+    leaves_out: bool = False,
+) -> npt.NDArray[np.int64]:
+    """The two tokens that merging each text ends in, int64[n_texts, 2]; -1 for one that ends in fewer or more.
+
+    Texts are blob uint8, starts int64[n_texts + 1]. With `leaves_out`, text w is token w, merged as if that were none.
+    """
+    n_texts = starts.size - 1
     lattice = Lattice.build(trie, blob, starts, n_whole=0)
     ids = np.empty(blob.size, dtype=np.int32)
-    sizes = np.empty(n_tokens, dtype=np.int32)
-    kept = np.ones(n_tokens, dtype=np.bool_)
-    LatticeEncoder(method, trie, lattice, blob).encode(kept, 0, n_tokens, ids, sizes, leaves_out=True)
-    parents = np.full((n_tokens, 2), -1, dtype=np.int64)
+    sizes = np.empty(n_texts, dtype=np.int32)
+    kept = np.ones(trie.lengths.size, dtype=np.bool_)
+    LatticeEncoder(method, trie, lattice, blob).encode(kept, 0, n_texts, ids, sizes, leaves_out=leaves_out)
+    parents = np.full((n_texts, 2), -1, dtype=np.int64)
     merged = np.flatnonzero(sizes == 2)
     begins = starts[merged]
     parents[merged, 0], parents[merged, 1] = ids[begins], ids[begins + 1]

@@ -1,6 +1,7 @@
 """`tokenizer.json` of Hugging Face tokenizers: byte-level BPE, and the models that carry our other inference methods.
 
-merges is BPE with every split of every token and whole-piece look-up (`ignore_merges`), which equals tiktoken;
+merges is BPE with every split of every token and whole-piece look-up (`ignore_merges`), which equals tiktoken. A closed
+vocabulary needs no look-up and one merge a token, which other programs read too;
 least-tokens is Unigram with equal scores, whose Viterbi then finds the fewest tokens; longest-prefix is WordPiece with
 an empty continuation prefix. All split by pattern first and write bytes in GPT-2's alphabet.
 """
@@ -16,6 +17,7 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from vocab.choices import CHARACTER_METHODS
+from vocab.encoding.closed_merges import parts_of_tokens, unmade
 from vocab.errors import SourceError
 from vocab.formats import byte_level_json, pieces_json, sentencepiece_json, sentencepiece_model, wordpiece
 from vocab.formats.folder_tokens import NO_TOKENS, FolderTokens, add_to_runtime
@@ -101,15 +103,26 @@ def _model(vocabulary: Vocabulary) -> models.Model:
         return models.WordPiece(
             ids, unk_token=to_characters(b"\0"), max_input_chars_per_word=2**62, continuing_subword_prefix=""
         )
-    return models.BPE(ids, all_merges(vocabulary), ignore_merges=True, fuse_unk=False, byte_fallback=False)
+    merges, looks_up_words = merges_of(vocabulary)
+    return models.BPE(ids, merges, ignore_merges=looks_up_words, fuse_unk=False, byte_fallback=False)
 
 
-def all_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
-    """Every pair of tokens whose concatenation is a token, ordered by the ranks of the result, left and right parts.
+def merges_of(vocabulary: Vocabulary) -> tuple[list[tuple[str, str]], bool]:
+    """The merges with which BPE gives the ids of tiktoken, and whether it must look up whole words before.
 
-    tiktoken merges any pair that forms a token, so BPE must know all of them (transformers `TikTokenConverter`).
+    A closed vocabulary needs one merge a token, in order of rank, and no look-up. For any other they are all pairs of
+    tokens whose concatenation is a token, ordered by the ranks of the result, left and right parts: tiktoken merges
+    any such pair (transformers `TikTokenConverter`).
     """
     texts = [to_characters(token) for token in vocabulary.tokens()]
+    parts = parts_of_tokens(vocabulary.encoder.trie)
+    if unmade(parts, vocabulary.lengths).any():
+        return _all_merges(texts), True
+    return [(texts[left], texts[right]) for left, right in parts.tolist() if left >= 0], False
+
+
+def _all_merges(texts: list[str]) -> list[tuple[str, str]]:
+    """Every pair of tokens whose concatenation is a token."""
     ranks = {text: rank for rank, text in enumerate(texts)}
     merges: list[tuple[str, str]] = []
     for text in texts:

@@ -12,6 +12,7 @@ from vocab.analysis.reachable import spellable, unreachable
 from vocab.arrays import Ints, Mask
 from vocab.choices import CHARACTER_METHODS
 from vocab.corpus.mixture import corpus_summary
+from vocab.encoding.closed_merges import is_closed, parts_of_tokens
 from vocab.formats.companions import KEY as COMPANIONS
 from vocab.formats.tiktoken_file import obstacle as obstacle_to_tiktoken
 from vocab.prune.certifying import certificate_of
@@ -19,7 +20,7 @@ from vocab.prune.job import Job
 from vocab.prune.methods.baselines import baselines
 from vocab.prune.report import Report, ReportRow, change, make_row
 from vocab.prune.result import PruneResult
-from vocab.prune.selection import select_baseline
+from vocab.prune.selection import closed, is_in_order, select_baseline
 from vocab.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ def _repaired(job: Job, kept: Ints) -> _Evaluated:
         vocabulary = _vocabulary(job, kept)
         evaluation, is_used = _evaluate(job, kept, vocabulary)
         lost = kept[np.union1d(_unreachable(vocabulary, is_used), _unspellable(vocabulary))]
-        replaced = lost[~job.protected[lost]]
+        replaced = lost[~(job.protected | _are_parts(job, kept, vocabulary))[lost]]
         spare = _spare(job, kept, banned)[: replaced.size]
         if n_repairs == _MAX_REPAIRS or replaced.size == 0 or spare.size < replaced.size:
             break
         banned[replaced] = True
         kept = _exchanged(kept, banned, spare)
+        if job.request.closed:
+            kept = closed(job, kept, banned)
     return _Evaluated(kept, vocabulary, evaluation, int(np.count_nonzero(~is_used)), int(lost.size))
 
 
@@ -90,7 +93,15 @@ def _spare(job: Job, kept: Ints, banned: Mask) -> Ints:
 def _exchanged(kept: Ints, banned: Mask, spare: Ints) -> Ints:
     """Kept candidates without the banned ones and with the spare ones, last or where their rank is among the others."""
     exchanged = np.concatenate([kept[~banned[kept]], spare])
-    return np.sort(exchanged) if _is_in_order(kept) else exchanged
+    return np.sort(exchanged) if is_in_order(kept) else exchanged
+
+
+def _are_parts(job: Job, kept: Ints, vocabulary: Vocabulary) -> Mask:
+    """Candidates that kept ones are merged from, which a closed vocabulary cannot lose, bool[n_candidates]."""
+    if not job.request.closed:
+        return job.mask(kept[:0])
+    parts = parts_of_tokens(vocabulary.encoder.trie)
+    return job.mask(kept[parts[parts[:, 0] >= 0].ravel()])
 
 
 def _unreachable(vocabulary: Vocabulary, is_used: Mask) -> Ints:
@@ -117,17 +128,12 @@ def _refitted(job: Job, result: _Evaluated) -> _Evaluated:
 
 def _evaluate(job: Job, kept: Ints, vocabulary: Vocabulary, *, is_fitted: bool = False) -> tuple[Evaluation, Mask]:
     """Tokens of a vocabulary of kept candidates on the corpus, and which of them are used, bool[n_kept]."""
-    if _is_in_order(kept) and not is_fitted and not job.crosses_words:  # there all candidates have a huge lattice
+    if is_in_order(kept) and not is_fitted and not job.crosses_words:  # there all candidates have a huge lattice
         evaluation = job.evaluator.evaluate(job.mask(kept), job.inference)
         return evaluation, evaluation.is_used[kept]
     evaluator = job.new_evaluator(vocabulary.encoder.trie)
     evaluation = evaluator.evaluate(np.ones(kept.size, dtype=np.bool_), job.inference)
     return evaluation, evaluation.is_used
-
-
-def _is_in_order(kept: Ints) -> bool:
-    """Whether candidates keep the order of their ranks."""
-    return bool((np.diff(kept) > 0).all())
 
 
 def _vocabulary(job: Job, kept: Ints) -> Vocabulary:
@@ -234,4 +240,5 @@ def _report(
         certificate=certificate.claims if certificate else None,
         unknown=source.unknown if source.n_stand_ins == 1 else None,
         character_coverage=request.character_coverage,
+        closed=is_closed(result.vocabulary.encoder.trie) if job.inference == "merges" else None,
     )

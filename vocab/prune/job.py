@@ -170,7 +170,7 @@ class Job:
     ) -> PriceBook:
         """The same for the tokens of a trie, of which `n_keep` are kept and the protected ones never dropped."""
         with self.stage("price tokens"):
-            book = PriceBook(trie, counts, inference, self.n_threads)
+            book = PriceBook(trie, counts, inference, self.n_threads, looks_up=not self.request.closed)
         with self.stage("drop tokens"):
             self._reducer(inference)(
                 book, n_keep, protected, lambda done, total: self.report_progress("drop tokens", done, total)

@@ -40,6 +40,7 @@ def prune(
     character_coverage: float | None = None,
     pad_to_multiple_of: int = 1,
     refit: bool = False,
+    closed: bool = False,
     certify: bool = False,
     limits: Limits | None = None,
     n_threads: int | None = None,
@@ -74,6 +75,8 @@ def prune(
         pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
         refit: whether to fit the scores of a Unigram source to the corpus. Scores are rounded to multiples of 1/128 in
             any case.
+        closed: whether every token of two bytes or more must be one merge of two kept tokens of lower rank, under
+            merges. Then runtimes that read only a list of merges, and look up no whole words, give the same ids.
         certify: whether to prove how far the result is above the best possible.
         limits: when the search for the bound stops.
         n_threads: threads; None for all cores. The result does not depend on how many.
@@ -104,6 +107,7 @@ def prune(
         character_coverage=character_coverage,
         pad_to_multiple_of=pad_to_multiple_of,
         refit=refit,
+        closed=closed,
         certify=certify,
         limits=limits or Limits(),
         n_threads=n_threads,

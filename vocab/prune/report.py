@@ -104,6 +104,8 @@ class Report:
         character_coverage: share of the text's characters that had to stay known; None for all that the source spells.
         options: the options of the command that made the result, by their names; empty for a call of the library.
         no_tiktoken: why tiktoken cannot run the result, as the end of a sentence; None where it can.
+        closed: whether each token of two bytes or more is one merge of two tokens of lower rank; None except under
+            merges.
     """
 
     source: dict[str, Any]
@@ -130,6 +132,7 @@ class Report:
     character_coverage: float | None = None
     n_added_texts: int = 0
     no_tiktoken: str | None = None
+    closed: bool | None = None
 
     @property
     def result(self) -> ReportRow:
@@ -183,6 +186,8 @@ def inference_sentences(report: Report) -> list[str]:
     ]
     if report.ranks == "reorder":
         sentences.append("Ranks were put in the order that merging needs fewest tokens with, not the source's.")
+    if report.closed:
+        sentences.append("Closed: runtimes that read only merges, and look up no whole words, give the same ids.")
     return sentences
 
 

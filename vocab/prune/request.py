@@ -13,6 +13,7 @@ from vocab.choices import CHARACTER_METHODS, METHODS, RANKS, InferenceMethod, Me
 from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.held_documents import HeldDocuments
 from vocab.encoding.characters import characters_of
+from vocab.encoding.closed_merges import parts_of_tokens, with_parts
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
@@ -66,6 +67,7 @@ class PruneRequest:
             unknown token: the most frequent ones are kept, and no others. None for all that the source has.
         pad_to_multiple_of: multiple for which the report states the embedding rows; no id is added.
         refit: whether to fit the scores of a Unigram source to the corpus.
+        closed: whether every token must be one merge of two kept tokens of lower rank, under merges.
         certify: whether to prove how far the result is above the best possible.
         limits: when the search for the bound stops.
         n_threads: threads; None for all cores.
@@ -91,6 +93,7 @@ class PruneRequest:
     character_coverage: float | None = None
     pad_to_multiple_of: int = 1
     refit: bool = False
+    closed: bool = False
     certify: bool = False
     limits: Limits = Limits()
     n_threads: int | None = None
@@ -149,6 +152,8 @@ class PruneRequest:
             if source.inference in CHARACTER_METHODS:  # without its characters it could not be merged
                 characters = [c.encode() for c in characters_of(token.decode(), source.inference)]
                 protected[source.ranks_of([source.token_ids[c] for c in characters if c in source.token_ids])] = True
+        if self.closed:
+            protected = with_parts(protected, parts_of_tokens(source.encoder.trie))
         return protected
 
     @property
@@ -230,6 +235,8 @@ class PruneRequest:
             )
         if self.refit and inference != "unigram":
             raise TargetError(f"`refit` fits the scores of unigram, which {inference} does not have")
+        if self.closed and inference != "merges":
+            raise TargetError(f"`closed` is for merges, and {inference} makes no token by merges of ranks")
 
     def _check_numbers(self) -> None:
         """Refuse numbers out of range."""

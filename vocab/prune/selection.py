@@ -9,10 +9,40 @@ from vocab.choices import Method
 from vocab.errors import TargetError
 from vocab.prune.job import Job
 from vocab.prune.methods.baselines import BASELINES, by_frequency, by_leaf, by_rank, by_score
+from vocab.prune.methods.closing import close
 
 
 def select(job: Job) -> Ints:
     """Candidates that the method of the request keeps, in the order of their new ranks, int64[n_keep]."""
+    chosen = _chosen(job)
+    return closed(job, chosen, job.mask(chosen[:0])) if job.request.closed else chosen
+
+
+def closed(job: Job, chosen: Ints, banned: Mask) -> Ints:
+    """Chosen candidates in order of rank, closed under merges by exchanges; none of `banned` (bool[n]) comes in.
+
+    What comes in stands where its rank is among the others, or behind them where these have an order of their own.
+    """
+    others = np.flatnonzero(~job.mask(chosen))
+    order = np.concatenate([chosen, others])
+    if is_in_order(chosen):
+        order.sort()
+    candidates = job.pool.vocabulary
+    in_order = candidates.subset(order, (), "merges", candidates.provenance)
+    worth = np.zeros(order.size, dtype=np.int64)
+    worth[: job.pool.n_own] = job.uses
+    with job.stage("close under merges"):
+        kept = close(in_order, job.mask(chosen)[order], job.protected[order], worth[order], banned[order])
+    return order[kept]
+
+
+def is_in_order(kept: Ints) -> bool:
+    """Whether candidates keep the order of their ranks."""
+    return bool((np.diff(kept) > 0).all())
+
+
+def _chosen(job: Job) -> Ints:
+    """Candidates that the method alone keeps, in the order of their new ranks, int64[n_keep]."""
     method = job.request.method
     if method in BASELINES:
         return select_baseline(job, method)

@@ -16,7 +16,7 @@ from vocab.errors import SourceError
 from vocab.formats import load_lossless
 from vocab.formats.frame import around, carried_frame
 from vocab.formats.sentencepiece_json import pieces_of
-from vocab.formats.tokenizer_json import all_merges
+from vocab.formats.tokenizer_json import merges_of
 from vocab.interop.serving.gguf_package import gguf_package
 from vocab.interop.serving.llama_cpp import (
     CHECK_TEXT,
@@ -163,7 +163,7 @@ def _add_tokenizer(
     writer.add_token_list(texts)
     writer.add_token_types(kinds)
     if described.model == "gpt2":
-        writer.add_token_merges([f"{left} {right}" for left, right in all_merges(vocabulary)])
+        writer.add_token_merges([f"{left} {right}" for left, right in merges_of(vocabulary)[0]])
     else:
         writer.add_token_scores(scores)
         writer.add_add_space_prefix(vocabulary.pattern.has_dummy_prefix)

@@ -24,7 +24,7 @@ from vocab.formats.gguf_layout import GgufLayout, GgufTensor, read_layout
 from vocab.formats.gguf_shell import aligned, text_bytes, value_bytes
 from vocab.formats.gguf_tokenizer import GgufTokenizer
 from vocab.formats.id_map import IdMap, read_id_map
-from vocab.formats.tokenizer_json import all_merges
+from vocab.formats.tokenizer_json import merges_of
 from vocab.interop.serving.gguf_file import rows_of
 from vocab.interop.serving.llama_cpp import n_without_merges
 from vocab.interop.transplants.safetensors_file import Tensor
@@ -231,4 +231,4 @@ def _scores(tokenizer: GgufTokenizer, ids: IdMap, scores: list[float]) -> Any:
 
 
 def _merges(tokenizer: GgufTokenizer, vocabulary: Vocabulary) -> list[str]:
-    return [f"{left} {right}" for left, right in all_merges(vocabulary)] if tokenizer.model == "gpt2" else []
+    return [f"{left} {right}" for left, right in merges_of(vocabulary)[0]] if tokenizer.model == "gpt2" else []

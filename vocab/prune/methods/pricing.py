@@ -39,7 +39,8 @@ class PriceBook:
     token: how many fewer when it alone is restored. Both are exact, and may be negative under merges. After a change
     only the pre-tokens that the change can touch are encoded again.
 
-    Arrays are in the order of ranks, which is that of the trie until `reorder`.
+    Arrays are in the order of ranks, which is that of the trie until `reorder`. With `looks_up` false, merges look up
+    no whole pre-token, so a token is worth nothing while a token that it is merged from is dropped.
 
     Attributes:
         lattice: the places of tokens in the distinct segments of the corpus.
@@ -53,11 +54,19 @@ class PriceBook:
     a token a thread.
     """
 
-    def __init__(self, trie: TokenTrie, counts: PretokenCounts, method: InferenceMethod, n_threads: int = 1) -> None:
+    def __init__(
+        self,
+        trie: TokenTrie,
+        counts: PretokenCounts,
+        method: InferenceMethod,
+        n_threads: int = 1,
+        *,
+        looks_up: bool = True,
+    ) -> None:
         table = (counts.blob, counts.starts, counts.counts)
         cut = Segments.build(trie, *table, MAX_PRICED_BYTES, n_threads, keep_whole=method in LOOKS_AHEAD)
         n_tokens = trie.lengths.size
-        self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole)
+        self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole if looks_up else 0)
         self.counts = cut.counts
         self.tokens = np.arange(n_tokens, dtype=np.int64)
         self.kept = np.ones(n_tokens, dtype=np.bool_)
