@@ -29,7 +29,8 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.named_files import ReplaceOption
-from vocab.cli.prune import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate, tokens_to_keep
+from vocab.cli.proofs import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate
+from vocab.cli.prune import tokens_to_keep
 from vocab.cli.screen import progress, say, stages
 from vocab.cli.shared_options import Result
 from vocab.cli.whole_numbers import TargetOption

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +31,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.grouped_help import CHOOSING, PROOF
 from vocab.cli.options_file import given_options
+from vocab.cli.proofs import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate
 from vocab.cli.screen import console, progress, ratio_cells, stages, table
 from vocab.cli.shared_options import Result
 from vocab.cli.superwords import (
@@ -49,29 +49,6 @@ if TYPE_CHECKING:
     from vocab.cli.tables import ShownTable
     from vocab.prune import PruneResult, Report
     from vocab.vocabulary import Vocabulary
-
-
-DEFAULT_GAP_PER_CENT = 0.01
-GapOption = Annotated[
-    float,
-    typer.Option(
-        "--gap",
-        rich_help_panel=PROOF,
-        min=0.0,
-        metavar="PER_CENT",
-        help="With optimal or --certify: stop the search when the best is at most this far above the bound.",
-    ),
-]
-TimeOption = Annotated[
-    float | None,
-    typer.Option(
-        "--time",
-        rich_help_panel=PROOF,
-        min=0.0,
-        metavar="SECONDS",
-        help="With optimal or --certify: stop the search after this time. The result then depends on the machine.",
-    ),
-]
 
 
 def prune(
@@ -292,16 +269,6 @@ def tokens_to_keep(path: Path | None) -> list[bytes]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TargetError(f"the tokens to keep cannot be read from {path}: {reason}") from None
-
-
-def show_certificate(claims: Mapping[str, Any]) -> None:
-    """Print the claims of a certificate, and whether Ctrl-C ended its search."""
-    from vocab.prune.report import certificate_sentence
-
-    screen = console()
-    screen.print(certificate_sentence(claims))
-    if claims["search"]["stopped_by"] == "Ctrl-C":
-        screen.print("The search was stopped by Ctrl-C; this is the best that it had found.")
 
 
 def _show(report: Report, paths: list[Path]) -> None:
