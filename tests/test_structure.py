@@ -1,6 +1,7 @@
 """The shape of the package, read from its source: no circles, one name an idea, short files and functions."""
 
 import ast
+import functools
 import re
 import statistics
 import tomllib
@@ -27,8 +28,13 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-TREES = {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 PATHS = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """Every module, parsed once, and only where a test asks."""
+    return {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in PATHS.items()}
 
 
 # Imports
@@ -49,12 +55,12 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
 def imports(module: str) -> set[str]:
     """Modules of the package that a module imports, at its top or when a function is called."""
     found = set()
-    for node in statements(TREES[module]):
+    for node in statements(trees()[module]):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {below if (below := f"{node.module}.{name.name}") in TREES else node.module for name in node.names}
-    return {name for name in found if name in TREES and name != module}
+            found |= {below if (below := f"{node.module}.{name.name}") in PATHS else node.module for name in node.names}
+    return {name for name in found if name in PATHS and name != module}
 
 
 def declared_upward() -> set[tuple[str, str]]:
@@ -66,7 +72,7 @@ def declared_upward() -> set[tuple[str, str]]:
 def circles() -> set[frozenset[str]]:
     """Sets of modules that reach each other by imports (Tarjan's strongly connected components)."""
     upward = declared_upward()
-    arrows = {module: {to for to in imports(module) if (module, to) not in upward} for module in TREES}
+    arrows = {module: {to for to in imports(module) if (module, to) not in upward} for module in PATHS}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -86,7 +92,7 @@ def circles() -> set[frozenset[str]]:
             if len(members) > 1:
                 found.add(frozenset(members))
 
-    for module in TREES:
+    for module in PATHS:
         if module not in index:
             visit(module)
     return found
@@ -149,12 +155,12 @@ def is_long(module: str, function: ast.FunctionDef) -> bool:
 def test_functions_are_short():
     found = {
         f"{module}.{function.name}"
-        for module, tree in TREES.items()
+        for module, tree in trees().items()
         for function in functions(tree)
         if is_long(module, function)
     }
     assert found == LONG_FUNCTIONS
-    every = [n_lines(function) for tree in TREES.values() for function in functions(tree)]
+    every = [n_lines(function) for tree in trees().values() for function in functions(tree)]
     assert statistics.median(every) <= MAX_MEDIAN_LINES
 
 
@@ -181,14 +187,14 @@ def test_no_module_below_the_command_line_names_one_of_its_options():
     """Errors name the parameter in backticks, which the command line turns into its option."""
     ours = {
         word
-        for module, tree in TREES.items()
+        for module, tree in trees().items()
         if module.startswith("vocab.cli.")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.Option"
         for word in options_in(ast.Module([ast.Expr(node)], []))
     }
     ours |= {f"--{name.replace('_', '-')}" for name in parameters_of_commands()}
-    found = {module for module, tree in TREES.items() if not module.startswith("vocab.cli") and options_in(tree) & ours}
+    found = {module for module, tree in trees().items() if not module.startswith("vocab.cli") and options_in(tree) & ours}
     assert found == NAMES_OPTIONS
 
 
@@ -196,7 +202,7 @@ def parameters_of_commands() -> set[str]:
     """Parameters of commands, whose options have their names unless another is given."""
     return {
         argument.arg
-        for module, tree in TREES.items()
+        for module, tree in trees().items()
         for function in functions(tree)
         if is_command(module, function)
         for argument in [*function.args.args, *function.args.kwonlyargs]
