@@ -194,7 +194,9 @@ def test_no_module_below_the_command_line_names_one_of_its_options():
         for word in options_in(ast.Module([ast.Expr(node)], []))
     }
     ours |= {f"--{name.replace('_', '-')}" for name in parameters_of_commands()}
-    found = {module for module, tree in trees().items() if not module.startswith("vocab.cli") and options_in(tree) & ours}
+    found = {
+        module for module, tree in trees().items() if not module.startswith("vocab.cli") and options_in(tree) & ours
+    }
     assert found == NAMES_OPTIONS
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
@@ -88,15 +89,19 @@ def apply_frame(tokenizer: Tokenizer, vocabulary: Vocabulary, frame: Mapping[str
 def add_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary, flags: Mapping[str, Mapping[str, Any]]) -> None:
     """Add special tokens in the order of their ids; without flags they are special, and found as they stand."""
     added = vocabulary.added_ids
-    for text in sorted(added, key=added.__getitem__):
-        known = (
-            {flag: flags[text][flag] for flag in _FLAGS} if text in flags else {"special": True, "normalized": False}
-        )
-        token = AddedToken(text, **known)
-        if known["special"]:
-            tokenizer.add_special_tokens([token])
-        else:
-            tokenizer.add_tokens([token])
+    tokens = [_added_token(text, flags.get(text)) for text in sorted(added, key=added.__getitem__)]
+    add_in_order(tokenizer, tokens)
+
+
+def add_in_order(tokenizer: Tokenizer, tokens: Iterable[AddedToken]) -> None:
+    """Add tokens in this order, in as few calls as can be: each call of tokenizers looks at all added tokens again."""
+    for special, run in groupby(tokens, key=lambda token: token.special):
+        (tokenizer.add_special_tokens if special else tokenizer.add_tokens)(list(run))
+
+
+def _added_token(text: str, flags: Mapping[str, Any] | None) -> AddedToken:
+    known = {"special": True, "normalized": False} if flags is None else {flag: flags[flag] for flag in _FLAGS}
+    return AddedToken(text, **known)
 
 
 def with_ids(processor: Mapping[str, Any], id_of: Callable[[str], int]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from vocab.choices import InferenceMethod
 from vocab.encoding.unigram import byte_score
 from vocab.errors import SourceError
+from vocab.formats.frame import add_in_order
 from vocab.formats.word_pieces import written_pieces
 from vocab.splitting import SplitPattern
 from vocab.splitting.preparation import MARK, byte_piece
@@ -63,12 +64,13 @@ def to_tokenizers(vocabulary: Vocabulary) -> Tokenizer:
     )
     if _BEGIN in vocabulary.special_tokens:
         tokenizer.post_processor = _beginning(vocabulary.special_tokens[_BEGIN])
-    for text in sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__):
-        if text in vocabulary.user_defined:
-            tokenizer.add_tokens([AddedToken(text, normalized=True, special=False)])
-        else:
-            tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True)])
+    texts = sorted(vocabulary.special_tokens, key=vocabulary.special_tokens.__getitem__)
+    add_in_order(tokenizer, [_added_token(text, user_defined=text in vocabulary.user_defined) for text in texts])
     return tokenizer
+
+
+def _added_token(text: str, *, user_defined: bool) -> AddedToken:
+    return AddedToken(text, normalized=user_defined, special=not user_defined)
 
 
 def _model(vocabulary: Vocabulary, pieces: list[str], ids: dict[str, int]) -> models.Model:
