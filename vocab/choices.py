@@ -39,6 +39,8 @@ Position = Literal["rope", "alibi"]
 Schedule = Literal["cosine", "wsd"]
 Precision = Literal["float32", "bfloat16", "fp8"]
 Optimizer = Literal["adamw", "muon"]
+# Who gets the figures of a run.
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
 # What the products of a model of another program are computed in.
 ProductPrecision = Literal["float32", "bfloat16"]
 # "auto" is bfloat16 on a GPU and float32 elsewhere.

@@ -165,6 +165,22 @@ def test_any_setting_is_taken_from_a_file(work, tmp_path):
     assert {name: settings[name] for name in expected} == expected
 
 
+def test_a_run_begins_with_a_checkpoint_and_shows_samples(work, tmp_path):
+    command = ["train", "--vocab", work / "small", "--shards", work / "run" / "shards", "--tokens", 800, "--batch", 4]
+    command += ["--learning-rate", 1e-6, "--out", tmp_path / "run"]
+    init = ["--init", work / "run" / "model"]
+    with pytest.raises(TrainingError, match="leave out --model"):
+        vocab(*command, *init, *SHAPE)
+    done = vocab(*command, *init, "--sample-every", 3, "--prompt", "import", "--track", "tensorboard")
+    assert done.exit_code == 0, done.output
+    assert "step 3: import" in done.output
+    report, before = (json.loads((run / "report.json").read_text()) for run in (tmp_path / "run", work / "run"))
+    assert report["held_out"]["nats"] == pytest.approx(before["held_out"]["nats"], rel=1e-3)
+    assert report["settings"]["seq_len"] == 32
+    with pytest.raises(TrainingError, match="training began with another model"):
+        vocab(*command, *SHAPE, "--tokens", 1600)
+
+
 def test_a_finished_run_goes_on_for_more_tokens(work, tmp_path):
     command = train_command(work, tmp_path / "run")
     assert vocab(*command).exit_code == 0

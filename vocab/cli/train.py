@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,17 +18,16 @@ from vocab.cli.corpora import (
     read_options,
 )
 from vocab.cli.grouped_help import COMPUTING, LOOKING, OPTIMISER
-from vocab.cli.screen import console, progress, say, stopped, table
+from vocab.cli.screen import progress, stopped
 from vocab.cli.shards import encode_corpus
 from vocab.cli.shared_options import Result
 from vocab.cli.torch_threads import use_torch_threads
+from vocab.cli.training_screen import announce, record_bar, show
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from vocab.corpus.read_options import ReadOptions
-    from vocab.model.hardware.parallel import Workers
     from vocab.model.network.config import ModelConfig
+    from vocab.model.pretrained.initial_model import InitialModel
     from vocab.model.training.settings import Cadence, TrainSettings
     from vocab.vocabulary import Vocabulary
 
@@ -59,6 +57,15 @@ def train(
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="FIELD=VALUE", help="Set a field of the shape, like n_layers=6."),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            metavar="MODEL",
+            help="Begin with this Hugging Face checkpoint of Llama's architecture: a folder, .gguf file or repository. "
+            "The shape is its own; batch and rate are those of --preset.",
+        ),
     ] = None,
     n_tokens: Annotated[
         int | None, typer.Option("--tokens", min=1, help="Tokens to train on. [default: --epochs]")
@@ -183,6 +190,28 @@ def train(
             "--eval-bytes", rich_help_panel=LOOKING, min=1, help="Bytes of training text between evaluations."
         ),
     ] = 2_000_000,
+    sample_steps: Annotated[
+        int,
+        typer.Option(
+            "--sample-every", rich_help_panel=LOOKING, min=0, help="Steps between samples of text; 0 for none."
+        ),
+    ] = 0,
+    prompt: Annotated[
+        str,
+        typer.Option(
+            "--prompt", rich_help_panel=LOOKING, help="What samples continue. [default: the start of a document]"
+        ),
+    ] = "",
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            metavar="[tensorboard|wandb|trackio]",
+            rich_help_panel=LOOKING,
+            help="Who gets the figures, none over the network unless told by its own settings. May be given several "
+            "times. [default: tensorboard, if it is installed]",
+        ),
+    ] = None,
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
@@ -195,20 +224,20 @@ def train(
     """
     given = locals()
     from vocab.formats import load_lossless
-    from vocab.model import require_torch
-    from vocab.model.network.config import preset as preset_shape
+    from vocab.model import PRESETS, require_torch
     from vocab.model.training.run_folder import run_folder
-    from vocab.model.training.settings import Cadence
 
     require_torch("training")
     from vocab.model.hardware.parallel import join
 
     _set_up(corpus, shards, threads)
-    chosen = _chosen(given)
+    chosen, cadence = _chosen(given), _cadence(given)
     workers = join(device)
     loaded = load_lossless(vocabulary)
-    shape = preset_shape(preset, n_ids=loaded.max_id + 1).with_fields(_fields(model or []))
-    cadence = Cadence(checkpoint_steps=checkpoint_steps, eval_bytes=eval_bytes)
+    initial = _initial(init, loaded, model)
+    shape = initial.config if initial else _shape(preset, loaded, model)
+    if initial:
+        chosen.setdefault("seq_len", min(shape.max_seq_len, PRESETS[preset].max_seq_len))
     options = read_options(column, documents, encoding_errors, on_error)
     with run_folder(out, force=force) if workers.is_first else nullcontext():
         if workers.is_first:
@@ -216,10 +245,10 @@ def train(
         workers.wait_for_first()
         shards = shards or out / "shards"
         settings = _settings(preset, shape, shards, chosen)
-        report = _train(loaded, shards, out, shape, settings, cadence, device, teacher or [], id_map)
+        report = _train(loaded, shards, out, shape, settings, cadence, device, teacher or [], id_map, initial)
     if not workers.is_first:
         return None
-    _show(report, out)
+    show(report, out)
     return Result(report)
 
 
@@ -230,6 +259,33 @@ def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) 
     if (shards is None) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
     use_torch_threads(threads)
+
+
+def _shape(preset: str, vocabulary: Vocabulary, fields: list[str] | None) -> ModelConfig:
+    from vocab.model.network.config import preset as preset_shape
+
+    return preset_shape(preset, n_ids=vocabulary.max_id + 1).with_fields(_fields(fields or []))
+
+
+def _initial(name: str | None, vocabulary: Vocabulary, fields: list[str] | None) -> InitialModel | None:
+    """The checkpoint to begin with, if one is named."""
+    from vocab.errors import TrainingError
+    from vocab.model.pretrained.initial_model import load_initial_model
+
+    if name and fields:
+        raise TrainingError("--init takes the shape of its model: leave out --model")
+    return load_initial_model(name, vocabulary) if name else None
+
+
+def _cadence(given: dict[str, Any]) -> Cadence:
+    """How often to look and save."""
+    from vocab.model.training.settings import Cadence
+    from vocab.model.training.trackers import check_trackers
+
+    check_trackers(given["track"] or ())
+    names = ("checkpoint_steps", "eval_bytes", "sample_steps", "prompt")
+    track = None if given["track"] is None else tuple(given["track"])
+    return Cadence(**{name: given[name] for name in names}, track=track)
 
 
 def _chosen(given: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +306,7 @@ def _settings(preset: str, config: ModelConfig, shards: Path, given: dict[str, A
 
     metadata = read_metadata(shards)
     settings = settings_for(preset, config, metadata.n_tokens("train"), **given)
-    _announce(config, settings, preset, metadata.n_bytes("train"))
+    announce(config, settings, preset, metadata.n_bytes("train"))
     return settings
 
 
@@ -290,6 +346,7 @@ def _train(
     device: str,
     teachers: list[str],
     id_map: Path | None,
+    initial: InitialModel | None,
 ) -> dict[str, Any]:
     """The report of a run under a progress bar."""
     from vocab.model.hardware.parallel import join
@@ -300,7 +357,7 @@ def _train(
     try:
         with progress() as bar:
             workers = join(device)
-            shown = _record_bar(bar, config, settings, workers)
+            shown = record_bar(bar, config, settings, workers)
             distill = distiller_of(teachers, id_map, config.n_ids, workers.device) if teachers else None
             return train_model(
                 *(vocabulary, shards, out, config, settings),
@@ -308,66 +365,7 @@ def _train(
                 device=device,
                 on_record=shown,
                 distill=distill,
+                initial=initial,
             ).report
     except Stopped:
         stopped(f"a checkpoint is kept in {out}")
-
-
-def _announce(config: ModelConfig, settings: TrainSettings, name: str, n_bytes: int) -> None:
-    console().print(
-        f"{name}: {config.n_parameters:,} parameters, {config.n_parameters_without_embeddings:,} without embeddings; "
-        f"{settings.plan.n_steps:,} steps of {settings.batch * settings.seq_len:,} tokens; {n_bytes / 1e6:,.1f} MB."
-    )
-
-
-def _record_bar(
-    bar: Bar, config: ModelConfig, settings: TrainSettings, workers: Workers
-) -> Callable[[str, dict[str, Any]], None]:
-    """Show loss, bits per byte, speed and MFU of each step; print evaluations above the bar."""
-    from vocab.model.timing.throughput import peak
-
-    task = bar.add_task("train", total=settings.plan.n_steps, rate="")
-    flops = config.flops_per_token(settings.seq_len)
-    top = peak(workers.device).flops * workers.world
-
-    def on_record(kind: str, row: dict[str, Any]) -> None:
-        if kind == "step":
-            bits = "" if row["bits_per_byte"] is None else f"{row['bits_per_byte']:.3f} bits/byte  "
-            rate = row["tokens_per_second"]
-            speed = f"{rate:,.0f} tok/s  {row['bytes_per_second'] / 1e3:,.0f} kB/s  MFU {rate * flops / top:.0%}"
-            bar.update(task, completed=row["step"], rate=f"loss {row['loss']:.3f}  {bits}{speed}")
-        elif kind == "eval":
-            bits = f"{row['held_out_bits_per_byte']:.4f} bits per byte held out"
-            bar.console.print(f"step {row['step']:,}, {row['bytes'] / 1e6:,.1f} MB: {bits}")
-        elif kind == "rollback":
-            bar.console.print(f"loss {row['loss']:.3f} at step {row['step']:,}: back to step {row['back_to']:,}")
-        elif kind == "longer":
-            bar.console.print(
-                f"from step {row['step']:,} on to {row['tokens_planned']:,} tokens, not {row['before']:,}"
-            )
-
-    return on_record
-
-
-def _show(report: dict[str, Any], out: Path) -> None:
-    held_out, speed = report["held_out"], report["throughput"]
-    shown = table(f"{report['vocabulary']['name']}, {report['n_steps']:,} steps", ["", "value"])
-    if held_out["n_bytes"]:
-        shown.add_row("held-out bits per byte", f"{held_out['bits_per_byte']:.4f}")
-        shown.add_row("held-out nats a token", f"{held_out['nats_per_token']:.4f}")
-    shown.add_row("MB trained on", f"{report['n_bytes'] / 1e6:,.1f}")
-    if speed:
-        low, high = (1e3 * x for x in speed["step_seconds_quartiles"])
-        shown.add_row("tokens a second", f"{speed['tokens_per_second']:,.0f}")
-        shown.add_row("bytes a second", f"{speed['bytes_per_second']:,.0f}")
-        shown.add_row("ms a step (quartiles)", f"{1e3 * speed['step_seconds']:,.1f} ({low:,.1f} to {high:,.1f})")
-        shown.add_row("MFU (attention halved)", f"{speed['mfu']:.1%} ({speed['mfu_causal']:.1%})")
-    shown.add_row("attention, head", f"{report['ran']['attention']}, {report['ran']['head']}")
-    console().print(shown)
-    console().print(
-        f"MFU: {report['mfu']['formula']}; peak {report['mfu']['peak_flops'] / 1e9:,.0f} GFLOP/s, "
-        f"{report['mfu']['peak_source']}."
-    )
-    for note in report["notes"]:
-        console().print(note)
-    say(f"Wrote {out / 'model'}, report.json, log.jsonl")

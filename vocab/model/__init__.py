@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vocab.model.network.head import Nats
     from vocab.model.network.language_model import LanguageModel
     from vocab.model.pretrained.causal_model import CausalModel, load_causal_model
+    from vocab.model.pretrained.initial_model import InitialModel, load_initial_model
     from vocab.model.pretrained.score import DomainScore, ModelScore, score_model
     from vocab.model.timing.bench import BenchSettings, Timing, bench_sizes
     from vocab.model.training.distillation import Distiller, Teacher
@@ -58,6 +59,7 @@ __all__ = [
     "HealSettings",
     "Healed",
     "HeldOutLoss",
+    "InitialModel",
     "LanguageModel",
     "ModelConfig",
     "ModelScore",
@@ -76,6 +78,7 @@ __all__ = [
     "heal",
     "load_causal_model",
     "load_export",
+    "load_initial_model",
     "make_shards",
     "read_metadata",
     "score_model",
@@ -111,6 +114,7 @@ _WITH_TORCH = {
     "HealSettings": "vocab.model.healing.healer",
     "Healed": "vocab.model.healing.heal",
     "HeldOutLoss": "vocab.model.training.held_out_loss",
+    "InitialModel": "vocab.model.pretrained.initial_model",
     "LanguageModel": "vocab.model.network.language_model",
     "ModelScore": "vocab.model.pretrained.score",
     "Nats": "vocab.model.network.head",
@@ -123,6 +127,7 @@ _WITH_TORCH = {
     "heal": "vocab.model.healing.heal",
     "load_causal_model": "vocab.model.pretrained.causal_model",
     "load_export": "vocab.model.export.transformers_folder",
+    "load_initial_model": "vocab.model.pretrained.initial_model",
     "score_model": "vocab.model.pretrained.score",
     "train": "vocab.model.training.training_run",
 }

@@ -147,13 +147,13 @@ class Healer:
     def _begin(self) -> RunLog:
         newest = self._checkpoints.newest()
         if newest is None:
-            return RunLog(self.out, board=False)
+            return RunLog(self.out)
         folder, stored = newest
         self._check_same(stored)
         self._checkpoints.load(folder, training_tensors(self._network, self._optimisers))
         self.step, self.n_bytes = stored["step"], stored["n_bytes"]
         self._optimisers.set_step(self.step)
-        return RunLog(self.out, n_lines=stored["n_log_lines"], digest=stored["log_digest"], board=False)
+        return RunLog(self.out, n_lines=stored["n_log_lines"], digest=stored["log_digest"])
 
     def _check_same(self, stored: dict[str, Any]) -> None:
         now, before = asdict(self.settings), dict(stored["settings"])

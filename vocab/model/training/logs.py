@@ -1,21 +1,20 @@
-"""The log of a run: one JSON object a line, and the same figures for TensorBoard."""
+"""The log of a run: one JSON object a line, and the same figures for trackers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vocab.errors import TrainingError
+from vocab.model.training.trackers import Tracker
 from vocab.reading import parse_json
 from vocab.writing import write_errors_named, write_text
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
 LOG = "log.jsonl"
-_KINDS_FOR_TENSORBOARD = ("step", "eval")
+_KINDS_FOR_TRACKERS = ("step", "eval")
 
 
 class RunLog:
@@ -25,15 +24,17 @@ class RunLog:
         directory: folder of the run.
         n_lines: lines of an earlier log to keep, those that the checkpoint knew; 0 begins anew.
         digest: digest of these lines, as `digest` gave it; none to take them as they are.
-        board: whether to write for TensorBoard too, if it is installed.
+        trackers: get the figures of steps and evaluations too; they are closed with the log.
 
     Raises:
         TrainingError: the lines are not those of the digest.
         OutputError: the log cannot be written.
     """
 
-    def __init__(self, directory: Path, *, n_lines: int = 0, digest: str = "", board: bool = True) -> None:
-        self.path = directory / LOG
+    def __init__(
+        self, directory: Path, *, n_lines: int = 0, digest: str = "", trackers: Sequence[Tracker] = ()
+    ) -> None:
+        self.path, self._trackers = directory / LOG, trackers
         kept = "".join(line + "\n" for line in read_lines(directory)[:n_lines]) if n_lines else ""
         self.n_lines = n_lines
         self._digest = hashlib.sha256(kept.encode())
@@ -45,7 +46,6 @@ class RunLog:
         write_text(self.path, kept)
         with write_errors_named(directory):
             self._stream = self.path.open("a", encoding="utf-8")
-            self._board = _board(directory / "tensorboard") if board else None
 
     @property
     def digest(self) -> str:
@@ -60,25 +60,18 @@ class RunLog:
             self._stream.flush()
         self._digest.update(line.encode())
         self.n_lines += 1
-        if self._board is not None and kind in _KINDS_FOR_TENSORBOARD:
-            for name, value in figures.items():
-                if name != "step" and isinstance(value, (int, float)):
-                    self._board.add_scalar(f"{kind}/{name}", value, figures["step"])
+        if kind not in _KINDS_FOR_TRACKERS:
+            return
+        numbers = {f"{kind}/{k}": v for k, v in figures.items() if k != "step" and isinstance(v, (int, float))}
+        for tracker in self._trackers:
+            tracker.log(numbers, figures["step"])
 
     def close(self) -> None:
         """Close the files; raises OutputError."""
         with write_errors_named(self.path):
             self._stream.close()
-            if self._board is not None:
-                self._board.close()
-
-
-def _board(directory: Path) -> SummaryWriter | None:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # optional: the JSON lines hold the same
-        return None
-    return SummaryWriter(str(directory))
+            for tracker in self._trackers:
+                tracker.close()
 
 
 def read_lines(directory: Path) -> list[str]:

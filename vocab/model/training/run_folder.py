@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vocab.errors import OutputError
 from vocab.model.training.logs import LOG
+from vocab.model.training.trackers import TENSORBOARD, WANDB
 from vocab.writing import (
     MARK,
     check_foreign,
@@ -30,10 +31,11 @@ from vocab.writing import (
 )
 
 REPORT, MODEL, CURVE = "report.json", "model", "loss.png"
-CHECKPOINTS, SHARDS, TENSORBOARD = "checkpoints", "shards", "tensorboard"
-_FOLDERS = (CHECKPOINTS, MODEL, SHARDS, TENSORBOARD)
+CHECKPOINTS, SHARDS = "checkpoints", "shards"
+_FOLDERS = (CHECKPOINTS, MODEL, SHARDS, TENSORBOARD, WANDB)
 _STEP = re.compile(r"step-([0-9]{8})")
 _EVENTS = "events.out.tfevents."
+_OF_WANDB = re.compile(r"(offline-)?run-[0-9]{8}_[0-9]{6}-[0-9a-z]+|latest-run|debug(-[a-z]+)*\.log")
 _EARLIER = "earlier"  # .earlier-unfinished/earlier
 
 
@@ -105,7 +107,7 @@ def _foreign(out: Path) -> list[str]:
             found += [f"{name}/{below}" for below in foreign_files(out / name)]
     if (out / LOG).exists() and not _is_log(out / LOG):
         found.append(LOG)
-    for name, is_ours in ((TENSORBOARD, _is_board_file), (CHECKPOINTS, _is_checkpoint)):
+    for name, is_ours in ((TENSORBOARD, _is_board_file), (WANDB, _is_of_wandb), (CHECKPOINTS, _is_checkpoint)):
         below = sorted((out / name).iterdir()) if (out / name).is_dir() else []
         found += [f"{name}/{path.name}" for path in below if not is_ours(path)]
     return found
@@ -120,6 +122,10 @@ def _is_log(path: Path) -> bool:
 
 def _is_board_file(path: Path) -> bool:
     return path.is_file() and path.name.startswith(_EVENTS)
+
+
+def _is_of_wandb(path: Path) -> bool:
+    return bool(_OF_WANDB.fullmatch(path.name))
 
 
 def _is_checkpoint(path: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from vocab.choices import Optimizer, Precision, Schedule
+from vocab.choices import Optimizer, Precision, Schedule, TrackerName
 from vocab.errors import TrainingError
 
 # A batch that warms up grows in this many steps of equal size.
@@ -134,12 +134,18 @@ class Cadence:
         eval_bytes: bytes of training text between evaluations of held-out text.
         held_out_bytes: bytes of held-out text to score each time; the same documents for every vocabulary.
         final_held_out_bytes: bytes of held-out text to score at the end.
+        sample_steps: steps between samples of text, 0 for none.
+        prompt: what samples continue, "" for the start of a document.
+        track: who gets the figures; None for TensorBoard if it is installed.
     """
 
     checkpoint_steps: int = 500
     eval_bytes: int = 2_000_000
     held_out_bytes: int = 200_000
     final_held_out_bytes: int = 2_000_000
+    sample_steps: int = 0
+    prompt: str = ""
+    track: tuple[TrackerName, ...] | None = None
 
 
 @dataclass(frozen=True)

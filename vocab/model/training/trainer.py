@@ -31,6 +31,8 @@ from vocab.model.training.optimiser_steps import Distill, OptimiserSteps, StepRe
 from vocab.model.training.resuming import changed_settings, differences
 from vocab.model.training.settings import Cadence, TrainSettings
 from vocab.model.training.stop_signals import signals_caught
+from vocab.model.training.trackers import open_trackers
+from vocab.writing import write_errors_named
 
 # Between the data seeds before and after a rollback.
 _SEED_STRIDE = 1_000_003
@@ -86,7 +88,7 @@ class State:
         return settings.seed + _SEED_STRIDE * self.n_rollbacks
 
 
-# Called with the kind of a record of the log ("step", "eval", "rollback", "longer") and its figures.
+# Called with the kind of a record of the log ("step", "eval", "sample", "rollback", "longer") and its figures.
 OnRecord = Callable[[str, dict[str, Any]], None]
 
 
@@ -102,6 +104,7 @@ class Trainer:
         cadence: how often to score held-out text and to save.
         on_record: is called with each record of the log, in the first process.
         distill: computes the nats of every `settings.distill_every`-th step.
+        sample: gives text of the model as it is, from a seed; every process calls it each `cadence.sample_steps` steps.
 
     Raises:
         TrainingError: for a corpus shorter than a batch, a loss that is not finite, too many spikes, too little memory,
@@ -119,6 +122,7 @@ class Trainer:
         cadence: Cadence | None = None,
         on_record: OnRecord | None = None,
         distill: Distill | None = None,
+        sample: Callable[[int], str] | None = None,
     ) -> None:
         settings.plan.check_world(workers.world)
         self.model, self.settings, self.data, self.workers = model, settings, data, workers
@@ -140,6 +144,7 @@ class Trainer:
         self._checkpoints = Checkpoints(out / "checkpoints", workers)
         self.log_directory = out
         self._log: RunLog | None = None
+        self._sample = sample
         self._on_record = on_record or (lambda kind, figures: None)
         self._steps = OptimiserSteps(model, self.optimisers, self.sampler, data.token_bytes, settings, workers, distill)
         self._stop = False
@@ -171,16 +176,22 @@ class Trainer:
         """Resume from the newest whole checkpoint, or write the first."""
         newest = self._checkpoints.newest()
         if newest is None:
-            self._log = RunLog(self.log_directory) if self.workers.is_first else None
+            self._open_log()
             self._save()
             return
         self._restore(*newest)
-        if self.workers.is_first:
-            n_lines, digest = self.state.n_log_lines, self.state.log_digest
-            self._log = RunLog(self.log_directory, n_lines=n_lines, digest=digest)
+        self._open_log()
         n_tokens = newest[1]["settings"]["n_tokens"]
         if n_tokens != self.settings.n_tokens:
             self._record("longer", step=self.state.step, tokens_planned=self.settings.n_tokens, before=n_tokens)
+
+    def _open_log(self) -> None:
+        """Begin the log, or go on after the lines of the steps that are done."""
+        if self.workers.is_first:
+            with write_errors_named(self.log_directory):
+                trackers = open_trackers(self.cadence.track, self.log_directory, asdict(self.settings))
+            n_lines, digest = self.state.n_log_lines, self.state.log_digest
+            self._log = RunLog(self.log_directory, n_lines=n_lines, digest=digest, trackers=trackers)
 
     def _restore(self, folder: Path, stored: dict[str, Any]) -> None:
         self._check_same(stored)
@@ -193,7 +204,7 @@ class Trainer:
         differing = changed_settings(self.settings, stored["settings"], stored["state"]["step"])
         differing += differences(asdict(self.config), stored["config"])
         if stored["fingerprint"] != self.data.fingerprint:
-            differing.append("the shards are of other text or another vocabulary")
+            differing.append("the shards are of other text or another vocabulary, or training began with another model")
         if differing:
             raise TrainingError(
                 f"the checkpoints in {self.log_directory} are of other settings ({'; '.join(differing)}): "
@@ -253,6 +264,9 @@ class Trainer:
         every = self.cadence.eval_bytes
         if n_bytes_before // every != self.state.n_bytes // every or step == last:
             self._evaluate()
+        every = self.cadence.sample_steps
+        if self._sample and every and (step % every == 0 or step == last):
+            self._record("sample", step=step, prompt=self.cadence.prompt, text=self._sample(step))
         if step % self.cadence.checkpoint_steps == 0 or step == last or self._stop:
             self._save()
         if step % _GC_EVERY == 1:

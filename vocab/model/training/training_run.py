@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from vocab.model.network.attention_interface import missing_package
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
 from vocab.model.network.language_model import LanguageModel
+from vocab.model.pretrained.initial_model import InitialModel
 from vocab.model.training.curve import draw_curve
 from vocab.model.training.held_out_loss import HeldOutLoss
 from vocab.model.training.logs import read_log
 from vocab.model.training.optimiser_steps import Distill
 from vocab.model.training.run_folder import CURVE, MODEL, REPORT, held_folder
 from vocab.model.training.run_report import run_report
+from vocab.model.training.samples import check_prompt, sample_text
 from vocab.model.training.settings import Cadence, TrainSettings
 from vocab.model.training.trainer import OnRecord, Trainer, TrainingData
 from vocab.reading import read_json
@@ -60,10 +63,15 @@ def _check_unfinished(out: Path, settings: TrainSettings) -> None:
         )
 
 
-def build(config: ModelConfig, settings: TrainSettings, workers: Workers) -> LanguageModel:
+def build(
+    config: ModelConfig, settings: TrainSettings, workers: Workers, initial: InitialModel | None = None
+) -> LanguageModel:
     """An initialised model where it will be trained: on its device, in its precision, sharded, perhaps compiled."""
     decoder = Decoder(config, settings.attention, activation_checkpointing=settings.activation_checkpointing)
-    decoder.initialise(settings.seed)
+    if initial is None:
+        decoder.initialise(settings.seed)
+    else:
+        initial.fill(decoder)
     model = LanguageModel(decoder, settings.head).to(workers.device)
     if settings.precision == "fp8":
         _use_fp8(decoder, workers.device)
@@ -99,6 +107,7 @@ def train(
     device: str = "auto",
     on_record: OnRecord | None = None,
     distill: Distill | None = None,
+    initial: InitialModel | None = None,
 ) -> RunResult:
     """Train a model on shards and write it to `out`/model; an interrupted run resumes, a finished one may go on.
 
@@ -113,8 +122,10 @@ def train(
         settings: what decides the weights.
         cadence: how often to score held-out text and to save.
         device: "auto", "cpu" or "cuda"; "auto" takes a GPU where there is one.
-        on_record: is called with each record of the log: its kind ("step", "eval", "rollback", "longer") and figures.
+        on_record: is called with each record of the log: its kind ("step", "eval", "sample", "rollback", "longer") and
+            figures.
         distill: computes the nats of distilled steps, for example a `Distiller`.
+        initial: the model to begin with, of the shape `config`, instead of weights from the seed.
 
     Returns:
         The report, and the loss on held-out text.
@@ -128,15 +139,23 @@ def train(
     metadata = read_metadata(shards)
     check_vocabulary(metadata, vocabulary)
     _check_unfinished(out, settings)
-    started = time.perf_counter()
+    cadence, started = cadence or Cadence(), time.perf_counter()
+    if cadence.sample_steps:
+        check_prompt(vocabulary, cadence.prompt)
     workers = join(device)
     if workers.device.type == "cpu":
         keep_freed_memory()
-    data = _open_data(shards, metadata, vocabulary, workers)
+    data = _open_data(shards, metadata, vocabulary, workers, initial)
     with held_folder(out) if workers.is_first else nullcontext():
         workers.wait()  # until the folder is there
-        model = build(config, settings, workers)
-        trainer = Trainer(model, settings, data, out, workers, cadence=cadence, on_record=on_record, distill=distill)
+        model = build(config, settings, workers, initial)
+        trainer = Trainer(
+            *(model, settings, data, out, workers),
+            cadence=cadence,
+            on_record=on_record,
+            distill=distill,
+            sample=partial(sample_text, model, vocabulary, cadence.prompt, workers),
+        )
         trainer.run()
         held_out = trainer.evaluate(trainer.cadence.final_held_out_bytes)
         _write_model(trainer, vocabulary, out)
@@ -146,14 +165,17 @@ def train(
     return RunResult(out, report, held_out)
 
 
-def _open_data(shards: Path, metadata: ShardMetadata, vocabulary: Vocabulary, workers: Workers) -> TrainingData:
+def _open_data(
+    shards: Path, metadata: ShardMetadata, vocabulary: Vocabulary, workers: Workers, initial: InitialModel | None
+) -> TrainingData:
     """Both sides of the shards; the first process verifies their digests."""
+    files = [file.sha256[:16] for file in (*metadata.train, *metadata.held_out)]
     return TrainingData(
         open_stream(shards, metadata, "train", verify=workers.is_first),
         open_stream(shards, metadata, "held_out", verify=workers.is_first),
         token_bytes(vocabulary),
-        # Of the text and of its order: the digests of all files.
-        "-".join([metadata.fingerprint[:16], *(file.sha256[:16] for file in (*metadata.train, *metadata.held_out))]),
+        # Of the text, of its order and of what training begins with: the digests of all files.
+        "-".join([metadata.fingerprint[:16], *files, *([initial.sha256[:16]] if initial else [])]),
     )
 
 
