@@ -195,12 +195,27 @@ def test_tokens_stop_paying_where_the_head_costs_what_they_save():
     sizes = list(range(1000, 100_000, 250))
     tokens = [round(1e12 * size**-0.2) for size in sizes]
     found = payoff(sizes, tokens, decoder)
-    assert found.n_ids == pytest.approx(0.2 * decoder.n_body / (0.8 * 512), abs=250)
+    assert found.n_ids == pytest.approx(0.2 * decoder.n_body / (0.8 * 512), abs=2)
     assert not found.is_last
-    assert found.costs[sizes.index(found.n_ids)] == 1.0
+    assert min(found.costs) == pytest.approx(1.0, abs=1e-6)
     for size, cost in zip(sizes, found.costs, strict=True):
         assert (cost <= 1 + TOLERANCE) == (found.from_n_ids <= size <= found.to_n_ids)
     assert payoff(sizes, tokens, ComputeModel(512, 10_000)).is_last
+
+
+@pytest.mark.parametrize("n_points", [6, 9, 17, 40])
+def test_where_tokens_stop_paying_does_not_depend_on_the_sizes_measured(n_points):
+    """On a curve that is no power of the size: its slope falls from 0.5 to 0.1 as a vocabulary's does."""
+
+    def tokens_at(size):
+        return round(1e12 * size**-0.1 * (1 + (2000 / size) ** 0.7))
+
+    decoder = ComputeModel(width=1024, n_layers=8)
+    sizes = sizes_between(1000, 100_000, n_points)
+    found, exact = (payoff(each, [tokens_at(n) for n in each], decoder) for each in (sizes, range(1000, 100_000, 50)))
+    assert found.n_ids == pytest.approx(exact.n_ids, rel=0.08)
+    assert found.least == pytest.approx(exact.least, rel=5e-3)
+    assert (found.from_n_ids, found.to_n_ids) == pytest.approx((exact.from_n_ids, exact.to_n_ids), rel=0.1)
 
 
 def test_payoff_of_few_sizes():
@@ -210,6 +225,8 @@ def test_payoff_of_few_sizes():
     # Only the run around the least counts as near it.
     found = payoff([1, 2, 3, 4], [1300, 2000, 1130, 1060], ComputeModel(1, 1))
     assert (found.n_ids, found.from_n_ids, found.to_n_ids, found.is_last) == (1, 1, 1, False)
+    empty = payoff([10, 20], [0, 0], ComputeModel(1, 1))
+    assert (empty.n_ids, empty.costs) == (10, [1.0, 1.0])
 
 
 def test_savings_by_hand():

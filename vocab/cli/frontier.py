@@ -173,7 +173,8 @@ def _table(traced: Frontier, curve: Curve, text_name: str) -> ShownTable:
 
     columns = ["ids", *(c.method for c in traced.curves), "train", "bound", "above", "doubling", "compute"]
     shown = table(f"{traced.source['name']} run with {traced.inference}: bytes a token of {text_name} text", columns)
-    best = traced.payoff(curve).n_ids
+    costs = traced.payoff(curve).costs
+    best = traced.sizes[costs.index(min(costs))]
     listed = {*round_sizes(traced.sizes[0], traced.sizes[-1]), best}
     for k, size in enumerate(traced.sizes):
         if size in listed:

@@ -11,9 +11,11 @@ attention that grows with the context, and whatever a vocabulary does to the qua
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from itertools import pairwise
+from math import log, log2
 
 # Costs within this share of the least count as the same for all that anybody could tell.
 TOLERANCE = 0.01
@@ -45,14 +47,14 @@ class ComputeModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Payoff:
-    """Where the same text costs a decoder least, among the sizes measured.
+    """Where the same text costs a decoder least, between the smallest and the largest size measured.
 
     Attributes:
         n_ids: the size of least compute; a further token costs more than it saves.
         from_n_ids: the smallest size around it whose compute is at most 1% more.
         to_n_ids: the largest such size.
         is_last: whether `n_ids` is the largest size, so that every token measured pays.
-        costs: compute at each size against the least, 1.0 there.
+        costs: compute at each size measured against the least, at least 1.0.
         least: compute at `n_ids`, in parameters times tokens.
     """
 
@@ -61,27 +63,70 @@ class Payoff:
     to_n_ids: int
     is_last: bool
     costs: list[float]
-    least: int
+    least: float
 
 
 def payoff(sizes: Sequence[int], tokens: Sequence[int], model: ComputeModel) -> Payoff:
-    """Find where the same text costs a model least: `tokens` of it at each of the rising `sizes`.
+    """Find where the same text costs a model least, given `tokens` of it at each of the rising `sizes`.
 
-    Of sizes of equal cost the smaller one counts as the least.
+    Between sizes, tokens are taken to fall as a power of the size. So the answer hardly depends on which were measured.
+    Of sizes of equal cost the smallest counts as the least.
     """
-    costs = [model.n_parameters(size) * n for size, n in zip(sizes, tokens, strict=True)]
-    least = costs.index(min(costs))
-    near = [cost <= costs[least] * (1 + TOLERANCE) for cost in costs]
-    first = max((k + 1 for k in range(least) if not near[k]), default=0)
-    last = min((k - 1 for k in range(least, len(near)) if not near[k]), default=len(near) - 1)
+    curve = _CostCurve(sizes, tokens, model)
+    n_ids = min(curve.turning_points(), key=lambda size: (curve.cost(size), size))
+    least = curve.cost(n_ids)
     return Payoff(
-        n_ids=sizes[least],
-        from_n_ids=sizes[first],
-        to_n_ids=sizes[last],
-        is_last=least == len(sizes) - 1,
-        least=costs[least],
-        costs=[cost / costs[least] if costs[least] else 1.0 for cost in costs],
+        n_ids=n_ids,
+        from_n_ids=curve.last_below(least * (1 + TOLERANCE), n_ids, sizes[0]),
+        to_n_ids=curve.last_below(least * (1 + TOLERANCE), n_ids, sizes[-1]),
+        is_last=n_ids == sizes[-1],
+        least=least,
+        costs=[curve.cost(size) / least if least else 1.0 for size in sizes],
     )
+
+
+class _CostCurve:
+    """Compute of a text at any size between the first and the last measured."""
+
+    def __init__(self, sizes: Sequence[int], tokens: Sequence[int], model: ComputeModel) -> None:
+        self._sizes, self._tokens, self._model = sizes, tokens, model
+
+    def cost(self, size: int) -> float:
+        """Parameters times tokens at a size."""
+        k = min(bisect_right(self._sizes, size), len(self._sizes) - 1) - 1
+        n_tokens: float = self._tokens[k] * (size / self._sizes[k]) ** -self._falls(k)
+        return self._model.n_parameters(size) * n_tokens
+
+    def _falls(self, k: int) -> float:
+        """The power of the size by which tokens fall from a measured size to the next; 0 for empty text."""
+        more, fewer = self._tokens[k], self._tokens[k + 1]
+        return log(more / fewer) / log(self._sizes[k + 1] / self._sizes[k]) if more and fewer else 0.0
+
+    def turning_points(self) -> list[int]:
+        """Sizes where compute may be least: those measured, and those where its derivative is 0."""
+        found = list(self._sizes)
+        for k, (first, last) in enumerate(pairwise(self._sizes)):
+            power = self._falls(k)
+            if 0 < power < 1:
+                at = round(power * self._model.n_body / ((1 - power) * self._model.width))
+                found += [at] if first < at < last else []
+        return found
+
+    def last_below(self, limit: float, start: int, end: int) -> int:
+        """The last size on the way from one size to another whose cost, like all before it, is at most the limit."""
+        step = 1 if end >= start else -1
+        for size in sorted((size for size in self._sizes if (size - start) * step > 0), reverse=step < 0):
+            if self.cost(size) > limit:
+                return self._between(limit, start, size)
+            start = size
+        return start
+
+    def _between(self, limit: float, below: int, above: int) -> int:
+        """Bisect for the last size with a cost of at most the limit, from one below it to one above it."""
+        while abs(above - below) > 1:
+            middle = (below + above) // 2
+            below, above = (middle, above) if self.cost(middle) <= limit else (below, middle)
+        return below
 
 
 def saved_per_id(sizes: Sequence[int], tokens: Sequence[int]) -> list[float | None]:
