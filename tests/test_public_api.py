@@ -49,6 +49,7 @@ FUNCTION_OF_COMMAND = {
     "lock": "vocab.interop.lock",
     "prune": "vocab.prune.prune",
     "score": "vocab.model.score_model",
+    "show": "vocab.analysis.html_page",
     "shards": "vocab.model.make_shards",
     "sizes": "vocab.analysis.sizes_near",
     "study list": "vocab.experiments.builtin_studies",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vocab.analysis.composition import Composition, inspect
     from vocab.analysis.evaluation import Compression
     from vocab.analysis.segmentation import TextDifferences
+    from vocab.analysis.token_page.html_page import html_page
+    from vocab.analysis.token_page.token_worth import TokenWorth
     from vocab.analysis.vocabulary_diff import VocabularyDiff, diff
     from vocab.measured import MeasuredTokenizer
     from vocab.sizes import SizeFacts, size_facts, sizes_near
@@ -31,9 +33,11 @@ __all__ = [
     "MeasuredTokenizer",
     "SizeFacts",
     "TextDifferences",
+    "TokenWorth",
     "VocabularyDiff",
     "compare",
     "diff",
+    "html_page",
     "inspect",
     "size_facts",
     "sizes_near",
@@ -46,9 +50,11 @@ _HOMES = {
     "MeasuredTokenizer": "vocab.measured",
     "SizeFacts": "vocab.sizes",
     "TextDifferences": "vocab.analysis.segmentation",
+    "TokenWorth": "vocab.analysis.token_page.token_worth",
     "VocabularyDiff": "vocab.analysis.vocabulary_diff",
     "compare": "vocab.analysis.comparison",
     "diff": "vocab.analysis.vocabulary_diff",
+    "html_page": "vocab.analysis.token_page.html_page",
     "inspect": "vocab.analysis.composition",
     "size_facts": "vocab.sizes",
     "sizes_near": "vocab.sizes",

@@ -32,6 +32,7 @@ from vocab.cli.score import score
 from vocab.cli.screen import INTERRUPTED, be_loud, say
 from vocab.cli.shards import shards
 from vocab.cli.shared_options import with_shared_options
+from vocab.cli.show import show
 from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
 from vocab.cli.train import train
@@ -63,6 +64,7 @@ app.add_typer(counts_app, name="counts")
 _command("eval")(evaluate)
 _command()(inspect)
 _command()(diff)
+_command()(show)
 _command()(sizes)
 _command()(frontier)
 _command()(bound)

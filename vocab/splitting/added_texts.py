@@ -20,7 +20,8 @@ _SPACES = frozenset(
 )
 # From so many texts on, of at most so many characters, their regular expression is a tree: each character is a level.
 _MANY, _DEEPEST = 16, 100
-_WORD = regex.compile(r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]")
+WORD_CHARACTER = r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]"
+_WORD = regex.compile(WORD_CHARACTER)
 
 
 class AddedText(NamedTuple):

@@ -42,12 +42,18 @@ def class_run(pattern: str) -> ClassRun | None:
 def members(characters: str) -> npt.NDArray[np.uint8]:
     """1 for each code point that is in a class, uint8[0x110000], read-only; the `regex` package decides."""
     table = np.zeros(N_CODE_POINTS, dtype=np.uint8)
-    points = [code for code in range(N_CODE_POINTS) if not 0xD800 <= code < 0xE000]
-    for found in regex.finditer(f"(?:{characters})+", "".join(map(chr, points))):
-        table[points[found.start()] : points[found.end() - 1] + 1] = 1
+    text = _all_characters()
+    for found in regex.finditer(f"(?:{characters})+", text):
+        table[ord(text[found.start()]) : ord(text[found.end() - 1]) + 1] = 1
     table[0xD800:0xE000] = 0
     table.setflags(write=False)
     return table
+
+
+@cache
+def _all_characters() -> str:
+    """Every code point but the surrogates, in order."""
+    return "".join(chr(code) for code in range(N_CODE_POINTS) if not 0xD800 <= code < 0xE000)
 
 
 @cache

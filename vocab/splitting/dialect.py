@@ -45,9 +45,9 @@ def _atoms(pattern: str) -> Iterator[str]:
     i = 0
     while i < len(pattern):
         if pattern[i] == "\\":
-            end = _escape_end(pattern, i)
+            end = escape_end(pattern, i)
         elif pattern[i] == "[":
-            end = _class_end(pattern, i)
+            end = class_end(pattern, i)
         elif repeat := _REPEAT_OF_REPEAT.match(pattern, i):
             end = repeat.end()
         else:
@@ -56,14 +56,15 @@ def _atoms(pattern: str) -> Iterator[str]:
         i = end
 
 
-def _escape_end(pattern: str, i: int) -> int:
+def escape_end(pattern: str, i: int) -> int:
+    """Where an escape ends that begins at `i`."""
     if pattern[i + 1 : i + 2] in ("p", "P", "x", "u") and pattern[i + 2 : i + 3] == "{":
         return pattern.find("}", i) + 1 or len(pattern)
     return i + 2
 
 
-def _class_end(pattern: str, i: int) -> int:
-    """Where a class ends; a bracket that comes first in it is a character of it."""
+def class_end(pattern: str, i: int) -> int:
+    """Where a class ends that begins at `i`; a bracket that comes first in it is a character of it."""
     depth, k = 0, i
     while k < len(pattern):
         if pattern[k] == "\\":

@@ -1,0 +1,40 @@
+"""`vocab show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vocab.cli.named_files import ReplaceOption
+from vocab.cli.screen import console
+
+
+def show(
+    vocabularies: Annotated[
+        list[str],
+        typer.Argument(help="Names, files or folders, as for `vocab inspect`; tokens of the first are listed."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("vocab.html"),
+    frontier: Annotated[
+        list[Path] | None,
+        typer.Option(help="File that `vocab frontier --json` wrote, to draw its curves. Repeat it for several."),
+    ] = None,
+    force: ReplaceOption = False,
+) -> None:
+    """Write a page that shows how vocabularies cut text, as one file that works offline.
+
+    Open it in a browser and type or paste text. Each vocabulary cuts it, side by side, with ids, counts and bytes a
+    token. Below it are a table of tokens to search and sort, and the figures of report.json where a folder has them.
+    """
+    from vocab.analysis.token_page.html_page import html_page
+    from vocab.formats import load
+    from vocab.writing import check_file, write_text
+
+    check_file(out, force=force)
+    loaded = [load(name) for name in vocabularies]
+    folders = [Path(name) for name in vocabularies if Path(name).is_dir()]
+    page = html_page(loaded, folders, frontier or [])
+    write_text(out, page)
+    console().print(f"Wrote {out}: {len(page.encode()) / 1e6:.1f} MB", soft_wrap=True)
