@@ -181,6 +181,31 @@ def test_a_run_begins_with_a_checkpoint_and_shows_samples(work, tmp_path):
         vocab(*command, *SHAPE, "--tokens", 1600)
 
 
+def test_parts_with_weights_are_mixed(work, tmp_path):
+    lines = (work / "corpus.jsonl").read_text().splitlines(keepends=True)
+    for name, part in (("web:7", lines[:40]), ("code", lines[40:])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text.jsonl").write_text("".join(part))
+    base = ["train", "--vocab", work / "small", *OPTIONS]
+    # A path that itself ends in :7 has no weight; beside others it counts as 1.
+    command = [*base, "--out", tmp_path / "run", "--corpus", tmp_path / "web:7", "--corpus", f"{tmp_path / 'code'}:3"]
+    done = vocab(*command)
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert [part["share"] for part in report["corpus"]] == [0.25, 0.75]
+    assert report["corpus"][0]["share_given"] == pytest.approx(0.25, abs=0.03)
+    assert sum(part["n_bytes"] for part in report["corpus"]) == report["n_bytes"]
+    with pytest.raises(OutputError, match="finished run"):
+        vocab(*command)
+    folders = [tmp_path / "run" / "shards" / f"part-{k}" for k in range(2)]
+    again = [*base, "--out", tmp_path / "again", "--shards", f"{folders[0]}:1", "--shards", f"{folders[1]}:3"]
+    assert vocab(*again).exit_code == 0
+    assert json.loads((tmp_path / "again" / "report.json").read_text())["held_out"] == report["held_out"]
+    (folders[0] / "mine.txt").write_text("x")
+    with pytest.raises(OutputError, match=r"part-0/mine\.txt"):
+        vocab(*command, "--force")
+
+
 def test_a_finished_run_goes_on_for_more_tokens(work, tmp_path):
     command = train_command(work, tmp_path / "run")
     assert vocab(*command).exit_code == 0

@@ -15,7 +15,8 @@ from vocab.model.network.decoder import Decoder
 from vocab.model.network.language_model import LanguageModel
 from vocab.model.training.logs import read_log
 from vocab.model.training.settings import Cadence, TrainSettings
-from vocab.model.training.trainer import Trainer, TrainingData
+from vocab.model.training.trainer import Trainer
+from vocab.model.training.training_data import DataPart, TrainingData
 
 CONFIG = ModelConfig(n_ids=64, n_layers=2, n_heads=2, n_kv_heads=1, width=16, ffn_width=24, max_seq_len=16, tied=True)
 SETTINGS = TrainSettings(
@@ -42,7 +43,7 @@ def stream(n_documents: int = 120, seed: int = 0) -> TokenStream:
 
 def data() -> TrainingData:
     """Documents to train on, and others held out."""
-    return TrainingData(stream(), stream(20, seed=1), TOKEN_BYTES, "a fingerprint")
+    return TrainingData((DataPart("all", 1.0, stream(), stream(20, seed=1)),), TOKEN_BYTES, "a fingerprint")
 
 
 def trainer(

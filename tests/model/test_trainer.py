@@ -24,6 +24,7 @@ from vocab.model.training.held_out_loss import window_batch, windows
 from vocab.model.training.logs import read_log
 from vocab.model.training.settings import TrainSettings
 from vocab.model.training.trainer import Stopped
+from vocab.model.training.training_data import DataPart
 
 pytestmark = pytest.mark.slow
 
@@ -254,7 +255,7 @@ def test_documents_are_masked_when_asked_to(tmp_path):
 
 def test_a_corpus_shorter_than_a_batch_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="fewer than one batch of 8"):
-        trainer(tmp_path, given=replace(data(), train=stream(5)))
+        trainer(tmp_path, given=replace(data(), parts=(DataPart("few", 1.0, stream(5), stream(2)),)))
 
 
 def test_ids_beyond_the_embedding_are_refused(tmp_path):

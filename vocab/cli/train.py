@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,13 +20,12 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.grouped_help import COMPUTING, LOOKING, OPTIMISER
 from vocab.cli.screen import progress, stopped
-from vocab.cli.shards import encode_corpus
 from vocab.cli.shared_options import Result
 from vocab.cli.torch_threads import use_torch_threads
 from vocab.cli.training_screen import announce, record_bar, show
+from vocab.cli.training_shards import encode_parts, shard_folders
 
 if TYPE_CHECKING:
-    from vocab.corpus.read_options import ReadOptions
     from vocab.model.network.config import ModelConfig
     from vocab.model.pretrained.initial_model import InitialModel
     from vocab.model.training.settings import Cadence, TrainSettings
@@ -48,10 +48,21 @@ def train(
     vocabulary: Annotated[str, typer.Option("--vocab", help="Vocabulary: a tiktoken name, a file or a folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: log, checkpoints, model, report.")],
     corpus: Annotated[
-        list[str] | None, typer.Option("--corpus", metavar="PATH", help="Text to train on, as for `vocab count`.")
+        list[str] | None,
+        typer.Option(
+            "--corpus",
+            metavar="PATH[:WEIGHT]",
+            help="Text to train on, as for `vocab count`. With weights it is a mixture by share of the bytes: --corpus "
+            "web/:7 --corpus code/:3.",
+        ),
     ] = None,
     shards: Annotated[
-        Path | None, typer.Option("--shards", help="Folder made by `vocab shards`, in place of text.")
+        list[str] | None,
+        typer.Option(
+            "--shards",
+            metavar="PATH[:WEIGHT]",
+            help="Folder made by `vocab shards`, in place of text.",
+        ),
     ] = None,
     preset: Annotated[Preset, typer.Option("--preset", help="Shape of the model.")] = "micro",
     model: Annotated[
@@ -241,22 +252,22 @@ def train(
     options = read_options(column, documents, encoding_errors, on_error)
     with run_folder(out, force=force) if workers.is_first else nullcontext():
         if workers.is_first:
-            _encode(loaded, corpus or [], out / "shards", options, threads)
+            encode_parts(loaded, corpus or [], out, options, threads)
         workers.wait_for_first()
-        shards = shards or out / "shards"
-        settings = _settings(preset, shape, shards, chosen)
-        report = _train(loaded, shards, out, shape, settings, cadence, device, teacher or [], id_map, initial)
+        folders = shard_folders(corpus or [], shards or [], out)
+        settings = _settings(preset, shape, folders, chosen)
+        report = _train(loaded, folders, out, shape, settings, cadence, device, teacher or [], id_map, initial)
     if not workers.is_first:
         return None
     show(report, out)
     return Result(report)
 
 
-def _set_up(corpus: list[str] | None, shards: Path | None, threads: int | None) -> None:
+def _set_up(corpus: list[str] | None, shards: list[str] | None, threads: int | None) -> None:
     """Check what can be checked before anything is loaded, and set torch's threads."""
     from vocab.errors import TrainingError
 
-    if (shards is None) == (not corpus):
+    if (not shards) == (not corpus):
         raise TrainingError("name either text with --corpus or shards with --shards")
     use_torch_threads(threads)
 
@@ -299,14 +310,16 @@ def _chosen(given: dict[str, Any]) -> dict[str, Any]:
     return chosen if given["teacher"] else chosen | {"distill_every": 0}
 
 
-def _settings(preset: str, config: ModelConfig, shards: Path, given: dict[str, Any]) -> TrainSettings:
+def _settings(
+    preset: str, config: ModelConfig, shards: Mapping[Path, float | None], given: dict[str, Any]
+) -> TrainSettings:
     """Settings from the options and the preset's recipe; announces the run."""
     from vocab.model.data.shards import read_metadata
     from vocab.model.training.recipe import settings_for
 
-    metadata = read_metadata(shards)
-    settings = settings_for(preset, config, metadata.n_tokens("train"), **given)
-    announce(config, settings, preset, metadata.n_bytes("train"))
+    stored = [read_metadata(folder) for folder in shards]
+    settings = settings_for(preset, config, sum(one.n_tokens("train") for one in stored), **given)
+    announce(config, settings, preset, sum(one.n_bytes("train") for one in stored))
     return settings
 
 
@@ -328,17 +341,9 @@ def _fields(texts: list[str]) -> dict[str, Any]:
     return fields
 
 
-def _encode(vocabulary: Vocabulary, corpus: list[str], shards: Path, options: ReadOptions, threads: int | None) -> None:
-    """Make the run's own shards, if it has a corpus; an interrupted run has made them already."""
-    from vocab.model.data.shards import METADATA
-
-    if corpus and not (shards / METADATA).exists():
-        encode_corpus(vocabulary, corpus, shards, options, threads, force=False)
-
-
 def _train(
     vocabulary: Vocabulary,
-    shards: Path,
+    shards: Mapping[Path, float | None],
     out: Path,
     config: ModelConfig,
     settings: TrainSettings,

@@ -64,6 +64,10 @@ def show(report: dict[str, Any], out: Path) -> None:
         shown.add_row("held-out bits per byte", f"{held_out['bits_per_byte']:.4f}")
         shown.add_row("held-out nats a token", f"{held_out['nats_per_token']:.4f}")
     shown.add_row("MB trained on", f"{report['n_bytes'] / 1e6:,.1f}")
+    if len(report["corpus"]) > 1:
+        for part in report["corpus"]:
+            given = f"{part['share_given']:.1%}, {part['epochs']:,.2f} times all of it"
+            shown.add_row(f"from {part['name']}", given)
     if speed:
         low, high = (1e3 * x for x in speed["step_seconds_quartiles"])
         shown.add_row("tokens a second", f"{speed['tokens_per_second']:,.0f}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+from vocab.model.data.mixing import MixedSampler
 from vocab.model.data.sampling import Batch, Sampler
 
 
@@ -23,7 +24,7 @@ class Prefetcher:
         sampler: reads the batches. What it gives does not depend on this class.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler | MixedSampler) -> None:
         self._sampler = sampler
         self._pool = ThreadPoolExecutor(1, "prefetch")
         self._following: BatchRequest | None = None

@@ -48,11 +48,20 @@ class Batch:
         ids: (B, T) int64, what the model reads.
         targets: (B, T) int64, the token after each.
         documents: (B, T) int32, the document of each token, when attention stays inside documents.
+        parts: (B,) int64, the part of the corpus that each sequence is of; None where all are of one.
     """
 
     ids: npt.NDArray[np.int64]
     targets: npt.NDArray[np.int64]
     documents: npt.NDArray[np.int32] | None = None
+    parts: npt.NDArray[np.int64] | None = None
+
+    def by_part(self, sizes: npt.NDArray[np.int64], n_parts: int) -> npt.NDArray[np.int64]:
+        """Tokens and bytes of each part, int64[n_parts, 2], given the bytes of each target (B, T)."""
+        parts = np.zeros(len(sizes), dtype=np.int64) if self.parts is None else self.parts
+        sums = np.zeros((n_parts, 2), dtype=np.int64)
+        np.add.at(sums, parts, np.stack([np.full(len(sizes), sizes.shape[1]), sizes.sum(axis=1)], axis=1))
+        return sums
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,11 @@ class TokenStream:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text a token, those between documents included."""
+        return float(self.document_bytes.sum()) / max(1, len(self))
+
     def tokens_of(self, n_bytes: int) -> int:
         """Tokens of the first documents that have at least `n_bytes` of text together.
 

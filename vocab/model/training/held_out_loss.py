@@ -61,9 +61,12 @@ class HeldOutLoss:
         n_bytes: bytes of their text.
     """
 
-    nats: float
-    n_tokens: int
-    n_bytes: int
+    nats: float = 0.0
+    n_tokens: int = 0
+    n_bytes: int = 0
+
+    def __add__(self, other: HeldOutLoss) -> HeldOutLoss:
+        return HeldOutLoss(self.nats + other.nats, self.n_tokens + other.n_tokens, self.n_bytes + other.n_bytes)
 
     @property
     def bits_per_byte(self) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vocab.errors import TrainingError
 from vocab.model.data.device_batches import on_device, tensor_on
+from vocab.model.data.mixing import MixedSampler
 from vocab.model.data.prefetching import BatchRequest, Prefetcher
 from vocab.model.data.sampling import Batch, Sampler, rank_positions
 from vocab.model.hardware.parallel import Workers, synchronise_gradients, whole
@@ -35,16 +36,21 @@ class StepResult(NamedTuple):
     Attributes:
         loss: nats a token.
         nats: of ordinary tokens (not special ones); NaN when the head gives only the sum over all tokens.
-        n_bytes: bytes of their text.
+        by_part: tokens and bytes of text of each part of the corpus, int64[n_parts, 2].
         gradient_norm: before clipping.
         stop: whether a process asked to stop.
     """
 
     loss: float
     nats: float
-    n_bytes: int
+    by_part: npt.NDArray[np.int64]
     gradient_norm: float
     stop: bool
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of text."""
+        return int(self.by_part[:, 1].sum())
 
 
 class _Sums(NamedTuple):
@@ -52,13 +58,14 @@ class _Sums(NamedTuple):
 
     total: Tensor  # nats of all targets
     nats: Tensor  # of ordinary targets, NaN when unknown
-    n_bytes: int  # of text
+    by_part: npt.NDArray[np.int64]  # tokens and bytes of text
 
 
-def _added_up(sums: list[_Sums]) -> tuple[float, float, float]:
+def _added_up(sums: list[_Sums]) -> list[float]:
     """Sums over micro-batches, in their order; this waits for the device."""
-    totals, nats, n_bytes = zip(*sums, strict=True)
-    return sum(torch.stack(totals).tolist()), sum(torch.stack(nats).tolist()), float(sum(n_bytes))
+    totals, nats, by_part = zip(*sums, strict=True)
+    in_parts: list[float] = np.sum(by_part, axis=0).ravel().astype(float).tolist()
+    return [sum(torch.stack(totals).tolist()), sum(torch.stack(nats).tolist()), *in_parts]
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class OptimiserSteps:
 
     model: LanguageModel
     optimisers: Optimisers
-    sampler: Sampler
+    sampler: Sampler | MixedSampler
     token_bytes: npt.NDArray[np.int32]
     settings: TrainSettings
     workers: Workers
@@ -98,12 +105,17 @@ class OptimiserSteps:
         self.optimisers.set_learning_rate(settings.learning_rate_at(step))
         self.optimisers.step()
         self.optimisers.zero_grad()
-        total, nats, n_bytes, n_stopped = self.workers.total(*_added_up(sums), float(is_stopping()))
-        return StepResult(total / (n_global * settings.seq_len), nats, int(n_bytes), float(norm), n_stopped > 0)
+        total, nats, *in_parts, n_stopped = self.workers.total(*_added_up(sums), float(is_stopping()))
+        by_part = np.array(in_parts).astype(np.int64).reshape(-1, 2)
+        return StepResult(total / (n_global * settings.seq_len), nats, by_part, float(norm), n_stopped > 0)
 
     @cached_property
     def _prefetcher(self) -> Prefetcher:
         return Prefetcher(self.sampler)
+
+    @property
+    def _n_parts(self) -> int:
+        return len(self.sampler.samplers) if isinstance(self.sampler, MixedSampler) else 1
 
     def _requests(self, step: int, seed: int) -> list[BatchRequest]:
         """The micro-batches of this process in a step, none after the last step."""
@@ -137,9 +149,10 @@ class OptimiserSteps:
         torch.autograd.backward(nats.total * scale)
         sizes = text_bytes(batch.targets, self.token_bytes)
         total = nats.total.detach()
+        by_part = batch.by_part(sizes, self._n_parts)
         if nats.each is None:
-            return _Sums(total, torch.full_like(total, math.nan), int(sizes.sum()))
-        return _Sums(total, (nats.each * tensor_on(sizes.ravel() > 0, device)).sum(), int(sizes.sum()))
+            return _Sums(total, torch.full_like(total, math.nan), by_part)
+        return _Sums(total, (nats.each * tensor_on(sizes.ravel() > 0, device)).sum(), by_part)
 
     def _nats(self, step: int, ids: Tensor, targets: Tensor, documents: Tensor | None) -> Nats:
         """Loss of a micro-batch, distilled at every `distill_every`-th step."""

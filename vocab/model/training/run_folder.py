@@ -32,6 +32,7 @@ from vocab.writing import (
 
 REPORT, MODEL, CURVE = "report.json", "model", "loss.png"
 CHECKPOINTS, SHARDS = "checkpoints", "shards"
+PART = "part-"  # of a mixture, below the shards
 _FOLDERS = (CHECKPOINTS, MODEL, SHARDS, TENSORBOARD, WANDB)
 _STEP = re.compile(r"step-([0-9]{8})")
 _EVENTS = "events.out.tfevents."
@@ -102,9 +103,12 @@ def _foreign(out: Path) -> list[str]:
     if not (out / MARK).is_file():
         return foreign_files(out, kind="run")
     found = foreign_files(out, besides=[*_FOLDERS, LOG], kind="run")
-    for name in (MODEL, SHARDS):
+    parts = [f"{SHARDS}/{path.name}" for path in sorted((out / SHARDS).glob(f"{PART}*"))]
+    for name in [MODEL, *(parts or [SHARDS])]:
         if (out / name).exists():
             found += [f"{name}/{below}" for below in foreign_files(out / name)]
+    if parts:
+        found += [f"{SHARDS}/{below}" for below in foreign_files(out / SHARDS, [Path(part).name for part in parts])]
     if (out / LOG).exists() and not _is_log(out / LOG):
         found.append(LOG)
     for name, is_ours in ((TENSORBOARD, _is_board_file), (WANDB, _is_of_wandb), (CHECKPOINTS, _is_checkpoint)):

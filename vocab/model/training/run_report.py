@@ -37,6 +37,7 @@ def run_report(trainer: Trainer, held_out: HeldOutLoss, vocabulary: Vocabulary, 
         "held_out": asdict(held_out)
         | {"bits_per_byte": held_out.bits_per_byte, "nats_per_token": held_out.nats_per_token},
         "evaluations": _records(trainer, "eval"),
+        "corpus": _parts(trainer),
         "n_steps": trainer.state.step,
         "n_bytes": trainer.state.n_bytes,
         "n_rollbacks": trainer.state.n_rollbacks,
@@ -47,6 +48,22 @@ def run_report(trainer: Trainer, held_out: HeldOutLoss, vocabulary: Vocabulary, 
         "versions": training_versions(),
         "notes": [],
     }
+
+
+def _parts(trainer: Trainer) -> list[dict[str, Any]]:
+    """What each part of the corpus gave."""
+    total = max(1, trainer.state.n_bytes)
+    return [
+        {
+            "name": part.name,
+            "share": part.share,
+            "share_given": n_bytes / total,
+            "n_tokens": n_tokens,
+            "n_bytes": n_bytes,
+            "epochs": n_tokens / len(part.train),
+        }
+        for part, (n_tokens, n_bytes) in zip(trainer.data.parts, trainer.state.by_part, strict=True)
+    ]
 
 
 def _records(trainer: Trainer, kind: str) -> list[dict[str, Any]]:

@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vocab.errors import TrainingError
-from vocab.model.data.sampling import Sampler
-from vocab.model.data.shards import TokenStream
 from vocab.model.hardware.parallel import Workers
 from vocab.model.hardware.precision import product_dtype
 from vocab.model.network.config import ModelConfig
@@ -32,6 +29,7 @@ from vocab.model.training.resuming import changed_settings, differences
 from vocab.model.training.settings import Cadence, TrainSettings
 from vocab.model.training.stop_signals import signals_caught
 from vocab.model.training.trackers import open_trackers
+from vocab.model.training.training_data import TrainingData
 from vocab.writing import write_errors_named
 
 # Between the data seeds before and after a rollback.
@@ -46,23 +44,6 @@ class Stopped(KeyboardInterrupt):
     """A signal stopped training, and a checkpoint was written."""
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run reads.
-
-    Attributes:
-        train: tokens to train on.
-        held_out: tokens of the documents that are only scored.
-        token_bytes: int32[n_ids], the bytes of text of each id; 0 for special tokens.
-        fingerprint: of the vocabulary, the text and its order; a run resumes only with the same.
-    """
-
-    train: TokenStream
-    held_out: TokenStream
-    token_bytes: npt.NDArray[np.int32]
-    fingerprint: str
-
-
 @dataclass
 class State:
     """Where a run is; stored in every checkpoint.
@@ -70,6 +51,7 @@ class State:
     Attributes:
         step: steps done.
         n_bytes: bytes of text trained on.
+        by_part: tokens and bytes of text that each part of the corpus gave.
         n_rollbacks: times that a spike sent the run back to a checkpoint.
         recent: losses of the last `spike_window` steps, nats a token.
         n_log_lines: lines of the log that belong to these steps.
@@ -78,6 +60,7 @@ class State:
 
     step: int = 0
     n_bytes: int = 0
+    by_part: list[list[int]] = field(default_factory=list)
     n_rollbacks: int = 0
     recent: list[float] = field(default_factory=list)
     n_log_lines: int = 0
@@ -129,7 +112,7 @@ class Trainer:
         self.cadence = cadence or Cadence()
         self.config: ModelConfig = model.decoder.config
         self.optimisers = optimisers(model, settings)
-        self.sampler = Sampler(data.train, settings.seq_len, settings.masked)
+        self.sampler = data.sampler(settings.seq_len, masked=settings.masked)
         if self.sampler.n_sequences < settings.batch:
             raise TrainingError(
                 f"the corpus has {self.sampler.n_sequences:,} sequences of {settings.seq_len} tokens, fewer than one "
@@ -140,7 +123,7 @@ class Trainer:
                 f"the vocabulary has ids up to {data.token_bytes.size - 1:,}, beyond the {self.config.n_ids:,} rows of "
                 "the model's embedding: leave n_ids to the vocabulary"
             )
-        self.state = State()
+        self.state = State(by_part=[[0, 0] for _ in data.parts])
         self._checkpoints = Checkpoints(out / "checkpoints", workers)
         self.log_directory = out
         self._log: RunLog | None = None
@@ -196,7 +179,8 @@ class Trainer:
     def _restore(self, folder: Path, stored: dict[str, Any]) -> None:
         self._check_same(stored)
         self._checkpoints.load(folder, training_tensors(self.model, self.optimisers))
-        self.state = State(**stored["state"])
+        # Checkpoints of earlier versions do not say what each part gave.
+        self.state = State(**{"by_part": [[0, 0] for _ in self.data.parts], **stored["state"]})
         self.optimisers.set_step(self.state.step)
 
     def _check_same(self, stored: dict[str, Any]) -> None:
@@ -238,6 +222,7 @@ class Trainer:
             self._roll_back(step + 1, result.loss)
             return
         self.state.step, self.state.n_bytes = step + 1, n_bytes_before + result.n_bytes
+        self.state.by_part = (np.array(self.state.by_part) + result.by_part).tolist()
         self.state.recent = [*self.state.recent, result.loss][-self.settings.spike_window :]
         self._record_step(step, result, seconds)
         self._after(n_bytes_before)
@@ -300,9 +285,11 @@ class Trainer:
         self._save()
 
     def _evaluate(self) -> None:
-        if len(self.data.held_out) < 2:
+        if not self.data.has_held_out:
             return
-        held_out = self.evaluate(self.cadence.held_out_bytes)
+        scored = self.evaluate_parts(self.cadence.held_out_bytes)
+        held_out = sum(scored, HeldOutLoss())
+        of_parts = {"parts": self._of_parts(scored)} if len(scored) > 1 else {}
         self._record(
             "eval",
             step=self.state.step,
@@ -310,21 +297,36 @@ class Trainer:
             held_out_bits_per_byte=held_out.bits_per_byte,
             held_out_nats_per_token=held_out.nats_per_token,
             held_out_bytes=held_out.n_bytes,
+            **of_parts,
         )
 
+    def _of_parts(self, scored: list[HeldOutLoss]) -> list[dict[str, Any]]:
+        """What each part gave so far, and its loss."""
+        return [
+            {"name": part.name, "tokens": n_tokens, "bytes": n_bytes, "held_out_bits_per_byte": loss.bits_per_byte}
+            for part, (n_tokens, n_bytes), loss in zip(self.data.parts, self.state.by_part, scored, strict=True)
+        ]
+
     def evaluate(self, n_bytes: int) -> HeldOutLoss:
-        """Score the first held-out documents that have at least `n_bytes` of text together."""
-        return score_held_out(
-            self.model,
-            self.data.held_out,
-            self.data.token_bytes,
-            self.workers,
-            seq_len=self.settings.seq_len,
-            micro_batch=self.settings.micro_batch,
-            n_tokens=self.data.held_out.tokens_of(n_bytes),
-            dtype=product_dtype(self.settings.precision),
-            masked=self.settings.masked,
-        )
+        """Score the first held-out documents that have at least `n_bytes` of text together, by the parts' shares."""
+        return sum(self.evaluate_parts(n_bytes), HeldOutLoss())
+
+    def evaluate_parts(self, n_bytes: int) -> list[HeldOutLoss]:
+        """The same for each part of the corpus."""
+        return [
+            score_held_out(
+                self.model,
+                part.held_out,
+                self.data.token_bytes,
+                self.workers,
+                seq_len=self.settings.seq_len,
+                micro_batch=self.settings.micro_batch,
+                n_tokens=part.held_out.tokens_of(max(1, round(n_bytes * part.share))),
+                dtype=product_dtype(self.settings.precision),
+                masked=self.settings.masked,
+            )
+            for part in self.data.parts
+        ]
 
     def _record(self, kind: str, **figures: Any) -> None:
         if self._log:

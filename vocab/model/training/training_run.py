@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,6 @@ from typing import Any
 import torch
 
 from vocab.errors import MissingExtraError, OutputError, TrainingError
-from vocab.model.data.shards import ShardMetadata, check_vocabulary, open_stream, read_metadata, token_bytes
 from vocab.model.export.transformers_folder import export
 from vocab.model.hardware.freed_memory import keep_freed_memory
 from vocab.model.hardware.parallel import Workers, join, shard
@@ -30,7 +30,8 @@ from vocab.model.training.run_folder import CURVE, MODEL, REPORT, held_folder
 from vocab.model.training.run_report import run_report
 from vocab.model.training.samples import check_prompt, sample_text
 from vocab.model.training.settings import Cadence, TrainSettings
-from vocab.model.training.trainer import OnRecord, Trainer, TrainingData
+from vocab.model.training.trainer import OnRecord, Trainer
+from vocab.model.training.training_data import open_data
 from vocab.reading import read_json
 from vocab.vocabulary import Vocabulary
 from vocab.writing import json_text, publish, staged_folder, staging_folder, write_text
@@ -98,7 +99,7 @@ def _use_fp8(decoder: Decoder, device: torch.device) -> None:
 
 def train(
     vocabulary: Vocabulary,
-    shards: Path,
+    shards: Path | Mapping[Path, float | None],
     out: Path,
     config: ModelConfig,
     settings: TrainSettings,
@@ -116,7 +117,8 @@ def train(
 
     Args:
         vocabulary: the one that the shards were made with.
-        shards: folder that `make_shards` wrote.
+        shards: folder that `make_shards` wrote; or several, the parts of a mixture, with the weights of their bytes. A
+            part without one counts as 1, and where none has a weight, parts keep the shares that they have.
         out: folder of the run.
         config: shape of the model; `config.n_ids` must be above the vocabulary's highest id.
         settings: what decides the weights.
@@ -136,8 +138,7 @@ def train(
         OutputError: when `out` holds other files, or another process writes it.
         Stopped: after a signal, once a checkpoint is written.
     """
-    metadata = read_metadata(shards)
-    check_vocabulary(metadata, vocabulary)
+    folders = {shards: None} if isinstance(shards, Path) else shards
     _check_unfinished(out, settings)
     cadence, started = cadence or Cadence(), time.perf_counter()
     if cadence.sample_steps:
@@ -145,7 +146,7 @@ def train(
     workers = join(device)
     if workers.device.type == "cpu":
         keep_freed_memory()
-    data = _open_data(shards, metadata, vocabulary, workers, initial)
+    data = open_data(folders, vocabulary, initial.sha256 if initial else "", verify=workers.is_first)
     with held_folder(out) if workers.is_first else nullcontext():
         workers.wait()  # until the folder is there
         model = build(config, settings, workers, initial)
@@ -163,20 +164,6 @@ def train(
         if workers.is_first:
             _write_report(report, out)
     return RunResult(out, report, held_out)
-
-
-def _open_data(
-    shards: Path, metadata: ShardMetadata, vocabulary: Vocabulary, workers: Workers, initial: InitialModel | None
-) -> TrainingData:
-    """Both sides of the shards; the first process verifies their digests."""
-    files = [file.sha256[:16] for file in (*metadata.train, *metadata.held_out)]
-    return TrainingData(
-        open_stream(shards, metadata, "train", verify=workers.is_first),
-        open_stream(shards, metadata, "held_out", verify=workers.is_first),
-        token_bytes(vocabulary),
-        # Of the text, of its order and of what training begins with: the digests of all files.
-        "-".join([metadata.fingerprint[:16], *files, *([initial.sha256[:16]] if initial else [])]),
-    )
 
 
 def _write_model(trainer: Trainer, vocabulary: Vocabulary, out: Path) -> None:
