@@ -53,6 +53,7 @@ FUNCTION_OF_COMMAND = {
     "shards": "vocab.model.make_shards",
     "sizes": "vocab.analysis.sizes_near",
     "study list": "vocab.experiments.builtin_studies",
+    "study new": "vocab.experiments.new_study",
     "study report": "vocab.experiments.write_report",
     "study run": "vocab.experiments.run_study",
     "train": "vocab.model.train",

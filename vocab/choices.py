@@ -57,6 +57,8 @@ TimingMode = Literal["eager", "compiled", "compiled-unpadded"]
 TimingHead = Literal["plain", "compiled", "chunked"]
 # How a study trains.
 RunMode = Literal["eager", "compiled"]
+# What a study measures: losses by counts, losses of trained models, or times.
+StudyKind = Literal["ngram", "loss", "speed"]
 # Where a study's vocabulary comes from: pruned, pruned with superwords, trained from scratch, or the source as it is.
 VocabularyBuild = Literal["prune", "superwords", "scratch", "whole"]
 

@@ -9,6 +9,7 @@ import typer
 
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console
+from vocab.cli.shared_options import Result
 
 
 def show(
@@ -22,7 +23,7 @@ def show(
         typer.Option(help="File that `vocab frontier --json` wrote, to draw its curves. Repeat it for several."),
     ] = None,
     force: ReplaceOption = False,
-) -> None:
+) -> Result:
     """Write a page that shows how vocabularies cut text, as one file that works offline.
 
     Open it in a browser and type or paste text. Each vocabulary cuts it, side by side, with ids, counts and bytes a
@@ -37,4 +38,6 @@ def show(
     folders = [Path(name) for name in vocabularies if Path(name).is_dir()]
     page = html_page(loaded, folders, frontier or [])
     write_text(out, page)
-    console().print(f"Wrote {out}: {len(page.encode()) / 1e6:.1f} MB", soft_wrap=True)
+    n_bytes = len(page.encode())
+    console().print(f"Wrote {out}: {n_bytes / 1e6:.1f} MB", soft_wrap=True)
+    return Result({"file": str(out), "n_bytes": n_bytes, "vocabularies": [one.name for one in loaded]})

@@ -1,4 +1,4 @@
-"""`vocab study`: run, report, list."""
+"""`vocab study`: new, run, report, list."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vocab.choices import StudyKind
 from vocab.cli.corpora import (
     ColumnOption,
     DocumentsOption,
@@ -25,7 +26,11 @@ app = typer.Typer(help="Run studies from a specification, and write their report
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A TOML file, or a built-in study.")]
 RowsOption = Annotated[
     list[Path] | None,
-    typer.Option("--rows", help="File of rows; may be given several times. [default: where `study run` writes them]"),
+    typer.Option(
+        "--rows",
+        help="File of rows; may be given several times. [default: where `study run` writes them, else what comes "
+        "with vocab]",
+    ),
 ]
 
 
@@ -58,10 +63,11 @@ def run(
 ) -> Result:
     """Do all runs of a study that have no row yet. A study that was killed resumes where it stopped."""
     from vocab.experiments import load_spec, run_study
+    from vocab.experiments.study_places import own_rows
 
     study = load_spec(spec)
-    folder = work or Path(f"study-{study.name}")
-    path = rows or folder / f"{study.name}.jsonl"
+    folder = work or own_rows(study.name).parent
+    path = rows or folder / own_rows(study.name).name
     try:
         with progress() as bar:
             on_progress = stages(bar)
@@ -93,10 +99,10 @@ def report(
     force: ReplaceOption = False,
 ) -> Result:
     """Write the report of studies, with tables, figures and a page, from their rows alone."""
-    from vocab.experiments import load_spec, write_report
+    from vocab.experiments import load_spec, rows_of, write_report
 
     loaded = [load_spec(spec) for spec in specs]
-    paths = rows or [Path(f"study-{study.name}") / f"{study.name}.jsonl" for study in loaded]
+    paths = rows or [rows_of(study.name) for study in loaded]
     written = write_report(loaded, paths, out, force=force)
     screen = console()
     for sentence in written.sentences:
@@ -105,13 +111,34 @@ def report(
     return Result({"sentences": written.sentences, "files": [str(out / path.name) for path in written.files]})
 
 
+@app.command("new", cls=GroupedCommand)
+@with_shared_options
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="File to write; the study has its name.")],
+    kind: Annotated[StudyKind, typer.Option("--kind", help="What it measures.")] = "ngram",
+    force: ReplaceOption = False,
+) -> Result:
+    """Write a commented example of a study, to change and run. docs/study-files.md explains each setting."""
+    from vocab.experiments import new_study
+
+    new_study(file, kind, force=force)
+    text = "" if kind == "speed" else " --corpus my-texts/"
+    console().print(f"Wrote {file}. Run it: vocab study run {file}{text}", soft_wrap=True)
+    return Result({"file": str(file), "kind": kind})
+
+
 @app.command("list", cls=GroupedCommand)
 @with_shared_options
 def list_() -> Result:
-    """List the built-in studies."""
+    """List the built-in studies, with the files of their settings and of rows that come with vocab."""
     from vocab.experiments import builtin_studies
+    from vocab.experiments.study_places import shipped_rows, shipped_spec
 
-    studies = builtin_studies()
+    studies, screen = builtin_studies(), console()
+    files = {study.name: (shipped_spec(study.name), shipped_rows(study.name)) for study in studies}
     for study in studies:
-        console().print(f"{study.name}: {study.question}")
-    return Result([{"name": study.name, "question": study.question} for study in studies])
+        spec, rows = files[study.name]
+        screen.print(f"{study.name}: {study.question}")
+        screen.print(f"  settings: {spec}", soft_wrap=True)
+        screen.print(f"  rows: {rows or 'none yet'}", soft_wrap=True)
+    return Result([{"name": study.name, "question": study.question, "files": files[study.name]} for study in studies])

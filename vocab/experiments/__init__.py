@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from vocab.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from vocab.experiments.example_study import new_study
     from vocab.experiments.loss.loss_analysis import ArmFinding, Estimate, LossFinding, Run, analyse_loss
     from vocab.experiments.loss.loss_spec import Arm, LossStudy
     from vocab.experiments.ngram.ngram_analysis import NgramFinding, analyse_ngrams
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from vocab.experiments.speed.interval import Interval
     from vocab.experiments.speed.speed_analysis import SizeTime, SpeedFinding, analyse_speed
     from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
+    from vocab.experiments.study_places import rows_of
     from vocab.experiments.study_run import StudyRun, run_study
 
 __all__ = [
@@ -51,7 +53,9 @@ __all__ = [
     "analyse_speed",
     "builtin_studies",
     "load_spec",
+    "new_study",
     "read_rows",
+    "rows_of",
     "run_study",
     "write_report",
 ]
@@ -78,7 +82,9 @@ _HOMES = {
     "analyse_speed": "vocab.experiments.speed.speed_analysis",
     "builtin_studies": "vocab.experiments.spec",
     "load_spec": "vocab.experiments.spec",
+    "new_study": "vocab.experiments.example_study",
     "read_rows": "vocab.experiments.rows",
+    "rows_of": "vocab.experiments.study_places",
     "run_study": "vocab.experiments.study_run",
     "write_report": "vocab.experiments.report.study_report",
 }
