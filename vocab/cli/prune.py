@@ -29,6 +29,7 @@ from vocab.cli.corpora import (
     ThreadsOption,
     read_options,
 )
+from vocab.cli.fit_hint import fit_sentences, saved_by_own_tokens
 from vocab.cli.grouped_help import CHOOSING, PROOF
 from vocab.cli.options_file import given_options
 from vocab.cli.proofs import DEFAULT_GAP_PER_CENT, GapOption, TimeOption, show_certificate
@@ -47,6 +48,7 @@ from vocab.cli.whole_numbers import TargetOption
 
 if TYPE_CHECKING:
     from vocab.cli.tables import ShownTable
+    from vocab.corpus.counting import CorpusCounts
     from vocab.prune import PruneResult, Report
     from vocab.vocabulary import Vocabulary
 
@@ -223,12 +225,16 @@ def prune(
     request = with_text(request, corpus, counts, options, min_count, superword_text)
     with progress() as bar:
         result = run_request(request, stages(bar))
-    return _saved(result, directory, given_options(context), force=force)
+    return _saved(result, request.corpus, directory, given_options(context), force=force)
 
 
-def _saved(result: PruneResult, directory: Path, options: dict[str, Any], *, force: bool) -> Result:
-    """Write a result, with the options of the command in its report, and show it."""
-    report = replace(result.report, options=options)
+def _saved(
+    result: PruneResult, corpus: CorpusCounts | None, directory: Path, options: dict[str, Any], *, force: bool
+) -> Result:
+    """Write a result, with the command's options and the fit of its source in its report, and show it."""
+    takes_own = not {"candidates", "superwords"} & options.keys()
+    saved = saved_by_own_tokens(result.vocabulary, corpus) if corpus and takes_own else None
+    report = replace(result.report, options=options, saved_from_scratch=saved)
     _show(report, replace(result, report=report).save(directory, force=force))
     return Result(report.as_json())
 
@@ -289,6 +295,8 @@ def _show(report: Report, paths: list[Path]) -> None:
         screen.print(sentence)
     if report.no_tiktoken and report.inference != "ungreedy":
         screen.print(f"No .tiktoken file, because tiktoken cannot run this: {report.no_tiktoken}.")
+    for sentence in fit_sentences(report):
+        screen.print(sentence)
     screen.print(f"Wrote {paths[0].parent}: {', '.join(path.name for path in paths)}", soft_wrap=False)
     _note_ungreedy(report)
 
@@ -297,7 +305,8 @@ def _rows_table(report: Report) -> ShownTable:
     """The source, the result and the baselines on the corpus."""
     methods = {row.inference for row in report.rows}
     runs = f", run with {methods.pop()}" if len(methods) == 1 else ""
-    title = f"{report.source['name']} → {report.target:,} ids by {report.method}{runs}"
+    on = ", on the built-in profile" if report.corpus["is_builtin_profile"] else ""
+    title = f"{report.source['name']} → {report.target:,} ids by {report.method}{runs}{on}"
     names = ["vocabulary"] if runs else ["vocabulary", "inference"]
     columns = [*names, "ids", "bytes/token", "change", "held-out b/t", "change", "unused"]
     shown = table(title, columns, n_text=len(names))
@@ -360,7 +369,12 @@ def _size_sentences(report: Report) -> list[str]:
 
 
 def _note_ungreedy(report: Report) -> None:
-    """Say which files are missing for ungreedy, and why."""
+    """Say which files are missing for ungreedy and why, or that TokenMonster's method is meant for it."""
+    if report.method == "tokenmonster" and report.inference != "ungreedy":
+        console().print(
+            f"TokenMonster chooses tokens for its own look-ahead (--inference ungreedy). Under {report.inference} its "
+            "method is at a disadvantage."
+        )
     if report.inference == "ungreedy":
         console().print(
             "No tokenizer.json and no .tiktoken: neither runs ungreedy. TokenMonster reads the YAML file; it does not "

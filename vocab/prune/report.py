@@ -102,6 +102,8 @@ class Report:
         not_carried: settings of the source's folder that the result does not have, in words.
         unknown: the token for text that no token spells; None where every text is spelt.
         character_coverage: share of the text's characters that had to stay known; None for all that the source spells.
+        saved_from_scratch: share of the result's tokens that byte-level BPE as large, trained on the same text,
+            would save, on the text's most frequent pre-tokens; None where the command did not measure it.
         options: the options of the command that made the result, by their names; empty for a call of the library.
         no_tiktoken: why tiktoken cannot run the result, as the end of a sentence; None where it can.
         closed: whether each token of two bytes or more is one merge of two tokens of lower rank; None except under
@@ -127,6 +129,7 @@ class Report:
     certificate: dict[str, Any] | None = None
     dropped_special: list[str] = field(default_factory=list)
     not_carried: list[str] = field(default_factory=list)
+    saved_from_scratch: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
     unknown: str | None = None
     character_coverage: float | None = None
