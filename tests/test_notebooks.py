@@ -33,13 +33,23 @@ def test_a_notebook_holds_no_output_and_nothing_private(path):
     assert "plt.show()" in code_of(path) or path.name.startswith("03")
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    """One process for all: torch and compiled kernels are loaded once."""
+    manager = pytest.importorskip("jupyter_client").KernelManager()
+    manager.start_kernel()
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path, tmp_path):
+def test_a_notebook_runs(path, kernel, tmp_path):
     if needed := NEEDS.get(path.name[:2]):
         pytest.importorskip(needed)
     notebook = nbformat.read(path, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()
+    # As in a new process: no name of an earlier notebook, and a folder of its own.
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})\ndel os"))
+    nbclient.NotebookClient(notebook, timeout=600, km=kernel).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any(output.output_type in ("stream", "execute_result") for output in outputs)
     assert not [o for o in outputs if o.output_type == "stream" and o.name == "stderr" and "Error" in o.text]
