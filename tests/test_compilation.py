@@ -108,14 +108,23 @@ def test_a_kept_kernel_is_read_without_what_compiling_needs():
     assert done.stdout.split() == ["3", "1", "False"]
 
 
-def test_the_notice_is_given_once(monkeypatch):
+def test_the_notice_is_given_once_for_each_cache(monkeypatch, tmp_path):
     lines: list[str] = []
+    monkeypatch.setattr(notice, "cache_folder", lambda source: str(tmp_path))
     monkeypatch.setattr(notice, "_notify", None)
     notice.note_compiling()
     notice.when_compiling(lines.append)
     notice.note_compiling()
     notice.note_compiling()
     assert lines == [notice.NOTICE]
+    notice.when_compiling(lines.append)  # a later run with the same cache
+    notice.note_compiling()
+    assert lines == [notice.NOTICE]
+    (said,) = tmp_path.iterdir()
+    said.unlink()
+    notice.when_compiling(lines.append)
+    notice.note_compiling()
+    assert lines == [notice.NOTICE] * 2
 
 
 # A kernel called by a process that misses it; prints how often it was missed and read.

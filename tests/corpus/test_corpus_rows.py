@@ -278,7 +278,7 @@ def test_a_column_with_a_dot_in_its_name_goes_first(tmp_path, name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_path_that_ends_at_no_text(tmp_path, name):
-    path = write_rows(tmp_path / name, [{"a": {"n": 3}, "b": ["x", "y"]}])
+    path = write_rows(tmp_path / name, [{"a": {"n": 3}, "b": [1, 2]}])
     assert refusal(path, "a.n").startswith(str(path))
     assert refusal(path, "b").startswith(str(path))
 
@@ -373,8 +373,16 @@ def test_a_wrong_column_is_said_at_once(tmp_path):
     assert said.endswith(" rows from there; name one with `column`")
 
 
-BAD_LINES = ['{"text": "three', '{"text": 5}', "[1]", '{"text": ["list"]}', '{"text": {"of": "x"}}', "nul\0", "{}{}"]
-BAD_LINES += [json.dumps({"text": value}) for value in (0, False, [], {})]
+BAD_LINES = [
+    '{"text": "three',
+    '{"text": 5}',
+    "[1]",
+    '{"text": [["list", 7]]}',
+    '{"text": {"of": "x"}}',
+    "nul\0",
+    "{}{}",
+]
+BAD_LINES += [json.dumps({"text": value}) for value in (0, False, {})]
 
 
 @pytest.mark.parametrize("bad", BAD_LINES)

@@ -2,6 +2,7 @@
 
 import bz2
 import json
+import shutil
 from collections import Counter
 from itertools import combinations
 
@@ -134,6 +135,16 @@ def test_domains_below_a_stated_coverage_are_named():
         "all: only 20.00% of its held-out tokens are covered, less than 90.00%",
     ]
     assert below(coverage, 0.1) == []
+    assert [one.held_out for one in coverage] == [None, 0.2, 0.2]
+
+
+def test_many_domains_are_one_sentence_and_nothing_is_no_share():
+    counted = np.array([[k, 9 - k] for k in range(6)] + [[0, 0]])
+    uses = TokenUses(tuple("abcdefg"), counted, np.zeros_like(counted), (1,) * 7)
+    coverage = uses.coverage(np.array([0]))
+    assert (coverage[6].counted, coverage[6].held_out) == (None, None)
+    (sentence,) = below(coverage, 0.9)
+    assert sentence == ("7 of 8 domains are covered less than 90.00%, the lowest a 0.00%, b 11.11%, c 22.22%")
 
 
 def test_weights_choose_and_coverage_does_not_use_them():
@@ -192,12 +203,16 @@ def test_d2t_in_gguf_holds_the_targets_ids(chatty, tmp_path):
 
 
 WRONG = {
-    '{"text": "no roles"}': "row 1 has no roles: a conversation is a list of messages under `messages`",
-    '{"messages": [{"content": "a"}]}': "row 1 has no roles: each message needs `role` and `content`",
-    '{"messages": ["a"]}': "row 1 has no roles: each message needs",
-    '{"messages": []}': "row 1 has no roles",
+    '{"text": "no roles"}': "row 1 has no messages: it has text, not `messages`",
+    '{"messages": [{"content": "a"}]}': "row 1, message 1, has no role: each message needs `role` and `content`",
+    '{"messages": ["a"]}': "row 1, message 1, has no role",
+    '{"messages": []}': "row 1 has an empty list of messages",
+    '"hello"': "row 1 is a text and no conversation",
+    "[[]]": "row 1 has an empty list of messages",
     "{": "line 1 is not JSON",
-    "[3]": "row 1 has no roles",
+    "[3]": "row 1 is a number and no conversation",
+    '{"messages": [{"role": "assistant", "content": null}]}': "row 1, message 1, has no content",
+    '{"messages": [{"role": "assistant", "content": 3}]}': "row 1, message 1, has a number as its content",
     '{"messages": [{"role": "user", "content": "a"}]}': "has no message of the assistant: its roles are user",
     "": "holds no conversations",
 }
@@ -211,11 +226,34 @@ def test_files_without_roles_are_refused_in_one_sentence(raw, tmp_path):
     assert WRONG[raw] in str(error.value)
 
 
+def test_a_call_of_a_tool_needs_no_content_and_model_is_the_assistant(tmp_path):
+    said = {"role": "model", "content": None, "tool_calls": [{"name": "f"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps({"messages": [said]}))
+    (found,) = read_conversations(tmp_path / "a.jsonl")
+    assert found.messages == [said | {"role": "assistant"}]
+
+
+@pytest.mark.slow
+def test_unknown_roles_and_refusals_are_named(chatty, tmp_path):
+    row = {"messages": [{"role": "narrator", "content": "x"}, {"role": "assistant", "content": "y"}]}
+    uses = uses_of_chats(chatty, [written(tmp_path / "a.jsonl", [row] * 3)])
+    assert uses.notes == (
+        "roles that no template is known for are rendered and never counted: 'narrator' in 3 messages",
+    )
+    model = tmp_path / "strict"
+    shutil.copytree(chatty, model)
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    strict = "{% if messages[0].role != 'user' %}{{ raise_exception('begin with user') }}{% endif %}" + CHAT
+    (model / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": strict}))
+    with pytest.raises(CorpusError, match=r"refuses all 3 conversations, first .*a\.jsonl row 1: begin with user"):
+        uses_of_chats(model, [tmp_path / "a.jsonl"])
+
+
 @pytest.mark.slow
 def test_the_command_refuses_in_one_sentence(chatty, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "no roles"}\n')
     base = ["draft", chatty, "--size", 20, "--format", "eagle3", "--out", "d"]
-    assert "has no roles" in fails(tmp_path, *base, "--chats", "a.jsonl")
+    assert "has no messages" in fails(tmp_path, *base, "--chats", "a.jsonl")
     assert "cannot be read" in fails(tmp_path, *base, "--chats", "b.jsonl")
     written(tmp_path / "c.jsonl")
     assert "has no text under 'lang'" in fails(tmp_path, *base, "--chats", "c.jsonl", "--by", "lang")
@@ -226,7 +264,7 @@ def test_the_command_refuses_in_one_sentence(chatty, tmp_path):
 
 BOMBS = {
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}": "takes more than 2 seconds",
-    "{{ raise_exception('no') }}": "no token of",
+    "{{ raise_exception('no') }}": "the chat template refuses all 60 conversations, first",
     "{{ messages[0].nothing.at.all }}": "c.jsonl row 1: UndefinedError",
     "{{ messages | length }}": "c.jsonl row 1: ValueError: the template does not put the answer after",
     "{{ 'x' * 5000000 }}": "a text has 5,000,000 characters",

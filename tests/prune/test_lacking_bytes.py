@@ -66,7 +66,7 @@ def test_bytes_of_text_are_named(tmp_path):
     source = without(b"\x03", tmp_path)
     counts = CorpusCounts((count_documents([TEXT * 300, ODD], "text", source.pattern),))
     report = prune(source, 600, corpus=counts).report
-    assert "has no token for 1 bytes that text may hold" in report.corpus["notes"][0]
+    assert "has no token for 1 byte value that text may hold" in report.corpus["notes"][0]
     assert "fails on bytes without a token" in (obstacle(source) or "")
     assert report.no_tiktoken == obstacle(source)
     with pytest.raises(TargetError, match="under merges only"):

@@ -68,6 +68,10 @@ class Named:
         return interop.uses_of_corpus(target, named or builtin_profile(target.pattern))
 
 
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2%}"
+
+
 def show_coverage(uses: TokenUses, by_size: dict[int, Sequence[DomainCoverage]], least: float) -> None:
     """Coverage of each domain at each size, and a warning where it is small."""
     from vocab.interop.serving.coverage_file import below
@@ -75,9 +79,7 @@ def show_coverage(uses: TokenUses, by_size: dict[int, Sequence[DomainCoverage]],
     columns = ["domain", "tokens", *(f"{size:,} ids" for size in by_size)]
     shown = table("Coverage of held-out tokens (of all those counted)", columns)
     for rows in zip(*by_size.values(), strict=True):
-        cells = [
-            f"{one.held_out:.2%} ({one.counted:.2%})" if one.n_held_out else f"({one.counted:.2%})" for one in rows
-        ]
+        cells = [f"{_percent(one.held_out)} ({_percent(one.counted)})" for one in rows]
         shown.add_row(rows[0].domain, f"{rows[0].n_counted + rows[0].n_held_out:,}", *cells)
     console().print(shown)
     for note in uses.notes:

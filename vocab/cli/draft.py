@@ -23,6 +23,7 @@ from vocab.cli.coverage import ByOption, ChatsOption, LeastOption, Named, show_c
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console
 from vocab.cli.shared_options import Result
+from vocab.cli.whole_numbers import whole_number
 
 if TYPE_CHECKING:
     from vocab.interop import DraftVocabulary
@@ -50,8 +51,10 @@ def draft(
         list[int] | None,
         typer.Option(
             "--size",
+            parser=whole_number,
+            metavar="NUMBER",
             help="Take this many of the target's most used ids instead, special tokens included; several sizes come "
-            "from one count.",
+            "from one count. Like 8k.",
         ),
     ] = None,
     target_rows: Annotated[

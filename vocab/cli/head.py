@@ -21,6 +21,7 @@ from vocab.cli.corpora import (
 from vocab.cli.coverage import ByOption, ChatsOption, LeastOption, Named, show_coverage
 from vocab.cli.screen import say
 from vocab.cli.shared_options import Result
+from vocab.cli.whole_numbers import means_number, whole_number
 
 if TYPE_CHECKING:
     from vocab.interop import CutHead
@@ -33,8 +34,8 @@ def head(
         typer.Option(
             "--keep",
             metavar="N|PATH",
-            help="How many ids to keep, the most used ones; or a JSON list of ids, or a result of vocab prune. Single "
-            "bytes and special tokens are always kept.",
+            help="How many ids to keep, like 32k, the most used ones; or a JSON list of ids, or a result of vocab "
+            "prune. Single bytes and special tokens are always kept.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
@@ -63,7 +64,7 @@ def head(
     options = read_options(column, documents, encoding_errors, on_error)
     named = Named(chats, by, corpus, counts, min_count, options, threads)
     uses = named.uses(load_lossless(model), str(model))
-    chosen = int(keep) if keep.isascii() and keep.isdigit() else keep
+    chosen = whole_number(keep) if means_number(keep) and not Path(keep).exists() else keep
     done = interop.cut_head(model, chosen, uses, out, force=force)
     show_coverage(uses, {done.ids.size: uses.coverage(done.ids)}, min_coverage)
     _show(done)

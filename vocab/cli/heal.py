@@ -39,7 +39,7 @@ def heal(
             help="Text to learn from, as for vocab prune. May be given several times.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; the model is in its folder model.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; the model is in its folder model.")],
     n_steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the optimiser.")] = 200,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Pieces of text of one step.")] = 8,
     micro_batch: Annotated[int, typer.Option("--micro-batch", min=1, help="Pieces that are computed at once.")] = 2,
@@ -143,5 +143,7 @@ def _shown(report: dict[str, Any], out: Path) -> Result:
         f"On {before['n_bytes']:,} bytes held out, in pieces of at most {report['settings']['seq_len']:,} tokens. "
         "Divergence: nats a place from the whole model's next token."
     )
+    for note in report["notes"]:
+        say(note[0].upper() + note[1:])
     say(f"Wrote {out / 'model'}, report.json, log.jsonl")
     return Result(report)

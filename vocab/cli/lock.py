@@ -18,7 +18,9 @@ def lock(
     directory: Annotated[Path, typer.Argument(help="Folder of a tokenizer, made here or elsewhere, or a GGUF file.")],
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="File of the lock. Default: FOLDER.vocab-lock.json, next to the folder."),
+        typer.Option(
+            "--file", "--out", "-o", help="File of the lock. Default: FOLDER.vocab-lock.json, next to the folder."
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare with the lock, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the lock.")] = False,

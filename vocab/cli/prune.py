@@ -61,7 +61,7 @@ def prune(
         typer.Option(
             "--source",
             help="Vocabulary to prune: a tiktoken name, a Hugging Face repository, a file (.tiktoken, tokenizer.json, "
-            "tokenizer.model, tekken.json, TokenMonster YAML) or a folder with one.",
+            "tokenizer.model, tekken.json, vocab.txt, .gguf, RWKV's list, TokenMonster YAML) or a folder with one.",
         ),
     ] = "cl100k_base",
     corpus: CorpusOption = None,
@@ -279,14 +279,14 @@ def tokens_to_keep(path: Path | None) -> list[bytes]:
 
 def _show(report: Report, paths: list[Path]) -> None:
     """Print a report and the files written: the tables, then sentences."""
-    from vocab.prune.report import candidates_sentences, inference_sentences, unknown_sentences
+    from vocab.prune.report import candidates_sentences, inference_sentences, unknown_sentences, unused_sentences
 
     screen = console()
     screen.print(_rows_table(report))
     if len(report.corpus["parts"]) > 1 and not report.corpus["is_builtin_profile"]:
         screen.print(_parts_table(report))
     candidates = candidates_sentences(report.candidates, report.source["name"])
-    made = [*inference_sentences(report), *unknown_sentences(report)]
+    made = [*inference_sentences(report), *unused_sentences(report), *unknown_sentences(report)]
     for sentence in [*_held_out_sentences(report), *made, *candidates, *report.corpus["notes"]]:
         screen.print(sentence, markup=False)
     if report.certificate:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated
 
 import typer
 
 _FACTORS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+
+
+def means_number(text: str) -> bool:
+    """Whether a text is written like a number, and not like the name of a file."""
+    return re.fullmatch(r"[\d,_.]*\d[\d,_.]*[kmg]?", text.strip(), re.IGNORECASE) is not None
 
 
 def whole_number(text: str | int) -> int:

@@ -35,6 +35,8 @@ class TextColumn:
         if way is None:
             raise CorpusError(f"{path} has no column {column!r} (it has: {held}); name one with `column`")
         fields, kind = way
+        while _is_list(kind):
+            kind = kind.value_type
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
         if not (_is_text(kind) or pa.types.is_null(kind)):
@@ -48,12 +50,12 @@ class TextColumn:
         import pyarrow.compute as pc  # a tenth of a second, which pruning does without
 
         n_rows, rows = len(array), None
-        for name in self.fields:
+        for name in (*self.fields, None):
             while _is_list(array.type):
                 parents = pc.list_parent_indices(array)
                 rows = parents if rows is None else rows.take(parents)
                 array = pc.list_flatten(array)
-            array = pc.struct_field(array, [name])
+            array = array if name is None else pc.struct_field(array, [name])
         if pa.types.is_null(array.type):
             array = array.cast(pa.string())
         return array if rows is None else _joined(array, rows, n_rows)

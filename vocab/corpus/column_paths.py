@@ -39,7 +39,7 @@ def text_of_row(row: Any, column: str) -> RowText:
     if row is None:
         return NoText(has_column=False, held="null")
     if not isinstance(row, dict):
-        return BadRow(f"holds {_kind(row)} where an object with columns is expected")
+        return BadRow(f"holds {kind_of(row)} where an object with columns is expected")
     if isinstance(text := row.get(column), str):
         return text
     values = list(_values(row, column.split(".")))
@@ -70,8 +70,11 @@ def utf8_of(text: str) -> bytes:
 
 
 def _values(value: Any, keys: Sequence[str]) -> Iterator[Any]:
-    """The values that the keys lead to: none where a key is missing, null where the way ends in null."""
-    if not keys or value is None:
+    """The values that the keys lead to: none where a key is missing, null where the way ends in null or no element."""
+    if not keys and isinstance(value, list):
+        for element in value or [None]:
+            yield from _values(element, keys)
+    elif not keys or value is None:
         yield value
     elif isinstance(value, list):
         for element in value:
@@ -85,10 +88,15 @@ def _values(value: Any, keys: Sequence[str]) -> Iterator[Any]:
 
 def _not_a_text(column: str, value: Any) -> BadRow:
     hint = "name another with `column`, or set `on_error` to skip"
-    return BadRow(f"has {_kind(value)} and no text in column {column!r}", hint)
+    return BadRow(f"has {kind_of(value)} and no text in column {column!r}", hint)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, in words."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return "a text"
     if isinstance(value, bool):
         return "true or false"
     return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a number"

@@ -13,6 +13,9 @@ from vocab.corpus.batch import Batch
 from vocab.corpus.counting import are_held_out
 from vocab.corpus.document_corpus import DocumentPart
 from vocab.corpus.held_documents import sample_keys
+from vocab.number_words import number_of
+
+_NEAR = 0.05  # a sample that misses its size by this share is as it should be
 
 
 def sampled_documents(part: DocumentPart, most_bytes: int | None = None, side: Side | None = None) -> Iterator[str]:
@@ -39,6 +42,14 @@ def sampled_documents(part: DocumentPart, most_bytes: int | None = None, side: S
     sizes = np.cumsum([len(text.encode()) for _, text in keyed])
     n = max(1, int(np.searchsorted(sizes, most_bytes, side="right")))
     return (text for _, text in keyed[:n])
+
+
+def sample_notes(name: str, n_bytes: int, most_bytes: int | None) -> list[str]:
+    """A sentence where a sample of a part has much less or more text than was asked for."""
+    if most_bytes is None or abs(n_bytes - most_bytes) <= most_bytes * _NEAR:
+        return []
+    why = "documents are taken whole" if n_bytes > most_bytes else "there is no more, or the next document is too long"
+    return [f"{name}: {number_of(n_bytes, 'byte')} are taken of the {most_bytes:,} asked for, because {why}."]
 
 
 def _of_side(batch: Batch, side: Side | None) -> tuple[Batch, Mask]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vocab.corpus.counting import CorpusCounts, CorpusPart
+from vocab.number_words import number_of
 from vocab.utf8 import NEVER_IN_UTF8
 
 
@@ -16,10 +17,9 @@ def spelt_without(corpus: CorpusCounts, lacking: bytes, name: str) -> CorpusCoun
     if spelt is plain and not missed:
         return plain
     n_lost = sum(map(_n_bytes, plain.parts)) - sum(map(_n_bytes, spelt.parts))
-    note = (
-        f"{name} has no token for {len(missed)} bytes that text may hold, so its runtime leaves them out: "
-        f"{n_lost:,} bytes of words with them are not counted."
-    )
+    lost = f"{number_of(n_lost, 'byte')} of words with them are left out" if n_lost else "no word here has one"
+    values = number_of(len(missed), "byte value", "byte values")
+    note = f"{name} has no token for {values} that text may hold, and its runtime drops them: {lost}."
     return replace(spelt, notes=(*corpus.notes, note))
 
 

@@ -29,7 +29,8 @@ def load(name_or_path: str | Path) -> Vocabulary | RuntimeTokenizer:
     llama.cpp.
 
     Args:
-        name_or_path: a path, which goes before a name; a folder must hold one of these files. Names are tiktoken's
+        name_or_path: a path, which goes before a name; a folder must hold one of these files. A `Path` is never a
+            name. Names are tiktoken's
             ("cl100k_base", which needs no network, "o200k_base", "gpt2" …) and those of Hugging Face repositories
             ("mistralai/Mistral-7B-v0.1").
 
@@ -50,6 +51,8 @@ def load(name_or_path: str | Path) -> Vocabulary | RuntimeTokenizer:
             return load_file(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+    if isinstance(name_or_path, Path):  # a command's argument that is a place, and never a name
+        raise SourceError(f"{path}: no such file or folder")
     if _REPOSITORY.fullmatch(str(name_or_path)) and path.suffix not in _ENDINGS:
         from vocab.formats.hub import load_from_hub
 

@@ -12,6 +12,7 @@ from vocab.prune.report import (
     certificate_sentence,
     inference_sentences,
     unknown_sentences,
+    unused_sentences,
 )
 from vocab.shown_text import in_markdown
 from vocab.vocabulary import Vocabulary
@@ -74,7 +75,7 @@ def model_card(report: Report, vocabulary: Vocabulary, name: str) -> str:
     candidates = "".join(f"{in_markdown(sentence)}\n" for sentence in told)
     candidates += "\n" if candidates and notes else ""
     unknown = [in_markdown(sentence) for sentence in unknown_sentences(report)]
-    spread = "".join(f"{text}\n\n" for text in [*inference_sentences(report), *unknown])
+    spread = "".join(f"{text}\n\n" for text in [*inference_sentences(report), *unused_sentences(report), *unknown])
     proof = (
         f"{in_markdown(certificate_sentence(report.certificate))} `certificate.zip` is the proof.\n\n"
         if report.certificate

@@ -185,13 +185,24 @@ def inference_sentences(report: Report) -> list[str]:
         return []
     held_out = f" ({above['held_out']:.2%} on held-out text)" if report.result.held_out.n_bytes else ""
     sentences = [
-        f"{report.inference} needs {above['train']:.2%} more tokens than least-tokens would with them{held_out}."
+        f"With this vocabulary {report.inference} needs {above['train']:.2%} more tokens than least-tokens{held_out}."
     ]
     if report.ranks == "reorder":
         sentences.append("Ranks were put in the order that merging needs fewest tokens with, not the source's.")
     if report.closed:
         sentences.append("Closed: runtimes that read only merges, and look up no whole words, give the same ids.")
     return sentences
+
+
+def unused_sentences(report: Report) -> list[str]:
+    """Say that most tokens are not in the text, where it is too short to choose so many by."""
+    n_unused = report.rows[1].n_unused
+    if 2 * n_unused <= report.n_ordinary:
+        return []
+    return [
+        f"{n_unused:,} of the {report.n_ordinary:,} ordinary tokens are nowhere in the text, which is too short for so "
+        "many: give more of it, or a smaller target."
+    ]
 
 
 def unknown_sentences(report: Report) -> list[str]:
@@ -221,7 +232,7 @@ def candidates_sentences(candidates: Mapping[str, Any], source: str) -> list[str
         )
     if candidates["min_documents"] > 1:
         sentences.append(
-            f"Each is in {candidates['min_documents']} documents or more, single bytes and tokens to keep aside; "
+            f"Each is in {candidates['min_documents']} documents or more, except single bytes and tokens to keep; "
             f"{candidates['n_of_source_left_out']:,} tokens of {source} are not."
         )
     if superwords := candidates.get("superwords"):
@@ -256,7 +267,7 @@ def certificate_sentence(claims: Mapping[str, Any]) -> str:
     aside += f" {n_put_in} of both are single bytes that no token is, and that none needs." if n_put_in else ""
     return (
         f"At most {claims['gap']:.4%} above the best possible {claims['n_keep']:,} tokens: no choice of so many of the "
-        f"{claims['n_candidates']:,} candidates, single bytes and tokens to keep among them, needs fewer than "
+        f"{claims['n_candidates']:,} candidates (with single bytes and tokens to keep) needs fewer than "
         f"{claims['bound_tokens']:,} tokens for {claims['objective']}; these need {claims['tokens']:,} under "
         f"{claims['inference']}.{aside}"
     )

@@ -18,6 +18,7 @@ from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import INFERENCE_METHODS
 from vocab.errors import CorpusError, TargetError
 from vocab.formats.tokenizer_json import is_token_text
+from vocab.number_words import number_of
 from vocab.prune.bound.limits import Limits
 from vocab.prune.candidates.coverage import is_character
 from vocab.prune.candidates.pool import Candidates
@@ -263,8 +264,9 @@ class PruneRequest:
         n_fixed, n_special = int(np.count_nonzero(self.protected)), len(self.special_tokens)
         if self.target < n_fixed + n_special:
             raise TargetError(
-                f"target {self.target} is too small: {n_fixed} single bytes and tokens to keep and {n_special} special "
-                f"tokens are always kept, so the least is {n_fixed + n_special}"
+                f"target {self.target:,} is too small: {number_of(n_fixed, 'token')} for single bytes, characters or "
+                f"by `keep`, and {number_of(n_special, 'special token')} always stay, so the least is "
+                f"{n_fixed + n_special:,}"
             )
         name, largest = self.source.name, self.source.n_tokens + n_special
         if self.target < largest or self.candidates.others or self.candidates.superwords:

@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 _MARKED = re.compile(r"\{%-?\s*generation\b")  # templates that say themselves which text is the assistant's
+_KNOWN_ROLES = {
+    *("system", "developer", "user", "assistant", "tool", "function"),
+    *("ipython", "observation", "tool_response", "environment"),
+}
 
 
 class Answers:
@@ -32,7 +36,8 @@ class Answers:
         added = self.peer.added_tokens_decoder.items()
         self.special = {*self.peer.all_special_ids, *(k for k, token in added if token.special)}
         self.uses: dict[str, dict[str, Counter[int]]] = {}
-        self.n_refused = 0
+        self.n_refused, self.why = 0, ""
+        self.other_roles: Counter[str] = Counter()
 
     def add(self, conversation: dict[str, Any]) -> None:
         """Count one conversation; one that the template refuses is left out."""
@@ -43,7 +48,9 @@ class Answers:
             if type(error) is not self.refusal:  # what the template says itself, by raise_exception
                 raise
             self.n_refused += 1
+            self.why = self.why or f"{conversation['where']}: {first_line(error)}"
             return
+        self.other_roles.update(m["role"] for m in conversation["messages"] if m["role"] not in _KNOWN_ROLES)
         for ids in answers:
             sides["held_out" if conversation["held_out"] else "counted"].update(ids)
 
@@ -97,7 +104,8 @@ def main() -> None:
             answers.add(conversation)
         except Exception as error:  # noqa: BLE001 - whatever jinja2, transformers or the template raises
             raise ValueError(f"{conversation['where']}: {type(error).__name__}: {first_line(error)}") from None
-    json.dump({"uses": answers.uses, "refused": answers.n_refused}, answer)
+    more = {"refused": answers.n_refused, "why": answers.why, "other_roles": answers.other_roles}
+    json.dump({"uses": answers.uses, **more}, answer)
 
 
 def first_line(error: Exception) -> str:

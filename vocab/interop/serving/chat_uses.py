@@ -16,13 +16,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from vocab.errors import SourceError
+from vocab.errors import CorpusError, SourceError
 from vocab.formats import load_lossless
 from vocab.formats.companions import chat_template
 from vocab.interop.conversion.runtime_check import has_package
 from vocab.interop.serving import answers_child
 from vocab.interop.serving.conversations import Conversation, read_conversations
 from vocab.interop.serving.token_uses import Counts, TokenUses, uses_by_domain
+from vocab.number_words import number_of
 from vocab.vocabulary import Vocabulary
 
 # What a template may take for one conversation, and how long a rendered one may be.
@@ -52,11 +53,24 @@ def uses_of_chats(directory: str | Path, chats: Sequence[str | Path], by: str | 
     if not (has_package("transformers") and has_package("jinja2")):
         raise SourceError("conversations are rendered by transformers and jinja2: pip install transformers jinja2")
     answer = _counted(directory, (one for path in chats for one in read_conversations(path, by)))
-    refused = int(answer["refused"])
-    notes = (f"the template refuses {refused:,} conversations, which were left out",) if refused else ()
+    notes = _notes(answer)
     named: Mapping[str, Any] = answer["uses"]
     rows = {name: (_row(sides["counted"], source), _row(sides["held_out"], source)) for name, sides in named.items()}
     return uses_by_domain(source, rows, notes)
+
+
+def _notes(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Sentences on what was left out; raises CorpusError where nothing is left."""
+    refused, why = int(answer["refused"]), answer["why"]
+    if refused and not any(sides["counted"] or sides["held_out"] for sides in answer["uses"].values()):
+        raise CorpusError(f"the chat template refuses all {refused:,} conversations, first {why}")
+    notes = []
+    if refused:
+        notes.append(f"the template refuses {number_of(refused, 'conversation')}, which are left out: first {why}")
+    if others := answer["other_roles"]:
+        roles = ", ".join(f"{role!r} in {number_of(n, 'message')}" for role, n in list(others.items())[:5])
+        notes.append(f"roles that no template is known for are rendered and never counted: {roles}")
+    return tuple(notes)
 
 
 def _row(counts: Mapping[str, int], source: Vocabulary) -> Counts:

@@ -7,14 +7,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+from vocab.corpus.column_paths import kind_of
 from vocab.corpus.unpacking import UnpackedFile
 from vocab.errors import CorpusError
 from vocab.reading import parse_json, why_no_json
 
 _KEYS = ("messages", "conversations", "conversation")
-_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}  # ShareGPT's names
+# Names of ShareGPT's rows and of Gemini's.
+_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant"}
 _MAX_LINE, _MAX_ARRAY, _BLOCK = 64 << 20, 1 << 30, 1 << 20
 _HELD_OUT = 10  # one conversation in so many
 
@@ -121,17 +124,27 @@ def _domain(row: Any, by: str | None, path: Path, where: str) -> str:
 
 def _messages(row: Any, where: str) -> list[Message]:
     found = next((row[key] for key in _KEYS if key in row), None) if isinstance(row, dict) else row
-    if not isinstance(found, list) or not found:
+    if isinstance(row, dict) and found is None:
         raise CorpusError(
-            f"{where} has no roles: a conversation is a list of messages under `messages`, each with `role`"
+            f"{where} has no messages: it has {shorten(', '.join(row), 200) or 'nothing'}, not `messages`"
         )
-    return [_message(one, where) for one in found]
+    if not isinstance(found, list):
+        raise CorpusError(
+            f"{where} is {kind_of(found)} and no conversation, which is a list of messages with `role` and `content`"
+        )
+    if not found:
+        raise CorpusError(f"{where} has an empty list of messages: leave the row out")
+    return [_message(one, f"{where}, message {number:,},") for number, one in enumerate(found, 1)]
 
 
 def _message(one: Any, where: str) -> Message:
     role = (one.get("role") or one.get("from")) if isinstance(one, dict) else None
     if not isinstance(role, str):
-        raise CorpusError(f"{where} has no roles: each message needs `role` and `content`")
+        raise CorpusError(f"{where} has no role: each message needs `role` and `content`")
     kept = {key: value for key, value in one.items() if key not in ("role", "from", "value")}
     content = one.get("content", one.get("value"))
+    if content is None and not any(kept.values()):
+        raise CorpusError(f"{where} has no content: give it a text, or leave the row out")
+    if not (content is None or isinstance(content, str | list | dict)):
+        raise CorpusError(f"{where} has {kind_of(content)} as its content, where a text belongs")
     return {**kept, "role": _ROLES.get(role, role), "content": content}

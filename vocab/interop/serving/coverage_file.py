@@ -10,6 +10,8 @@ from vocab.interop.serving.token_uses import DomainCoverage, TokenUses
 from vocab.vocabulary import Vocabulary
 from vocab.writing import check_file, json_text, with_digest, write_text
 
+_MOST_SENTENCES = 3
+
 
 def write_curve(
     path: str | Path, source: Vocabulary, uses: TokenUses, always: Iterable[int], *, force: bool = False
@@ -44,10 +46,19 @@ def write_curve(
 
 
 def below(coverage: Sequence[DomainCoverage], least: float) -> list[str]:
-    """A sentence for each domain of which less than a share is covered, on held-out tokens where there are some."""
+    """A sentence for each domain of which less than a share is covered, on held-out tokens where there are some.
+
+    Many domains are one sentence, which names those with the least coverage.
+    """
     found = []
     for one in coverage:
-        share, side = (one.held_out, "held-out ") if one.n_held_out else (one.counted, "")
-        if share < least:
-            found.append(f"{one.domain}: only {share:.2%} of its {side}tokens are covered, less than {least:.2%}")
-    return found
+        share, side = (one.counted, "") if one.held_out is None else (one.held_out, "held-out ")
+        if share is not None and share < least:
+            found.append((share, side, one.domain))
+    if len(found) <= _MOST_SENTENCES:
+        return [
+            f"{domain}: only {share:.2%} of its {side}tokens are covered, less than {least:.2%}"
+            for share, side, domain in found
+        ]
+    lowest = ", ".join(f"{domain} {share:.2%}" for share, _, domain in sorted(found)[:_MOST_SENTENCES])
+    return [f"{len(found):,} of {len(coverage):,} domains are covered less than {least:.2%}, the lowest {lowest}"]

@@ -27,16 +27,16 @@ class DomainCoverage:
     Attributes:
         domain: its name.
         n_counted: tokens that ids were chosen by.
-        counted: share of these, from 0 to 1; 1 where there are none.
+        counted: share of these, from 0 to 1; None where there are none.
         n_held_out: tokens that were held out.
-        held_out: share of these; 1 where there are none.
+        held_out: share of these; None where there are none.
     """
 
     domain: str
     n_counted: int
-    counted: float
+    counted: float | None
     n_held_out: int
-    held_out: float
+    held_out: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +92,9 @@ class TokenUses:
         }
 
 
-def _share(uses: Counts, ids: npt.NDArray[np.int64]) -> float:
+def _share(uses: Counts, ids: npt.NDArray[np.int64]) -> float | None:
     total = int(uses.sum())
-    return int(uses[ids].sum()) / total if total else 1.0
+    return int(uses[ids].sum()) / total if total else None
 
 
 def uses_of_corpus(source: Vocabulary, corpus: CorpusCounts) -> TokenUses:

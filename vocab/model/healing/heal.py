@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vocab.corpus.document_corpus import DocumentCorpus
-from vocab.corpus.sampled_documents import sampled_documents
+from vocab.corpus.sampled_documents import sample_notes, sampled_documents
 from vocab.errors import CorpusError, OutputError, TrainingError
 from vocab.formats import load_lossless
 from vocab.formats.id_map import FILE_NAME, IdMap, read_id_map
@@ -116,6 +116,7 @@ def heal(
             "n_bytes": healer.n_bytes,
             "n_pieces": len(pieces),
             "n_texts_left_out": job.aligner.n_unaligned,
+            "notes": sample_notes("held-out text", int(before["n_bytes"]), held_out_bytes),
             "seconds_of_this_process": time.perf_counter() - started,
             "cpu_seconds_of_this_process": time.process_time(),
         }

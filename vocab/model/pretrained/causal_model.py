@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +110,26 @@ def _loaded(name: str, dtype: Any) -> tuple[Any, torch.dtype]:
     where, more = (name, {}) if not name.endswith(_ENDING) else _gguf(Path(name))
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False, **more)
-        network = AutoModelForCausalLM.from_pretrained(
-            where, trust_remote_code=False, dtype=dtype, use_safetensors=True, **more
-        )
+        with _no_bar_of_gguf():
+            network = AutoModelForCausalLM.from_pretrained(
+                where, trust_remote_code=False, dtype=dtype, use_safetensors=True, **more
+            )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise TrainingError(f"{name} cannot be loaded as a causal model: {_first_sentence(error)}") from None
     stored = getattr(config, "dtype", None)
     return network, stored if isinstance(stored, torch.dtype) else torch.float32
+
+
+@contextmanager
+def _no_bar_of_gguf() -> Iterator[None]:
+    """Leave out transformers' progress bar over tensors of GGUF, which no setting of its own switches off."""
+    reader: Any = import_module("transformers.modeling_gguf_pytorch_utils")
+    before = reader.tqdm
+    reader.tqdm = partial(before, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = before
 
 
 def _gguf(path: Path) -> tuple[str, dict[str, str]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from vocab.choices import ProductPrecision, Side
 from vocab.corpus.document_corpus import DocumentCorpus, DocumentPart
-from vocab.corpus.sampled_documents import sampled_documents
+from vocab.corpus.sampled_documents import sample_notes, sampled_documents
 from vocab.errors import CorpusError, SourceError, TrainingError
 from vocab.formats import RuntimeTokenizer, load
 from vocab.measured import MeasuredTokenizer
@@ -183,7 +183,7 @@ def score_model(
         parts,
         device_name(loaded.device),
         training_versions(),
-        (*_other_tokens(loaded.name, own, is_own=tokenizer is None), *_notes(own, parts)),
+        (*_other_tokens(loaded.name, own, is_own=tokenizer is None), *_notes(own, parts, most_bytes)),
     )
 
 
@@ -271,8 +271,9 @@ def _other_tokens(model: str, tokenizer: MeasuredTokenizer, *, is_own: bool) -> 
     return [f"{n_other:,} tokens of {tokenizer.name} have other ids in {model} itself: the model reads them as others."]
 
 
-def _notes(tokenizer: MeasuredTokenizer, parts: tuple[DomainScore, ...]) -> tuple[str, ...]:
+def _notes(tokenizer: MeasuredTokenizer, parts: tuple[DomainScore, ...], most_bytes: int | None) -> tuple[str, ...]:
     notes = list(tokenizer.notes) if isinstance(tokenizer, RuntimeTokenizer) else []
+    notes += [note for part in parts for note in sample_notes(part.name, part.n_bytes, most_bytes)]
     if unknown := sum(part.n_unknown for part in parts):
         notes.append(
             f"{unknown:,} tokens are {tokenizer.unknown}, which tells nothing of the text that it stands for: the bits "
