@@ -33,6 +33,7 @@ FUNCTION_OF_COMMAND = {
     "bound": "vocab.prune.best_possible",
     "bytes": "vocab.formats.byte_table",
     "check": "vocab.prune.check",
+    "compare": "vocab.experiments.compare_vocabularies",
     "convert": "vocab.interop.convert",
     "count": "vocab.corpus.count_to",
     "counts merge": "vocab.corpus.merge_count_tables",

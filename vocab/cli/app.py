@@ -14,6 +14,7 @@ from vocab.cli.bench import bench
 from vocab.cli.bound import bound
 from vocab.cli.bytes import token_bytes
 from vocab.cli.check import check
+from vocab.cli.compare import compare
 from vocab.cli.convert import convert
 from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
@@ -62,6 +63,7 @@ _command()(prune)
 _command()(count)
 app.add_typer(counts_app, name="counts")
 _command("eval")(evaluate)
+_command()(compare)
 _command()(inspect)
 _command()(diff)
 _command()(show)

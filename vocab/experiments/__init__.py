@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vocab.experiments.speed.speed_spec import SpeedStudy, TimingSpec
     from vocab.experiments.study_places import rows_of
     from vocab.experiments.study_run import StudyRun, run_study
+    from vocab.experiments.vocabulary_comparison import VocabularyComparison, compare_vocabularies
 
 __all__ = [
     "Arm",
@@ -48,10 +49,12 @@ __all__ = [
     "StudyRow",
     "StudyRun",
     "TimingSpec",
+    "VocabularyComparison",
     "analyse_loss",
     "analyse_ngrams",
     "analyse_speed",
     "builtin_studies",
+    "compare_vocabularies",
     "load_spec",
     "new_study",
     "read_rows",
@@ -77,10 +80,12 @@ _HOMES = {
     "StudyRow": "vocab.experiments.rows",
     "StudyRun": "vocab.experiments.study_run",
     "TimingSpec": "vocab.experiments.speed.speed_spec",
+    "VocabularyComparison": "vocab.experiments.vocabulary_comparison",
     "analyse_loss": "vocab.experiments.loss.loss_analysis",
     "analyse_ngrams": "vocab.experiments.ngram.ngram_analysis",
     "analyse_speed": "vocab.experiments.speed.speed_analysis",
     "builtin_studies": "vocab.experiments.spec",
+    "compare_vocabularies": "vocab.experiments.vocabulary_comparison",
     "load_spec": "vocab.experiments.spec",
     "new_study": "vocab.experiments.example_study",
     "read_rows": "vocab.experiments.rows",

@@ -63,6 +63,11 @@ def sample_corpus(paths: Sequence[str], out: Path, megabytes: float, options: Re
     return replace(_described(out), left_out=tuple(sentences))
 
 
+def n_bytes_of(paths: Sequence[str], options: ReadOptions) -> int:
+    """UTF-8 bytes of all documents of some corpora; raises CorpusError when they cannot be read."""
+    return sum(len(text.encode()) for text in _documents(paths, _anew(options)))
+
+
 def work_folder(parent: Path, study_sha256: str, corpus: Sequence[str], options: ReadOptions) -> Path:
     """The folder of one specification and text, which is made: files of others are neither used nor in the way."""
     how = {} if options == ReadOptions() else {name: getattr(options, name) for name in _READING}

@@ -28,7 +28,8 @@ class NgramFinding:
 
     Attributes:
         arm: how it was made.
-        n_ids: its size.
+        size: the size that it was made at, 0 for a whole vocabulary.
+        n_ids: its number of ids.
         inference: its inference method.
         bytes_per_token: of the text trained on.
         bits_per_byte: of all held-out documents together.
@@ -39,6 +40,7 @@ class NgramFinding:
     """
 
     arm: str
+    size: int
     n_ids: int
     inference: str
     bytes_per_token: float
@@ -109,8 +111,9 @@ def _finding(
     raw: Mapping[tuple[str, int], _Comparison],
     adjusted: Mapping[tuple[str, int], float],
 ) -> NgramFinding:
-    arm, n_ids = name = _name(row)
-    about = arm, n_ids, str(row.result["inference"]), float(row.result["bytes_per_token"]), bits_per_byte
+    arm, size = name = _name(row)
+    n_ids = int(row.result.get("n_ids", size))
+    about = arm, size, n_ids, str(row.result["inference"]), float(row.result["bytes_per_token"]), bits_per_byte
     if name not in raw:
         return NgramFinding(*about)
     return NgramFinding(*about, raw[name].change, raw[name].low, raw[name].high, adjusted[name])

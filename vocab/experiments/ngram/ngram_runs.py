@@ -103,6 +103,7 @@ def _result(vocabulary: Vocabulary, texts: _Texts, order: int, n_threads: int) -
     model = NgramModel(ids, starts, vocabulary.max_id + 1, vocabulary.n_tokens, order)
     bits = model.bits(*_encoded(vocabulary, texts.held_out, n_threads))
     return {
+        "n_ids": vocabulary.n_ids,
         "inference": vocabulary.inference,
         "bytes_per_token": texts.n_train_bytes / ids.size,
         "n_train_bytes": texts.n_train_bytes,

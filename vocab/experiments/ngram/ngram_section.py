@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vocab.experiments.ngram.ngram_analysis import NgramFinding, analyse_ngrams
+from vocab.experiments.ngram.ngram_charts import change_chart
 from vocab.experiments.ngram.ngram_spec import NgramStudy
 from vocab.experiments.rows import StudyRow
 from vocab.experiments.section import Section, made_on, table
@@ -14,28 +15,33 @@ _HEAD = ["vocabulary", "ids", "inference", "bytes a token", "bits per byte", "ch
 
 
 def ngram_section(study: NgramStudy, rows: Sequence[StudyRow]) -> Section:
-    """Design, a table, and sentences on what differs from the baseline."""
+    """Design, a table, a figure, and sentences on what differs from the baseline."""
     head = [f"## {in_markdown(study.name)}", "", in_markdown(study.question), "", _design(study), ""]
     if not rows:
         return Section("\n".join([*head, "**Not measured yet**: there are no rows of this study."]))
     findings = analyse_ngrams(rows, study)
-    sentences = [_sentence(study, [one for one in findings if one.n_ids == size]) for size in _sizes(findings)]
+    sentences = [_sentence(study, [one for one in findings if one.size == size]) for size in _sizes(findings)]
+    chart = f"{study.name}-changes.svg"
+    charts = {chart: change_chart(findings)} if any(one.change is not None for one in findings) else {}
+    pictures = [f"![Change of bits per byte with 95% intervals]({chart})", ""] if charts else []
     shown = table(_HEAD, [_cells(one) for one in findings])
     listed = [f"- {in_markdown(sentence)}" for sentence in sentences]
-    body = [made_on(rows), "", _text(rows[0]), "", shown, "", *listed, "", *_missing(study, findings)]
-    return Section("\n".join([*head, *body]), {}, sentences)
+    body = [made_on(rows), "", _text(rows[0]), "", shown, "", *pictures, *listed, "", *_missing(study, findings)]
+    return Section("\n".join([*head, *body]), charts, sentences)
 
 
 def _sizes(findings: Sequence[NgramFinding]) -> list[int]:
-    return sorted({one.n_ids for one in findings})
+    return sorted({one.size for one in findings})
 
 
 def _design(study: NgramStudy) -> str:
+    is_made = any(arm.sizes for arm in study.arms)
+    chosen = "Vocabularies were chosen on the text that was counted. " if is_made else ""
+    against = f"Changes are against {in_markdown(study.baseline)}{' of the same size' if is_made else ''}. "
     return (
         f"For each vocabulary, n-grams of up to {study.order} tokens are counted in the same text, with modified "
         "Kneser-Ney smoothing (Chen and Goodman 1998). Loss is bits per byte of the same held-out documents, ends of "
-        "documents included. There are no seeds: counts give the same loss each time. Vocabularies were chosen on the "
-        f"text that was counted. Changes are against {in_markdown(study.baseline)} of the same size. Intervals come "
+        f"documents included. There are no seeds: counts give the same loss each time. {chosen}{against}Intervals come "
         "from resampling held-out documents. p-values are adjusted for all comparisons of this table (Holm). An n-gram "
         f"of {study.order} tokens sees more text where tokens are longer, as a model with a fixed context does."
     )
@@ -52,8 +58,9 @@ def _text(row: StudyRow) -> str:
 
 def _missing(study: NgramStudy, findings: Sequence[NgramFinding]) -> list[str]:
     """A sentence that names the vocabularies without a row."""
-    done = {(one.arm, one.n_ids) for one in findings}
-    names = [f"{arm.name} {size:,}" for arm in study.arms for size in arm.sizes if (arm.name, size) not in done]
+    done = {(one.arm, one.size) for one in findings}
+    sizes = ((arm.name, size) for arm in study.arms for size in arm.sizes or (0,))
+    names = [f"{name} {size:,}" if size else name for name, size in sizes if (name, size) not in done]
     return [in_markdown(f"Not measured yet: {', '.join(names)}.")] if names else []
 
 
@@ -73,4 +80,5 @@ def _sentence(study: NgramStudy, findings: Sequence[NgramFinding]) -> str:
             verdict = ("better" if one.change < 0 else "worse") if one.differs else "not told apart"
             groups[verdict].append(f"{one.arm} ({one.change:+.2%})")
     listed = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in groups.items() if names)
-    return f"At {findings[0].n_ids:,} ids, bits per byte beside {study.baseline}: {listed or 'nothing to compare'}."
+    where = f"At {findings[0].size:,} ids" if findings[0].size else "Whole vocabularies"
+    return f"{where}, bits per byte beside {study.baseline}: {listed or 'nothing to compare'}."

@@ -43,6 +43,7 @@ def write_report(
     rows_paths: Sequence[Path],
     out: Path,
     *,
+    answer: Sequence[str] = (),
     force: bool = False,
 ) -> StudyReport:
     """Write study.md, its figures as SVG, and study.html to a folder.
@@ -51,6 +52,7 @@ def write_report(
         studies: studies, or names and TOML files that `load_spec` takes.
         rows_paths: files of rows, which may hold rows of other studies too.
         out: the folder.
+        answer: sentences for the top of the report.
         force: whether to replace files of these names that are there.
 
     Raises:
@@ -60,7 +62,7 @@ def write_report(
     """
     loaded = [load_spec(study) if isinstance(study, str) else study for study in studies]
     sections = [section for study in loaded for section in _sections(study, rows_paths)]
-    text = _front(loaded) + "\n\n".join(section.text for section in sections) + "\n"
+    text = _front(loaded, answer) + "\n\n".join(section.text for section in sections) + "\n"
     charts = {name: chart for section in sections for name, chart in section.charts.items()}
     files = _write_files(text, charts, out, force)
     return StudyReport(files, [sentence for section in sections for sentence in section.sentences])
@@ -84,10 +86,12 @@ def _rows_of(study: SpeedStudy | LossStudy | NgramStudy, paths: Sequence[Path]) 
     return rows
 
 
-def _front(studies: Sequence[SpeedStudy | LossStudy | NgramStudy]) -> str:
+def _front(studies: Sequence[SpeedStudy | LossStudy | NgramStudy], answer: Sequence[str]) -> str:
+    title = "Which vocabulary is better" if answer else "The study: what a vocabulary does to loss and speed"
     lines = [
-        "# The study: what a vocabulary does to loss and speed",
+        f"# {title}",
         "",
+        *(line for sentence in answer for line in (f"**{in_markdown(sentence)}**", "")),
         "Written by `vocab study report` from rows that runs added to; nothing here is written by hand. "
         "[The same as a page](study.html) can be filtered and hovered.",
         "",
