@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocab.corpus.benchmark_text import read_benchmarks
 from vocab.corpus.counting import is_held_out
+from vocab.corpus.read_options import ReadOptions
 from vocab.errors import CorpusError, OutputError, TrainingError
 from vocab.model.data.sampling import Sampler, permuted, rank_positions
-from vocab.model.data.sharding import make_shards
+from vocab.model.data.sharding import SIDES, make_shards
 from vocab.model.data.shards import (
     HEADER_INTS,
     TokenStream,
@@ -193,3 +195,16 @@ def test_ranks_share_the_positions_of_a_step():
 def test_a_corpus_shorter_than_a_sequence_is_refused():
     with pytest.raises(TrainingError, match="fewer than one sequence"):
         Sampler(TokenStream((np.arange(10, dtype=np.uint16),), np.array([0]), np.array([9])), 10)
+
+
+def test_documents_with_text_of_a_benchmark_are_left_out_and_counted(folder, small_vocabulary, documents, tmp_path):
+    row = " ".join(documents[7].split()[5:40])
+    (tmp_path / "benchmark.jsonl").write_text(json.dumps({"prompt": row}) + "\n")
+    options = ReadOptions(without=read_benchmarks([tmp_path / "benchmark.jsonl"]))
+    corpus = [str(folder.parent / f"{name}.jsonl") for name in "ab"]
+    made = make_shards(small_vocabulary, corpus, tmp_path / "out", options=options)
+    whole, size = read_metadata(folder), len(documents[7].encode())
+    assert (made.n_documents_of_benchmarks, made.n_bytes_of_benchmarks) == (1, size)
+    assert made.without["n_rows"] == 1
+    assert sum(made.n_bytes(side) for side in SIDES) == sum(whole.n_bytes(side) for side in SIDES) - size
+    assert read_metadata(tmp_path / "out") == made

@@ -77,6 +77,16 @@ OnErrorOption = Annotated[
         help="Rows and files that cannot be read: stop, or skip them and count what was skipped.",
     ),
 ]
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="BENCHMARK.jsonl",
+        rich_help_panel=READING,
+        help="Leave out documents that share 13 words in a row with this file of JSON lines: all texts of a row count, "
+        "such as prompt and answer. May be given several times.",
+    ),
+]
 MinCountOption = Annotated[
     int,
     typer.Option(
@@ -90,12 +100,17 @@ ThreadsOption = Annotated[
 
 
 def read_options(
-    column: str, documents: DocumentUnit, encoding_errors: EncodingErrors, on_error: OnError
+    column: str,
+    documents: DocumentUnit,
+    encoding_errors: EncodingErrors,
+    on_error: OnError,
+    without: Sequence[str] | None = None,
 ) -> ReadOptions:
-    """The options of reading a corpus."""
+    """The options of reading a corpus; `without` are files of benchmarks."""
+    from vocab.corpus.benchmark_text import read_benchmarks
     from vocab.corpus.read_options import ReadOptions
 
-    return ReadOptions(column, documents, encoding_errors, on_error)
+    return ReadOptions(column, documents, encoding_errors, on_error, read_benchmarks(without) if without else None)
 
 
 def corpus_of(

@@ -16,6 +16,7 @@ from vocab.cli.corpora import (
     MinCountOption,
     OnErrorOption,
     ThreadsOption,
+    WithoutOption,
     count_bar,
     note_slow_split,
     read_options,
@@ -69,6 +70,7 @@ def count(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
+    without: WithoutOption = None,
     threads: ThreadsOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start over, replacing an earlier count in the folder.")
@@ -81,7 +83,7 @@ def count(
     from vocab.threads import n_cores
 
     pattern = _pattern_of(source)
-    options = read_options(column, documents, encoding_errors, on_error)
+    options = read_options(column, documents, encoding_errors, on_error, without)
     job = CountJob(corpus, pattern, options, Shard.parse(shard), min_count)
     note_slow_split(pattern)
     try:
@@ -152,6 +154,7 @@ def _metadata_table(metadata: CountMetadata, n_pretokens: int) -> Any:
         "held out": tally.n_documents_held_out,
         "repaired: not UTF-8": tally.n_documents_repaired,
         "left out: not UTF-8": tally.n_documents_skipped,
+        "left out: text of benchmarks": tally.n_documents_of_benchmarks,
         "rows left out: no text": tally.n_rows_without_text,
         "rows left out: bad": tally.n_rows_skipped,
         "distinct pre-tokens": n_pretokens,

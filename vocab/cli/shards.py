@@ -14,6 +14,7 @@ from vocab.cli.corpora import (
     EncodingErrorsOption,
     OnErrorOption,
     ThreadsOption,
+    WithoutOption,
     note_skipped,
     note_slow_split,
     read_options,
@@ -41,6 +42,7 @@ def shards(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
+    without: WithoutOption = None,
     threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier shards in the folder.")] = False,
 ) -> Result:
@@ -51,7 +53,7 @@ def shards(
     loaded = load_lossless(vocabulary)
     check_target(out, force=force)
     metadata = encode_corpus(
-        loaded, corpus, out, read_options(column, documents, encoding_errors, on_error), threads, force=force
+        loaded, corpus, out, read_options(column, documents, encoding_errors, on_error, without), threads, force=force
     )
     shown = table(
         f"Shards of {metadata.vocabulary} ({metadata.n_ids:,} ids)", ["", "files", "documents", "MB", "tokens"]

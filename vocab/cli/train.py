@@ -16,6 +16,7 @@ from vocab.cli.corpora import (
     EncodingErrorsOption,
     OnErrorOption,
     ThreadsOption,
+    WithoutOption,
     read_options,
 )
 from vocab.cli.grouped_help import COMPUTING, LOOKING, OPTIMISER
@@ -227,6 +228,7 @@ def train(
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",
     on_error: OnErrorOption = "stop",
+    without: WithoutOption = None,
     force: Annotated[bool, typer.Option("--force", help="Start over, replacing an earlier run in the folder.")] = False,
 ) -> Result | None:
     """Train a decoder on text encoded with a vocabulary; repeat the command to resume an interrupted run.
@@ -249,7 +251,7 @@ def train(
     shape = initial.config if initial else _shape(preset, loaded, model)
     if initial:
         chosen.setdefault("seq_len", min(shape.max_seq_len, PRESETS[preset].max_seq_len))
-    options = read_options(column, documents, encoding_errors, on_error)
+    options = read_options(column, documents, encoding_errors, on_error, without)
     with run_folder(out, force=force) if workers.is_first else nullcontext():
         if workers.is_first:
             encode_parts(loaded, corpus or [], out, options, threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def encode_parts(
     vocabulary: Vocabulary, corpus: list[str], out: Path, options: ReadOptions, threads: int | None
 ) -> None:
     """Make the run's own shards, if it has a corpus; an interrupted run has made them already."""
+    from vocab.corpus.skipped import Skipped
     from vocab.corpus.sources import list_corpora
     from vocab.model.data.shards import METADATA
 
@@ -39,5 +41,19 @@ def encode_parts(
         list_corpora(names)  # which says when two parts hold the same file
     parts = [[name] for name in names] if len(folders) > 1 else [names]
     for folder, part in zip(folders, parts, strict=True):
-        if not (folder / METADATA).exists():
-            encode_corpus(vocabulary, part, folder, options, threads, force=False)
+        if (folder / METADATA).exists():
+            _check_benchmarks(folder, options)
+        else:
+            encode_corpus(vocabulary, part, folder, replace(options, skipped=Skipped()), threads, force=False)
+
+
+def _check_benchmarks(folder: Path, options: ReadOptions) -> None:
+    """Raise TrainingError where shards of an interrupted run were made without other benchmarks."""
+    from vocab.errors import TrainingError
+    from vocab.model.data.shards import read_metadata
+
+    before = (read_metadata(folder).without or {}).get("sha256")
+    if before != (options.without.sha256 if options.without else None):
+        raise TrainingError(
+            f"the text in {folder} was left out by other benchmarks: name the same, or start over with --force"
+        )

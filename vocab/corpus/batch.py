@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ class Batch:
     n_skipped: int = 0  # documents left out because they were not valid UTF-8
     n_without_text: int = 0  # rows left out because their text is null or missing
     n_rows_skipped: int = 0  # bad rows left out
+    n_of_benchmarks: int = 0  # documents left out because they hold text of a benchmark
+    n_bytes_of_benchmarks: int = 0  # their bytes
 
     @property
     def n_documents(self) -> int:
@@ -40,6 +42,14 @@ class Batch:
         """The documents as strings."""
         raw, starts = self.text.tobytes(), self.starts.tolist()
         return [raw[a:b].decode() for a, b in itertools.pairwise(starts)]
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> Batch:
+        """The documents of a mask, bool[n_documents], in their order."""
+        if mask.all():
+            return self
+        sizes = np.diff(self.starts)
+        starts = np.concatenate([[0], np.cumsum(sizes[mask])]).astype(np.int64)
+        return replace(self, text=self.text[np.repeat(mask, sizes)], starts=starts)
 
     @classmethod
     def of_arrow(cls, array: pa.Array, errors: EncodingErrors, where: Callable[[int], str]) -> Batch:

@@ -52,6 +52,9 @@ class Block:
         batch = self._batch(options.encoding_errors)
         if batch.n_skipped or batch.n_repaired:
             options.skipped.add_documents(batch.n_skipped, batch.n_repaired)
+        if options.without is not None:
+            batch = options.without.without(batch)
+            options.skipped.add_of_benchmarks(batch.n_of_benchmarks)
         return batch
 
     def _batch(self, errors: EncodingErrors) -> Batch:

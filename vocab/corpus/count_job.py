@@ -74,6 +74,7 @@ class CountJob:
             "on error": self.options.on_error,
             "size of blocks": BLOCK_BYTES,  # positions count them
             "shard": f"{self.shard.number}/{self.shard.n}",
+            "text of benchmarks": self.options.without.sha256 if self.options.without else "",
         }
 
 
@@ -121,6 +122,7 @@ def report_of(job: CountJob, result: CountResult) -> dict[str, Any]:
         "encoding_errors": job.options.encoding_errors,
         "on_error": job.options.on_error,
         "shard": asdict(job.shard),
+        "without": job.options.without.for_report() if job.options.without else None,
         **result.skipped.for_report(),
         "n_runs": result.n_runs,
         "n_run_bytes": result.n_run_bytes,

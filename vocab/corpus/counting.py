@@ -41,6 +41,8 @@ class Tally:
         n_documents_held_out: documents held out.
         n_documents_repaired: documents in which invalid UTF-8 became U+FFFD.
         n_documents_skipped: documents left out for invalid UTF-8.
+        n_documents_of_benchmarks: documents left out because they hold text of a benchmark.
+        n_bytes_of_benchmarks: their bytes.
         n_bytes_read: bytes of text, before anything was replaced or skipped.
         n_rows_without_text: rows whose text is null or missing.
         n_rows_skipped: rows that cannot be read or hold something else than text.
@@ -50,6 +52,8 @@ class Tally:
     n_documents_held_out: int = 0
     n_documents_repaired: int = 0
     n_documents_skipped: int = 0
+    n_documents_of_benchmarks: int = 0
+    n_bytes_of_benchmarks: int = 0
     n_bytes_read: int = 0
     n_rows_without_text: int = 0
     n_rows_skipped: int = 0
@@ -371,6 +375,8 @@ class _ThreadTables:
             n_documents_held_out=int(held_out.sum()),
             n_documents_repaired=batch.n_repaired,
             n_documents_skipped=batch.n_skipped,
+            n_documents_of_benchmarks=batch.n_of_benchmarks,
+            n_bytes_of_benchmarks=batch.n_bytes_of_benchmarks,
             n_bytes_read=batch.n_bytes_read,
             n_rows_without_text=batch.n_without_text,
             n_rows_skipped=batch.n_rows_skipped,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vocab.choices import DocumentUnit, EncodingErrors, OnError
 from vocab.corpus.skipped import Skipped
+
+if TYPE_CHECKING:
+    from vocab.corpus.benchmark_text import BenchmarkText
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class ReadOptions:
             text between blank lines.
         encoding_errors: what becomes of invalid UTF-8: replace it, skip the document, or refuse the corpus.
         on_error: whether a row or file that cannot be read stops the reading, or is skipped and counted.
+        without: text of benchmarks; documents that hold some of it are left out.
         skipped: what was left out. Reading adds to it.
     """
 
@@ -26,4 +31,5 @@ class ReadOptions:
     documents: DocumentUnit = "block"
     encoding_errors: EncodingErrors = "replace"
     on_error: OnError = "stop"
+    without: BenchmarkText | None = None
     skipped: Skipped = field(default_factory=Skipped, compare=False)

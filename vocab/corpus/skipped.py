@@ -134,6 +134,7 @@ class Skipped:
         n_rows_skipped: rows that cannot be read or hold something else than text.
         n_documents_skipped: documents left out because they are not UTF-8.
         n_documents_repaired: documents in which invalid UTF-8 became U+FFFD.
+        n_documents_of_benchmarks: documents left out because they hold text of a benchmark.
         first_without_text: the first row that has no text, if any.
     """
 
@@ -145,6 +146,7 @@ class Skipped:
         self.n_rows_skipped = 0
         self.n_documents_skipped = 0
         self.n_documents_repaired = 0
+        self.n_documents_of_benchmarks = 0
         self.first_without_text: FirstRowWithoutText | None = None
         self._rows: list[tuple[tuple[int, int], str]] = []
         self._rows_without_text: list[tuple[tuple[int, int], str]] = []
@@ -184,6 +186,11 @@ class Skipped:
             self.n_documents_skipped += n_skipped
             self.n_documents_repaired += n_repaired
 
+    def add_of_benchmarks(self, n: int) -> None:
+        """Add documents left out because they hold text of a benchmark."""
+        with self._lock:
+            self.n_documents_of_benchmarks += n
+
     def clear(self) -> None:
         """Forget everything, before a corpus is read again."""
         self.__dict__.update({**vars(Skipped()), "_lock": self._lock})
@@ -197,6 +204,7 @@ class Skipped:
         self.n_rows_skipped += other.n_rows_skipped
         self.n_documents_skipped += other.n_documents_skipped
         self.n_documents_repaired += other.n_documents_repaired
+        self.n_documents_of_benchmarks += other.n_documents_of_benchmarks
         self.first_without_text = self.first_without_text or other.first_without_text
         self._rows = [*self._rows, *other._rows][:MAX_NAMED]
         self._rows_without_text = [*self._rows_without_text, *other._rows_without_text][:MAX_NAMED]
@@ -230,6 +238,8 @@ class Skipped:
             said.append(f"{_left_out(n, 'document that is not UTF-8', 'documents that are not UTF-8')}.")
         if n := self.n_documents_repaired:
             said.append(f"U+FFFD stands for invalid UTF-8 in {n:,} {'document' if n == 1 else 'documents'}.")
+        if n := self.n_documents_of_benchmarks:
+            said.append(f"{_left_out(n, 'document with text of a benchmark', 'documents with text of benchmarks')}.")
         return said
 
 

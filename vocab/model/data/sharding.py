@@ -36,8 +36,8 @@ class _Encoded:
         starts: int64[n_documents + 1], where each document begins in `ids`, and the end.
         n_bytes: int64[n_documents], bytes of text of each.
         held_out: bool[n_documents], whether each is held out.
-        n_skipped: documents left out because they are not UTF-8.
-        n_repaired: documents with bytes replaced because they were not UTF-8.
+        left_out: int64[4]: documents left out and repaired because they are not UTF-8, documents left out because they
+            hold text of a benchmark, and the bytes of these.
         n_stored_bytes: bytes of the block on disk.
     """
 
@@ -45,8 +45,7 @@ class _Encoded:
     starts: npt.NDArray[np.int64]
     n_bytes: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.bool_]
-    n_skipped: int
-    n_repaired: int
+    left_out: npt.NDArray[np.int64]
     n_stored_bytes: int
 
     def side(self, held_out: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -69,9 +68,8 @@ def encode_block(block: Block, vocabulary: Vocabulary, options: ReadOptions, end
     if end is not None:
         ids = np.insert(ids, firsts[:-1], end).astype(np.int32)
         firsts = firsts + np.arange(firsts.size)
-    return _Encoded(
-        ids, firsts, sizes[kept], are_held_out(batch)[kept], batch.n_skipped, batch.n_repaired, block.n_stored_bytes
-    )
+    left_out = np.array([batch.n_skipped, batch.n_repaired, batch.n_of_benchmarks, batch.n_bytes_of_benchmarks])
+    return _Encoded(ids, firsts, sizes[kept], are_held_out(batch)[kept], left_out, block.n_stored_bytes)
 
 
 def make_shards(
@@ -109,15 +107,16 @@ def make_shards(
     with staged_folder(out, force=force) as staging:
         n_ids = vocabulary.max_id + 1
         writers = {side: ShardWriter(staging, side, n_ids, shard_tokens) for side in SIDES}
-        n_skipped = n_repaired = 0
+        left_out = np.zeros(4, dtype=np.int64)
         for block in _encoded(vocabulary, corpus, options, n_threads):
             for side, writer in writers.items():
                 writer.add(*block.side(side == "held_out"))
-            n_skipped, n_repaired = n_skipped + block.n_skipped, n_repaired + block.n_repaired
+            left_out += block.left_out
             if on_progress:
                 on_progress(block.n_stored_bytes)
         for writer in writers.values():
             writer.flush()
+        n_skipped, n_repaired, n_of_benchmarks, n_bytes_of_benchmarks = left_out.tolist()
         metadata = ShardMetadata(
             vocabulary=vocabulary.name,
             fingerprint=fingerprint(vocabulary),
@@ -129,6 +128,9 @@ def make_shards(
             held_out=tuple(writers["held_out"].files),
             n_documents_skipped=n_skipped,
             n_documents_repaired=n_repaired,
+            n_documents_of_benchmarks=n_of_benchmarks,
+            n_bytes_of_benchmarks=n_bytes_of_benchmarks,
+            without=options.without.for_report() if options.without else None,
             n_rows_without_text=options.skipped.n_rows_without_text,
             n_rows_skipped=options.skipped.n_rows_skipped,
             n_files_skipped=len(options.skipped.files),

@@ -104,6 +104,9 @@ class ShardMetadata:
         held_out: files of the documents held out.
         n_documents_skipped: documents left out because they are not UTF-8.
         n_documents_repaired: documents in which bytes that are not UTF-8 were replaced.
+        n_documents_of_benchmarks: documents left out because they hold text of a benchmark.
+        n_bytes_of_benchmarks: their bytes.
+        without: the benchmarks, as `BenchmarkText.for_report` describes them; None where there were none.
         n_rows_without_text: rows left out because their text is null or missing.
         n_rows_skipped: bad rows left out.
         n_files_skipped: files left out.
@@ -119,6 +122,9 @@ class ShardMetadata:
     held_out: tuple[ShardFile, ...]
     n_documents_skipped: int = 0
     n_documents_repaired: int = 0
+    n_documents_of_benchmarks: int = 0
+    n_bytes_of_benchmarks: int = 0
+    without: dict[str, Any] | None = None
     n_rows_without_text: int = 0
     n_rows_skipped: int = 0
     n_files_skipped: int = 0
