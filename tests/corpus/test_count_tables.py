@@ -19,10 +19,11 @@ from vocab.corpus.count_job import CountJob
 from vocab.corpus.count_metadata import CountMetadata
 from vocab.corpus.count_table import CountTable, CountTableWriter, read_part
 from vocab.corpus.count_to_folder import count_to
-from vocab.corpus.counting import CorpusPart, Tally, count
+from vocab.corpus.counting import CorpusPart, count
 from vocab.corpus.merging import merge_count_tables
 from vocab.corpus.mixture import mixed, shares
 from vocab.corpus.process_memory import parse_bytes
+from vocab.corpus.tally import Tally
 from vocab.errors import CorpusError, TargetError
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.sorted_rows import Rows

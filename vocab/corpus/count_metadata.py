@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vocab.corpus.counting import HELD_OUT_RULE, Tally
+from vocab.corpus.counting import HELD_OUT_RULE
+from vocab.corpus.tally import Tally
 from vocab.errors import CorpusError
 from vocab.reading import parse_json
 from vocab.splitting import SplitPattern

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vocab.corpus.blocks import Position
-from vocab.corpus.counting import Tally
 from vocab.corpus.skipped import SkippedSummary
+from vocab.corpus.tally import Tally
 from vocab.errors import CorpusError, SourceError
 from vocab.reading import read_json
 from vocab.writing import check_digest, with_digest, write_json

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.readers import read_blocks
 from vocab.corpus.skipped import Skipped, SkippedSummary
 from vocab.corpus.sources import check_distinct, list_corpora
+from vocab.corpus.tally import Tally
 from vocab.errors import CorpusError
 from vocab.pretokens.counts import PretokenCounts, from_tables
 from vocab.pretokens.merged_counts import MergedCounts
@@ -30,36 +31,6 @@ from vocab.splitting.splits import Splits
 
 HELD_OUT_ONE_IN = 10
 HELD_OUT_RULE = f"a document is held out when XXH64 (seed 0) of its UTF-8 text is divisible by {HELD_OUT_ONE_IN}"
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Sums over the documents that were read.
-
-    Attributes:
-        n_documents: documents, those held out included.
-        n_documents_held_out: documents held out.
-        n_documents_repaired: documents in which invalid UTF-8 became U+FFFD.
-        n_documents_skipped: documents left out for invalid UTF-8.
-        n_documents_of_benchmarks: documents left out because they hold text of a benchmark.
-        n_bytes_of_benchmarks: their bytes.
-        n_bytes_read: bytes of text, before anything was replaced or skipped.
-        n_rows_without_text: rows whose text is null or missing.
-        n_rows_skipped: rows that cannot be read or hold something else than text.
-    """
-
-    n_documents: int = 0
-    n_documents_held_out: int = 0
-    n_documents_repaired: int = 0
-    n_documents_skipped: int = 0
-    n_documents_of_benchmarks: int = 0
-    n_bytes_of_benchmarks: int = 0
-    n_bytes_read: int = 0
-    n_rows_without_text: int = 0
-    n_rows_skipped: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)})
 
 
 @dataclass(frozen=True)

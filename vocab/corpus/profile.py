@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vocab.corpus.arrow import blob_and_starts, numbers
-from vocab.corpus.counting import CorpusCounts, CorpusPart, Tally
+from vocab.corpus.counting import CorpusCounts, CorpusPart
+from vocab.corpus.tally import Tally
 from vocab.pretokens.counts import PretokenCounts
 from vocab.pretokens.table import PretokenTable
 from vocab.splitting import SplitPattern

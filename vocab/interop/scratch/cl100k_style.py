@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vocab.corpus.counting import CorpusCounts, Tally
+from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.mixture import corpus_summary
 from vocab.corpus.skipped import SkippedSummary
+from vocab.corpus.tally import Tally
 from vocab.errors import CorpusError, TargetError
 from vocab.interop.scratch.bpe_trainer import train_bpe
 from vocab.progress import OnProgress

@@ -6,7 +6,8 @@ import numpy as np
 
 from vocab.analysis import compare
 from vocab.choices import CHARACTER_METHODS
-from vocab.corpus.counting import CorpusCounts, CorpusPart, Tally
+from vocab.corpus.counting import CorpusCounts, CorpusPart
+from vocab.corpus.tally import Tally
 from vocab.interop.scratch.bpe_trainer import N_BYTES, train_bpe
 from vocab.pretokens.counts import PretokenCounts
 from vocab.vocabulary import Vocabulary
