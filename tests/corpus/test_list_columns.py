@@ -31,3 +31,11 @@ def test_lists_of_numbers_are_refused(tmp_path):
     for name in ("a.parquet", "a.jsonl"):
         with pytest.raises(CorpusError, match="no text in column 'text'"):
             list(read_documents(str(tmp_path / name), ReadOptions()))
+
+
+@pytest.mark.parametrize("column", ["messages.content", "messages.content.text"])
+def test_messages_of_parts_are_read_beside_plain_ones(column, tmp_path):
+    parts = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "x"}}]
+    row = {"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": "a cat"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    assert list(read_documents(str(tmp_path / "a.jsonl"), ReadOptions(column))) == ["look\na cat"]

@@ -185,6 +185,13 @@ def test_ids_that_cannot_follow_are_refused(content, message):
         changed(content)
 
 
+def test_the_way_around_fits_ordinary_and_special_tokens():
+    assert 7 in IDS.dropped
+    for added, way in (({7}, "prune again without naming it in `drop_special`"), ((), "prune again with its text in")):
+        with pytest.raises(SourceError, match=way):
+            changed({"eos_token_id": 7}, added=added)
+
+
 def test_sizes_follow_in_every_section_of_the_text():
     content = {"vocab_size": 106, "padded_vocab_size": 106, "n_vocab": 50, "x": {"y": {"vocab_size": 106}}}
     content |= {"vision_config": {"vocab_size": 106}, "text_config": {"vocab_size_per_layer_input": 90}}

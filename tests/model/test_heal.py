@@ -216,6 +216,7 @@ def test_what_cannot_be_healed_is_one_sentence(folders, texts, run_of_six, tmp_p
     few = HealSettings(n_steps=1, batch=8192, micro_batch=2, seq_len=24)
     with pytest.raises(TrainingError, match="fewer than one batch"):
         heal(folders / "pruned", folders / "whole", corpus, target, few, device="cpu", held_out_bytes=500)
+    assert not target.exists()
     for wrong in ({"n_steps": 0}, {"seq_len": 1}, {"divergence": 0.0, "next_token": 0.0}, {"learning_rate": 0.0}):
         with pytest.raises(TrainingError):
             HealSettings(**wrong)

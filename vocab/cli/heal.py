@@ -46,7 +46,12 @@ def heal(
     seq_len: Annotated[int, typer.Option("--seq", min=2, help="Tokens of a piece at most.")] = 512,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest learning rate.")] = 1e-4,
     divergence: Annotated[
-        float, typer.Option("--divergence", min=0.0, help="Weight of the divergence from the teacher.")
+        float,
+        typer.Option(
+            "--divergence",
+            min=0.0,
+            help="Weight of the divergence from the teacher; 0 learns from the text alone, as a control.",
+        ),
     ] = 1.0,
     next_token: Annotated[
         float, typer.Option("--next-token", min=0.0, help="Weight of the next-token loss on the text.")

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_TEXT = "text"  # the name of the text in a part of a message
+
 
 @dataclass(frozen=True)
 class NoText:
@@ -73,8 +75,8 @@ def _values(value: Any, keys: Sequence[str]) -> Iterator[Any]:
     """The values that the keys lead to: none where a key is missing, null where the way ends in null or no element."""
     if not keys and isinstance(value, list):
         for element in value or [None]:
-            yield from _values(element, keys)
-    elif not keys or value is None:
+            yield from _values(_text_of_part(element), keys)
+    elif not keys or value is None or _is_plain_content(value, keys):
         yield value
     elif isinstance(value, list):
         for element in value:
@@ -84,6 +86,18 @@ def _values(value: Any, keys: Sequence[str]) -> Iterator[Any]:
             if (key := ".".join(keys[:n])) in value:
                 yield from _values(value[key], keys[n:])
                 return
+
+
+def _is_plain_content(value: Any, keys: Sequence[str]) -> bool:
+    """Whether the way leads into parts of a message, and this message has a text in their place."""
+    return isinstance(value, str) and list(keys) == [_TEXT]
+
+
+def _text_of_part(element: Any) -> Any:
+    """The text of a part of a message, null for a picture or sound; anything else as it is."""
+    if not isinstance(element, dict) or "type" not in element:
+        return element
+    return element.get(_TEXT)
 
 
 def _not_a_text(column: str, value: Any) -> BadRow:

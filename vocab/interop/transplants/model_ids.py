@@ -6,7 +6,7 @@ A number under another name is never changed. One that equals the id of an added
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,7 +160,7 @@ class _Settings:
         texts = self.changes.tokens.texts
         if not content or not all(_is_id(k) and texts.get(int(k), 0) == _text_in(v) for k, v in content.items()):
             return None
-        new = {str(_new(int(k), f"{self.file}: {path}", self.ids)): value for k, value in content.items()}
+        new = {str(self._new(int(k), f"{self.file}: {path}")): value for k, value in content.items()}
         self.changes.changed.append({"setting": f"{self.file}: {path}", "old": [*content], "new": [*new]})
         return new
 
@@ -176,17 +176,20 @@ class _Settings:
 
     # How each kind of setting follows
 
+    def _new(self, old: Any, where: str) -> Any:
+        return _new(old, where, self.ids, self.changes.tokens.added)
+
     def _each(self, value: Any, where: str) -> Any:
         if isinstance(value, dict):
             return {key: self._each(inner, f"{where}.{key}") for key, inner in value.items()}
         if isinstance(value, list):
             return [self._each(inner, where) for inner in value]
-        return _new(value, where, self.ids)
+        return self._new(value, where)
 
     def _forced(self, value: Any, where: str) -> Any:
         if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
             raise SourceError(f"{where} is not a list of pairs, a position and an id: change the setting")
-        return [[position, _new(k, where, self.ids)] for position, k in value]
+        return [[position, self._new(k, where)] for position, k in value]
 
     def _whole(self, value: dict[str, int], where: str) -> dict[str, int]:
         """Every token by its text: those that are gone leave it, but for tokens of images, which the model needs."""
@@ -206,7 +209,7 @@ class _Settings:
         gone = [k for k in value if type(k) is int and k >= 0 and k not in self.ids.kept]
         if gone:
             self.changes.notes.append(f"{where} names {len(gone):,} tokens that are gone, which were left out")
-        return [_new(k, where, self.ids) for k in value if k not in gone]
+        return [self._new(k, where) for k in value if k not in gone]
 
     def _spelt(self, value: Any, where: str) -> Any:
         """Lists of ids at any depth, each dropped token as the new ones that spell it; other values as they are."""
@@ -218,7 +221,7 @@ class _Settings:
             if not inner or not all(type(k) is int for k in inner):
                 return [respelt(one) for one in inner]
             gone.extend(k for k in inner if k in self.ids.dropped)
-            return [new for old in inner for new in (self.ids.dropped.get(old) or (_new(old, where, self.ids),))]
+            return [new for old in inner for new in (self.ids.dropped.get(old) or (self._new(old, where),))]
 
         spelt = respelt(value)
         if gone:
@@ -226,17 +229,15 @@ class _Settings:
         return spelt
 
 
-def _new(old: Any, where: str, ids: IdMap) -> Any:
+def _new(old: Any, where: str, ids: IdMap, added: Container[int]) -> Any:
     """The new id of an old one; below 0 and not a whole number mean no token."""
     if type(old) is not int or old < 0:
         return old
     if old in ids.kept:
         return ids.kept[old]
     if old in ids.dropped:
-        raise SourceError(
-            f"{where} is {old}, a token that {ids.source} lost: prune again with its text in `keep`, or change the "
-            "setting"
-        )
+        way = "without naming it in `drop_special`" if old in added else "with its text in `keep`"
+        raise SourceError(f"{where} is {old}, a token that {ids.source} lost: prune again {way}, or change the setting")
     raise SourceError(f"{where} is {old}, which is not a token of {ids.source}: change the setting, or set it to null")
 
 

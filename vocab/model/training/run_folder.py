@@ -62,7 +62,8 @@ def run_folder(out: Path, *, force: bool) -> Iterator[None]:
         check_run_folder(out)
         if not force or not any((out / name).exists() for name in (CHECKPOINTS, LOG, *_FOLDERS, REPORT)):
             _mark(out)
-            yield
+            with _taken_back(out):
+                yield
             return
         with _set_aside(out):
             _mark(out)
@@ -76,6 +77,22 @@ def held_folder(out: Path) -> Iterator[None]:
         _check_ours(out)
         _mark(out)
         yield
+
+
+@contextmanager
+def _taken_back(out: Path) -> Iterator[None]:
+    """Remove what a run that fails in the block has made of its folder, where it kept nothing yet."""
+    try:
+        yield
+    except BaseException:
+        log, kept = out / LOG, out / CHECKPOINTS
+        is_bare = not (log.exists() and log.stat().st_size) and not (kept.is_dir() and any(kept.iterdir()))
+        if is_bare and not any((out / name).exists() for name in (*_FOLDERS[1:], REPORT)):
+            log.unlink(missing_ok=True)
+            (out / MARK).unlink(missing_ok=True)
+            if kept.is_dir():
+                kept.rmdir()
+        raise
 
 
 def _mark(out: Path) -> None:
