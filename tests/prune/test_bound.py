@@ -1,5 +1,6 @@
 """The lower bound against every choice there is, and the steps of its search against every path there is."""
 
+import itertools
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune import check_certificate
+from vocab.prune.bound import dual_kernels
 from vocab.prune.bound.dual import DualSearch
 from vocab.prune.bound.dual_kernels import FLOW
 from vocab.prune.bound.limits import Limits
@@ -78,6 +80,95 @@ def test_the_best_choice_lies_between_the_bound_and_what_is_found(tokens, counts
     assert set(kept) >= set(oracles.SINGLE_BYTES)
     assert found.tokens == oracles.total_tokens("least-tokens", oracles.ranks_of(kept), counts)
     assert objective.bound(found.bound.prices)[0].numerator == found.bound.numerator
+
+
+@given(tokens=vocabularies(7), counts=corpora(5), n_others=st.integers(0, 7), above=st.integers(0, 2))
+def test_settled_tokens_are_in_every_choice_as_good_or_in_none(tokens, counts, n_others, above):
+    """By trying all choices; the checker's plain Python finds the same tokens."""
+    n_others = min(n_others, len(tokens) - 256)
+    objective, found = found_for(tokens, counts, n_others, gap=0.0, max_steps=60)
+    most = found.tokens + above
+    is_in, is_out = objective.settled(found.bound, most)
+    long = [token for token in tokens if len(token) > 1]
+    as_good = [
+        set(choice)
+        for choice in itertools.combinations(long, n_others)
+        if oracles.total_tokens("least-tokens", oracles.ranks_of([*oracles.SINGLE_BYTES, *choice]), counts) <= most
+    ]
+    names = [{token for token, k in zip(tokens, mask.tolist(), strict=True) if k} for mask in (is_in, is_out)]
+    assert all(names[0] <= choice and not names[1] & choice for choice in as_good)
+    lattice, prices = objective.lattice, found.bound.prices
+    sums = dict.fromkeys(long, 0)
+    for edge, value in zip(prices.edges.tolist(), prices.values.tolist(), strict=True):
+        sums[tokens[lattice.edge_tokens[edge]]] += value
+    slack = most * prices.unit - found.bound.numerator
+    assert check_certificate.settled(sums, set(long), n_others, slack) == tuple(names)
+
+
+def test_tokens_are_settled_where_the_bound_is_near():
+    tokens, counts = a_corpus(3)
+    objective, found = found_for(tokens, counts, 150, gap=0.0, max_steps=300)
+    is_in, is_out = objective.settled(found.bound, found.tokens)
+    assert np.count_nonzero(is_in) > 4
+    assert not (is_in & ~found.kept).any()
+    assert not (is_out & found.kept).any()
+
+
+@given(tokens=vocabularies(12), counts=corpora(6), n_others=st.integers(0, 7), seed=st.integers(0, 99))
+def test_improved_prices_prove_no_less(tokens, counts, n_others, seed):
+    """Their bound is that of the checker's plain Python; prices of the largest sums leave no cheaper way around."""
+    n_others = min(n_others, len(tokens) - 256)
+    objective = objective_of(tokens, counts, n_others)
+    edges = np.flatnonzero(~objective.is_free[objective.lattice.edge_tokens])
+    values = np.random.default_rng(seed).integers(0, 2 * objective.unit * max(counts.values()), edges.size)
+    before, _ = objective.bound(EdgePrices(edges, values, objective.unit))
+    after = objective.improved(before)
+    assert after.numerator >= before.numerator
+    assert after.numerator == bound_by_hand(objective, tokens, after.prices)
+    again = objective.improved(after)
+    assert again.numerator >= after.numerator
+
+
+@given(tokens=vocabularies(12), counts=corpora(4), seed=st.integers(0, 99))
+def test_raised_prices_cannot_rise_further(tokens, counts, seed):
+    """One more on any edge leaves the cheapest path of its segment as dear as it is."""
+    objective = objective_of(tokens, counts, 3)
+    lattice, is_long = objective.lattice, ~objective.is_free
+    costs = np.random.default_rng(seed).integers(0, 9, lattice.n_edges) * is_long[lattice.edge_tokens]
+    before = costs.copy()
+    sums = np.bincount(lattice.edge_tokens, weights=costs, minlength=is_long.size).astype(np.int64)
+    dual_kernels.lift_prices(lattice, objective.counts, 1, costs, sums, np.where(is_long, 2**40, 0))
+    assert (costs >= before).all()
+    assert sums.tolist() == np.bincount(lattice.edge_tokens, weights=costs, minlength=is_long.size).tolist()
+    for w, count in enumerate(objective.counts.tolist()):
+        first, last = lattice.starts[w : w + 2].tolist()
+        edges = range(lattice.edge_starts[first], lattice.edge_starts[last])
+        places = np.searchsorted(lattice.edge_starts, edges, side="right") - 1 - first
+        ends = [(p, p + len(tokens[lattice.edge_tokens[e]])) for p, e in zip(places.tolist(), edges, strict=True)]
+        segment = objective.blob[first:last].tobytes()
+
+        def cheapest(prices, segment=segment, count=count, ends=ends):
+            given = dict(zip(ends, prices.tolist(), strict=True))
+            prefixes = check_certificate.prefixes_of(set(tokens))
+            return check_certificate.shortest_path(segment, set(tokens), prefixes, count, given)
+
+        least = cheapest(costs[edges])
+        for k, e in enumerate(edges):
+            if is_long[lattice.edge_tokens[e]]:
+                assert cheapest(costs[edges] + (np.arange(len(edges)) == k)) == least
+
+
+def test_improving_settles_more_tokens():
+    tokens, counts = a_corpus(3)
+    objective, found = found_for(tokens, counts, 150, gap=0.0, max_steps=300)
+    dual = DualSearch(objective, 50.0)
+    for _ in range(300):
+        dual.step()
+    plain = dual.bound()
+    n_plain, n_improved = (
+        np.count_nonzero(objective.settled(bound, found.tokens)[0]) for bound in (plain, objective.improved(plain))
+    )
+    assert n_improved > n_plain
 
 
 def test_bound_and_vocabulary_are_near_each_other():

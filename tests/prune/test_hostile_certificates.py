@@ -20,6 +20,7 @@ COUNTS = "61626162 3\n616261 2\n"
 STATES = "".join(f"{k:02x} always\n" for k in range(256)) + "6162 kept\n6261 dropped\n"
 PRICES = "61626162 0:2:3 1:3:1 2:4:1\n"
 # Three times "abab" costs 10 on each path and twice "aba" costs 4; the larger sum of prices, that of "ab", is 4.
+# Without "ab" the sum of "ba", 1, would take its place, and the bound would be 13.
 CLAIMS = {
     "format": "vocab-certificate",
     "version": 1,
@@ -32,6 +33,8 @@ CLAIMS = {
     "bound_numerator": 10,
     "unit": 1,
     "gap": 0.0,
+    "n_in_every": 1,
+    "n_in_none": 1,
 }
 
 

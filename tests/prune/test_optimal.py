@@ -90,6 +90,9 @@ def test_certificates_hold(saved):
     assert claims["n_always_kept"] == 256 + len(KEEP)
     assert claims["tokens"] == stored["rows"][1]["train"]["n_tokens"]
     assert claims["bound_tokens"] <= claims["tokens"]
+    assert 0 <= claims["n_in_none"] <= claims["n_candidates"] - claims["n_keep"]
+    n_in = claims["n_always_kept"] + claims["n_in_every"]
+    assert f"{n_in} of the 999 tokens are in every choice" in (saved / "README.md").read_text(encoding="utf-8")
     assert "above the best possible 999 tokens" in (saved / "README.md").read_text(encoding="utf-8")
 
 
@@ -166,7 +169,9 @@ def test_an_altered_certificate_is_rejected(results, tmp_path, name):
                 check_certificate.check(path, report)
 
 
-@pytest.mark.parametrize("claim", ["tokens", "bound_tokens", "bound_numerator", "unit", "n_keep", "gap"])
+@pytest.mark.parametrize(
+    "claim", ["tokens", "bound_tokens", "bound_numerator", "unit", "n_keep", "gap", "n_in_every", "n_in_none"]
+)
 @pytest.mark.parametrize("change", [-1, 1])
 def test_an_altered_claim_is_rejected(results, tmp_path, claim, change):
     texts = texts_of(results["optimal", "least-tokens"] / "certificate.zip")
@@ -183,6 +188,14 @@ def test_commands(folder, tmp_path):
     done = run("bound", *common, "--corpus", folder / "text.txt", "--certificate", "c.zip", "--gap", 1, where=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "above the best possible 999 tokens" in " ".join(done.stdout.split())
+    claims = check_certificate.check(str(tmp_path / "c.zip"))
+    shown = run("inspect", folder / "source", "--certificate", "c.zip", "--json", where=tmp_path)
+    record = json.loads(shown.stdout)
+    assert {name: record[name] for name in check_certificate.SETTLED} == {
+        name: claims[name] for name in check_certificate.SETTLED
+    }
+    assert record["n_open"] == claims["n_keep"] - claims["n_always_kept"] - claims["n_in_every"]
+    assert run("inspect", folder / "source", "--certificate", "text.txt", where=tmp_path).returncode == 2
     checked = run("check", "c.zip", where=tmp_path)
     assert (checked.returncode, checked.stdout[:8]) == (0, "Proven: ")
     options = ("--corpus", folder / "other.txt", "--certify", "--gap", 1, "--out", "made")

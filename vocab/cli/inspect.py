@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,13 @@ def inspect(
     vocabulary: Annotated[
         str, typer.Argument(help="A name, file or folder, as for `vocab prune --source`, or any other tokenizer.json.")
     ],
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--certificate",
+            help="A certificate.zip: show how many of the tokens it proves to be in every choice as good, or in none.",
+        ),
+    ] = None,
 ) -> Result:
     """Show what a vocabulary is made of: size, scripts, lengths, white space, Hamming weight."""
     from vocab import analysis
@@ -46,7 +54,24 @@ def inspect(
     screen.print()
     _show_shapes(composition, n)
     _show_scripts(composition, n)
-    return Result({"name": loaded.name, "inference": loaded.inference, "max_id": loaded.max_id, **asdict(composition)})
+    settled = _show_settled(certificate, set(loaded.tokens())) if certificate else {}
+    facts = {"name": loaded.name, "inference": loaded.inference, "max_id": loaded.max_id}
+    return Result({**facts, **asdict(composition), **settled})
+
+
+def _show_settled(certificate: Path, tokens: set[bytes]) -> dict[str, int]:
+    """Print what a certificate says of the tokens of a vocabulary; returns the same numbers."""
+    from vocab.prune.bound.settled import settled_tokens
+
+    found = settled_tokens(certificate)
+    n_in, n_always, n_out = (len(tokens & some) for some in (found.in_every, found.always, found.in_none))
+    n_open = len(tokens & found.open_kept)
+    console().print(
+        f"By {certificate.name}, {n_always + n_in:,} of the tokens are in every choice that needs at most "
+        f"{found.tokens:,} tokens, {n_always:,} of them always kept; {n_out:,} are in none. "
+        f"Of {n_open:,} kept ones neither is proven. vocab check verifies the certificate."
+    )
+    return {"n_always_kept": n_always, "n_in_every": n_in, "n_in_none": n_out, "n_open": n_open}
 
 
 def _closed_sentence(n_unmade: int) -> str:

@@ -8,6 +8,8 @@ Other entries of header.json are words about the corpus and the search. Only a r
 Candidates are strings of bytes. Byte pieces of SentencePiece that repeat one are in every choice and not counted.
 The proof is Lagrangian. Let each place where a token fits cost its segment's count plus a price. Let n be the number of
 tokens to choose. Then the shortest paths, less the n largest sums of a token's prices, bound every choice from below.
+Without a token of those n, the next largest sum takes its place. With another token, its sum takes the place of the
+last of them. Where the bound then exceeds `tokens`, the token is in every choice as good as the kept one, or in none.
 """
 
 from __future__ import annotations
@@ -44,27 +46,17 @@ MAX_INTEGER = (1 << 63) - 1
 
 TEXTS = ("counts", "candidates", "prices")
 LINES = {
-    "counts": rb"(?:[0-9a-f]{2})+ [0-9]{1,19}",
-    "candidates": rb"(?:[0-9a-f]{2})+ (?:dropped|(?:always|kept)(?: -?[0-9]{1,19}| @:@(?:,@:@)*)?)".replace(
-        b"@", rb"[0-9]{1,19}"
-    ),
-    "prices": rb"(?:[0-9a-f]{2})+(?: [0-9]{1,19}:[0-9]{1,19}:[0-9]{1,19})+",
-}
-INTEGERS = ("version", "n_candidates", "n_keep", "n_always_kept", "tokens", "bound_tokens", "bound_numerator", "unit")
+    "counts": rb"(?:[0-9a-f]{2})+ @",
+    "candidates": rb"(?:[0-9a-f]{2})+ (?:dropped|(?:always|kept)(?: -?@| @:@(?:,@:@)*)?)",
+    "prices": rb"(?:[0-9a-f]{2})+(?: @:@:@)+",
+}  # where @ stands for a number
+SETTLED = ("n_in_every", "n_in_none")
+INTEGERS = ("version", "n_candidates", "n_keep", "n_always_kept", "tokens", "bound_tokens", "bound_numerator", "unit",
+            *SETTLED)  # fmt: skip
 STRINGS = ("format", "inference", *(f"{name}_sha256" for name in TEXTS))
 # What the standard library raises when a file is damaged, or nested too deep.
-DAMAGE = (
-    OSError,
-    LookupError,
-    ValueError,
-    TypeError,
-    RuntimeError,
-    EOFError,
-    ArithmeticError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
+DAMAGE = (OSError, LookupError, ValueError, TypeError, RuntimeError, EOFError, ArithmeticError, struct.error,
+          zlib.error, zipfile.BadZipFile)  # fmt: skip
 
 
 class RejectedError(Exception):
@@ -91,8 +83,8 @@ def check(path: str, report: str | None = None) -> dict[str, Any]:
     """
     header, counts, states, rules, prices = read(path)
     if report is not None:
-        same = as_text(read_report(report)) == as_text(header)
-        require(same, f"the certificate is not the one that {report} states: another corpus or vocabulary")
+        stated, own = (json.dumps(claims, sort_keys=True) for claims in (read_report(report), header))  # 1 is not 1.0
+        require(stated == own, f"the certificate is not the one that {report} states: another corpus or vocabulary")
     candidates, unit, n_keep = set(states), header["unit"], header["n_keep"]
     always = {token for token, state in states.items() if state == "always"}
     kept = [token for token, state in states.items() if state != "dropped"]
@@ -120,15 +112,27 @@ def check(path: str, report: str | None = None) -> dict[str, Any]:
         shortest_path(segment, candidates, prefixes, count * unit, prices.get(segment, {}))
         for segment, count in segments.items()
     )
-    numerator = paths - sum(sorted(sums.values(), reverse=True)[: max(0, n_keep - len(always))])
+    n_select = max(0, n_keep - len(always))
+    numerator = paths - sum(sorted(sums.values(), reverse=True)[:n_select])
     require(numerator == header["bound_numerator"], "the prices do not prove the bound that is claimed")
     require(header["bound_tokens"] == -(-numerator // unit), "the bound in tokens is not as claimed")
+    found = settled(sums, candidates - always, n_select, header["tokens"] * unit - numerator)
+    claimed = [header[name] for name in SETTLED]
+    require(claimed == [*map(len, found)], "the numbers of tokens in every choice or in none are not as claimed")
 
     tokens = count_tokens(header["inference"], kept, rules, counts, segments)
     require(tokens == header["tokens"], "the kept tokens do not need as many tokens as claimed")
     gap = tokens / header["bound_tokens"] - 1 if header["bound_tokens"] > 0 else 0.0
     require(header["gap"] == gap, "the gap is not as claimed")
     return header
+
+
+def settled(sums: Mapping[bytes, int], tokens: set[bytes], n: int, slack: int) -> tuple[set[bytes], set[bytes]]:
+    """Which tokens are in every choice of n that costs at most `slack` more than the bound, and which in none."""
+    largest = [*sorted((sums.get(token, 0) for token in tokens), reverse=True), 0]
+    following, last = largest[min(n, len(tokens))], largest[min(n, len(tokens) + 1) - 1]
+    is_in = {token for token in tokens if sums.get(token, 0) - following > slack}
+    return is_in, {token for token in tokens if n == 0 or last - sums.get(token, 0) > slack}
 
 
 def read(path: str) -> tuple[dict[str, Any], dict[bytes, int], dict[bytes, str], Rules, dict[bytes, Prices]]:
@@ -211,7 +215,7 @@ def rows_of(name: str, text: bytes) -> list[list[str]]:
     """The fields of a text's lines, which must have its form to the byte."""
     lines = text.split(b"\n")
     require(lines.pop() == b"", f"{name}.txt does not end with a line end")
-    form = re.compile(LINES[name])
+    form = re.compile(LINES[name].replace(b"@", rb"[0-9]{1,19}"))
     wrong = next((k for k, line in enumerate(lines, 1) if not form.fullmatch(line)), None)
     require(wrong is None, f"line {wrong} of {name}.txt cannot be read")
     return [line.decode().split(" ") for line in lines]
@@ -234,11 +238,6 @@ def read_report(path: str) -> Any:
         return parsed(text)["certificate"]
     except DAMAGE as error:
         raise RejectedError(f"{path} is no report with a certificate: {one_line(error)}") from None
-
-
-def as_text(claims: Any) -> str:
-    """Claims as one text, in which 1, 1.0 and true differ."""
-    return json.dumps(claims, sort_keys=True)
 
 
 def one_line(said: object) -> str:
@@ -330,8 +329,7 @@ def count_tokens(
 def n_greedy(text: bytes, tokens: set[bytes], prefixes: set[bytes]) -> int:
     n = start = 0
     while start < len(text):
-        start = max(ends_from(text, start, tokens, prefixes))
-        n += 1
+        n, start = n + 1, max(ends_from(text, start, tokens, prefixes))
     return n
 
 
@@ -385,9 +383,11 @@ def n_merged(text: bytes, begins: Sequence[int], orders: Rules) -> int:
 def claims_sentence(header: Mapping[str, Any]) -> str:
     """Say what an accepted certificate proves."""
     aside = ", repeated byte pieces aside" if header["inference"] in RULED_METHODS else ""
+    n_in, n_keep = header["n_always_kept"] + header["n_in_every"], header["n_keep"]
     return (
         f"{header['tokens']:,} tokens under {header['inference']}: at most {header['gap']:.4%} above the "
-        f"{header['bound_tokens']:,} that any {header['n_keep']:,} of {header['n_candidates']:,} candidates need{aside}"
+        f"{header['bound_tokens']:,} that any {n_keep:,} of {header['n_candidates']:,} candidates need{aside}; "
+        f"{n_in:,} candidates are in every choice as good, and {header['n_in_none']:,} in none"
     )
 
 

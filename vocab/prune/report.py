@@ -269,5 +269,14 @@ def certificate_sentence(claims: Mapping[str, Any]) -> str:
         f"At most {claims['gap']:.4%} above the best possible {claims['n_keep']:,} tokens: no choice of so many of the "
         f"{claims['n_candidates']:,} candidates (with single bytes and tokens to keep) needs fewer than "
         f"{claims['bound_tokens']:,} tokens for {claims['objective']}; these need {claims['tokens']:,} under "
-        f"{claims['inference']}.{aside}"
+        f"{claims['inference']}.{aside} {settled_sentence(claims)}"
+    )
+
+
+def settled_sentence(claims: Mapping[str, Any]) -> str:
+    """Say how many tokens a certificate proves to be in every choice as good as the result, and how many in none."""
+    n_in = claims["n_always_kept"] + claims["n_in_every"]
+    return (
+        f"{n_in:,} of the {claims['n_keep']:,} tokens are in every choice that needs no more than these, "
+        f"{claims['n_always_kept']:,} of them always kept; {claims['n_in_none']:,} candidates are in none."
     )

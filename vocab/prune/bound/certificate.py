@@ -127,6 +127,7 @@ class Proof:
 
     def _claims(self, texts: dict[str, bytes]) -> dict[str, Any]:
         bound, n_always = self.search.bound, int(np.count_nonzero(self.objective.is_free))
+        is_in, is_out = self.objective.settled(bound, self.tokens)
         besides = {"n_repeated": self.n_repeated, "n_put_in": self.n_put_in}
         return {
             "format": FORMAT,
@@ -143,6 +144,8 @@ class Proof:
             "bound_numerator": bound.numerator,
             "unit": bound.prices.unit,
             "gap": bound.gap(self.tokens),
+            "n_in_every": int(np.count_nonzero(is_in)),
+            "n_in_none": int(np.count_nonzero(is_out)),
             **{f"{name}_sha256": hashlib.sha256(text).hexdigest() for name, text in texts.items()},
             "search": {
                 "best_tokens_under_least_tokens": self.search.tokens,

@@ -108,6 +108,69 @@ def tighten_prices(lattice, counts, unit, prices, a, b):
 
 
 @allocating_kernel
+def lift_prices(lattice, counts, unit, prices, sums, most):
+    """Raise prices (int64, of every edge) on the cheapest path of each segment, as far as it stays a cheapest one.
+
+    `sums` (int64 a token) are those of a token's prices, which are raised too, to `most` of each token at most.
+    """
+    room = np.diff(lattice.starts).max() + 1
+    behind = np.empty(room, dtype=np.int64)
+    ahead = np.empty(room, dtype=np.int64)
+    via = np.empty(room, dtype=np.int64)
+    longest = lattice.lengths.max()
+    for w in range(lattice.starts.size - 1):
+        first = lattice.starts[w]
+        n_bytes = lattice.starts[w + 1] - first
+        step = counts[w] * unit
+        is_new = True
+        i = 0
+        while i < n_bytes:
+            if is_new:
+                _fill_costs(lattice, first, n_bytes, step, prices, behind, ahead, via)
+                is_new = False
+            e = via[i]
+            token = lattice.edge_tokens[e]
+            if sums[token] < most[token]:
+                around = _cheapest_around(lattice, first, longest, i, e, step, prices, behind, ahead)
+                more = min(around - ahead[0], most[token] - sums[token])
+                prices[e] += more
+                sums[token] += more
+                is_new = more > 0
+            i += lattice.lengths[token]
+
+
+@helper
+def _cheapest_around(lattice, first, longest, place, edge, step, prices, behind, ahead):
+    """Cost of the cheapest path that covers the byte at `place` by another edge than `edge`."""
+    least = np.int64(2**62)
+    for i in range(max(0, place + 1 - longest), place + 1):
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            end = i + lattice.lengths[lattice.edge_tokens[e]]
+            if end > place and e != edge:
+                least = min(least, behind[i] + step + prices[e] + ahead[end])
+    return least
+
+
+@helper
+def _fill_costs(lattice, first, n_bytes, step, prices, behind, ahead, via):
+    """Least cost from the start to each byte, and from it to the end, which begins with the edge `via`."""
+    ahead[n_bytes] = 0
+    for i in range(n_bytes - 1, -1, -1):
+        ahead[i] = np.int64(2**62)
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            cost = ahead[i + lattice.lengths[lattice.edge_tokens[e]]] + step + prices[e]
+            if cost < ahead[i]:
+                ahead[i] = cost
+                via[i] = e
+    behind[1 : n_bytes + 1] = np.int64(2**62)
+    behind[0] = 0
+    for i in range(n_bytes):
+        for e in range(lattice.edge_starts[first + i], lattice.edge_starts[first + i + 1]):
+            end = i + lattice.lengths[lattice.edge_tokens[e]]
+            behind[end] = min(behind[end], behind[i] + step + prices[e])
+
+
+@allocating_kernel
 def least_tokens_alone(lattice, counts, kept, a, b):
     """Tokens of segments a … b under least-tokens when only the tokens in `kept` exist."""
     room = 1

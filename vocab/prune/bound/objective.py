@@ -31,6 +31,8 @@ from vocab.threads import shard_bounds
 # Prices are whole multiples of 1 / unit token; the unit is made smaller only where sums would not fit into 63 bits.
 _FINEST_UNIT = 1024
 _MOST = 2**61
+# Rounds of lowering and raising prices at the end of a search.
+_N_ASCENTS = 3
 # Fixed, so that sums of floats do not depend on the number of threads.
 _N_SHARDS = 16
 
@@ -171,6 +173,62 @@ class Objective:
         np.add.at(sums, tokens, prices.values)
         largest = np.sort(sums)[::-1][: self.n_select]
         return Bound(int(sum(parts)) - int(largest.sum()), prices), used
+
+    def improved(self, bound: Bound) -> Bound:
+        """The same bound or a higher one, with prices that settle more tokens.
+
+        In turns, prices are lowered where no shortest path needs them, and raised along shortest paths where these stay
+        shortest: those of tokens outside the largest sums, up to the next one. In the end those of the largest sums are
+        raised so, which leaves the bound as it is.
+        """
+        unit = bound.prices.unit
+        costs = self._costs(bound.prices)
+        for _ in range(_N_ASCENTS):
+            self._tightened(costs, unit)
+            self._lift(costs, unit, lifts_largest=False)
+        self._tightened(costs, unit)
+        self._lift(costs, unit, lifts_largest=True)
+        edges = np.flatnonzero(costs)
+        found, _ = self.bound(EdgePrices(edges, costs[edges], unit))
+        return found if found.numerator >= bound.numerator else bound
+
+    def _lift(self, costs: npt.NDArray[np.int64], unit: int, *, lifts_largest: bool) -> None:
+        """Raise prices (int64[n_edges], changed) along shortest paths: of the largest sums, or of the others."""
+        sums = self._sums(costs)
+        order = np.argsort(-np.where(self.is_free, -1, sums), kind="stable")
+        chosen, following = order[: self.n_select], sums[order[self.n_select : self.n_select + 1]].sum()
+        most = np.full(sums.size, 0 if lifts_largest else following, dtype=np.int64)
+        most[chosen] = _MOST if lifts_largest else 0
+        most[self.is_free] = 0
+        dual_kernels.lift_prices(self.lattice, self.counts, unit, costs, sums, most)
+
+    def _costs(self, prices: EdgePrices) -> npt.NDArray[np.int64]:
+        costs = np.zeros(self.lattice.n_edges, dtype=np.int64)
+        costs[prices.edges] = prices.values
+        return costs
+
+    def _sums(self, costs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        sums = np.zeros(self.is_free.size, dtype=np.int64)
+        np.add.at(sums, self.lattice.edge_tokens, costs)
+        return sums
+
+    def settled(self, bound: Bound, tokens: int) -> tuple[Mask, Mask]:
+        """Candidates that are in every choice of at most `tokens` tokens, and those in none, both bool[n_tokens].
+
+        Let a candidate's prices sum to s. Without it, the next largest sum takes the place of s, if that is among the
+        largest. With it, s takes the place of the last of them, if it is not. Where the same prices then bound every
+        choice by more than `tokens`, no such choice is as good (reduced-cost fixing; Balas and Martin 1980). Tokens
+        that are always kept are in neither.
+        """
+        sums = np.zeros(self.is_free.size, dtype=np.int64)
+        np.add.at(sums, self.lattice.edge_tokens[bound.prices.edges], bound.prices.values)
+        slack = tokens * bound.prices.unit - bound.numerator
+        largest = np.sort(sums[~self.is_free])[::-1]
+        n = self.n_select
+        last, following = (int(largest[k]) if k < largest.size else 0 for k in (max(0, n - 1), n))
+        is_in = ~self.is_free & (sums - following > slack)
+        is_out = ~self.is_free & ((last - sums > slack) | (n == 0))
+        return is_in, is_out
 
     def spread(self, prices: EdgePrices, factor: Fraction = Fraction(1)) -> npt.NDArray[np.int64]:
         """Compute the bounds that prices times a factor prove, for each number of candidates kept.

@@ -84,6 +84,7 @@ def search(
         result.stopped_by = run.improve(on_step or (lambda *_: None))
     except KeyboardInterrupt:
         result.stopped_by = "Ctrl-C"
+    result.bound = objective.improved(result.bound)
     return result
 
 
