@@ -181,11 +181,13 @@ def test_show_writes_one_page_with_the_figures_of_a_folder(tmp_path, pieces):
     bound = {"bytes_per_token_at_most": [2.6, 3.1]}
     frontier = {"source": {"name": "cl100k_base"}, "sizes": [1000, 3000], "curves": curves, "bound": bound}
     (tmp_path / "curve.json").write_text(json.dumps(frontier))
-    done = run("show", "whole", "small", "--frontier", "curve.json", "-o", "page.html", where=tmp_path)
+    named = ("--frontier", "curve.json", "--corpus", "text.txt", "-o", "page.html")
+    done = run("show", "whole", "small", *named, where=tmp_path)
     assert re.fullmatch(r"Wrote page\.html: \d\.\d MB\n", done.stdout), done.stderr
     text = re.search(r'id="content">(.*)</script>', (tmp_path / "page.html").read_text())[1]
     content = json.loads(text)
     assert [one["name"] for one in content["vocabularies"]] == ["whole", "small"]
+    assert {"uses", "prices"} <= content["vocabularies"][0].keys()
     assert content["tables"][0]["title"] == "whole → 900 ids by rank"
     assert [curve["name"] for curve in content["frontiers"][0]["curves"]] == ["rank", "bound"]
     assert "is there already" in fails(tmp_path, "show", "small", "-o", "page.html")

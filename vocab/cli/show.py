@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+from vocab.cli.corpora import (
+    ColumnOption,
+    CorpusOption,
+    CountsOption,
+    DocumentsOption,
+    EncodingErrorsOption,
+    OnErrorOption,
+    ThreadsOption,
+    corpus_of,
+    read_options,
+)
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console
 from vocab.cli.shared_options import Result
@@ -22,21 +33,37 @@ def show(
         list[Path] | None,
         typer.Option(help="File that `vocab frontier --json` wrote, to draw its curves. Repeat it for several."),
     ] = None,
+    corpus: CorpusOption = None,
+    counts: CountsOption = None,
     force: ReplaceOption = False,
+    column: ColumnOption = "text",
+    documents: DocumentsOption = "block",
+    encoding_errors: EncodingErrorsOption = "replace",
+    on_error: OnErrorOption = "stop",
+    threads: ThreadsOption = None,
 ) -> Result:
     """Write a page that shows how vocabularies cut text, as one file that works offline.
 
     Open it in a browser and type or paste text. Each vocabulary cuts it, side by side, with ids, counts and bytes a
     token. Below it are a table of tokens to search and sort, and the figures of report.json where a folder has them.
+    With --corpus or --counts the table says how often each token is used, and what it would cost to drop it.
     """
     from vocab.analysis.token_page.html_page import html_page
-    from vocab.formats import load
+    from vocab.formats import load, load_lossless
+    from vocab.prune import token_worth
+    from vocab.threads import n_cores
     from vocab.writing import check_file, write_text
 
     check_file(out, force=force)
     loaded = [load(name) for name in vocabularies]
     folders = [Path(name) for name in vocabularies if Path(name).is_dir()]
-    page = html_page(loaded, folders, frontier or [])
+    options = read_options(column, documents, encoding_errors, on_error)
+    worth = None
+    if corpus or counts:
+        first = load_lossless(loaded[0])
+        counted = corpus_of(corpus, counts, first.pattern, options, threads or n_cores())
+        worth = token_worth(first, counted, threads) if counted else None
+    page = html_page(loaded, folders, frontier or [], worth)
     write_text(out, page)
     n_bytes = len(page.encode())
     console().print(f"Wrote {out}: {n_bytes / 1e6:.1f} MB", soft_wrap=True)

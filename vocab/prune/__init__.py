@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vocab.prune.frontier.neighbours import MeasuredSize, measure_sizes
     from vocab.prune.frontier.payoff import ComputeModel, Payoff
     from vocab.prune.frontier.trace import Curve, Frontier, trace_frontier
+    from vocab.prune.methods.worth import token_worth
     from vocab.prune.pruning import best_possible, prune, run_bound_request, run_request
     from vocab.prune.report import Report, ReportRow
     from vocab.prune.request import BoundRequest, PruneRequest
@@ -50,6 +51,7 @@ __all__ = [
     "prune",
     "run_bound_request",
     "run_request",
+    "token_worth",
     "trace_frontier",
 ]
 
@@ -81,6 +83,7 @@ _HOMES = {
     "prune": "vocab.prune.pruning",
     "run_bound_request": "vocab.prune.pruning",
     "run_request": "vocab.prune.pruning",
+    "token_worth": "vocab.prune.methods.worth",
     "trace_frontier": "vocab.prune.frontier.trace",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -111,7 +111,7 @@ const base = shown[0], others = shown.slice(1);
 const kinds = Tokens.numbersOf(base.packed.kind), uses = base.column("uses"), prices = base.column("prices")?.map(Tokens.signed);
 const special = Object.entries(base.packed.special).map(([text, id]) => ({ bytes: Tokens.utf8(text), id, kind: "special token", use: null, price: null, special: text }));
 const rows = base.tokens
-  .map((bytes, rank) => ({ bytes, id: base.ids[rank], kind: base.packed.kinds[kinds[rank]], use: uses ? uses[rank] : null, price: prices ? prices[rank] : null }))
+  .map((bytes, rank) => ({ bytes, id: base.ids[rank], kind: base.packed.kinds[kinds[rank]], use: uses ? uses[rank] : null, price: prices && bytes.length > 1 ? prices[rank] : null }))
   .concat(special);
 
 function idElsewhere(row, other) {
