@@ -41,6 +41,7 @@ FUNCTION_OF_COMMAND = {
     "diff": "vocab.analysis.diff",
     "draft": "vocab.interop.write_draft",
     "eval": "vocab.analysis.compare",
+    "evaluate-model": "vocab.model.evaluate_model",
     "frontier": "vocab.prune.trace_frontier",
     "generate": "vocab.model.generate",
     "gguf": "vocab.interop.write_gguf",

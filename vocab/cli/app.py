@@ -20,6 +20,7 @@ from vocab.cli.count import count, counts_app
 from vocab.cli.diff import diff
 from vocab.cli.draft import draft
 from vocab.cli.evaluate import evaluate
+from vocab.cli.evaluate_model import evaluate_model
 from vocab.cli.frontier import frontier
 from vocab.cli.generate import generate
 from vocab.cli.gguf import gguf
@@ -82,6 +83,7 @@ _command()(train_tokenizer)
 _command()(transplant)
 _command()(score)
 _command()(heal)
+_command("evaluate-model")(evaluate_model)
 _command("bytes")(token_bytes)
 _command()(draft)
 _command()(head)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vocab.model.network.head import Nats
     from vocab.model.network.language_model import LanguageModel
     from vocab.model.pretrained.causal_model import CausalModel, load_causal_model
+    from vocab.model.pretrained.evaluate_model import ModelEvaluation, TaskScore, evaluate_model
     from vocab.model.pretrained.initial_model import InitialModel, load_initial_model
     from vocab.model.pretrained.score import DomainScore, ModelScore, score_model
     from vocab.model.timing.bench import BenchSettings, Timing, bench_sizes
@@ -62,6 +63,7 @@ __all__ = [
     "InitialModel",
     "LanguageModel",
     "ModelConfig",
+    "ModelEvaluation",
     "ModelScore",
     "Nats",
     "Plan",
@@ -70,10 +72,12 @@ __all__ = [
     "ShardFile",
     "ShardMetadata",
     "Stopped",
+    "TaskScore",
     "Teacher",
     "Timing",
     "TrainSettings",
     "bench_sizes",
+    "evaluate_model",
     "generate",
     "heal",
     "load_causal_model",
@@ -116,13 +120,16 @@ _WITH_TORCH = {
     "HeldOutLoss": "vocab.model.training.held_out_loss",
     "InitialModel": "vocab.model.pretrained.initial_model",
     "LanguageModel": "vocab.model.network.language_model",
+    "ModelEvaluation": "vocab.model.pretrained.evaluate_model",
     "ModelScore": "vocab.model.pretrained.score",
     "Nats": "vocab.model.network.head",
     "RunResult": "vocab.model.training.training_run",
     "Stopped": "vocab.model.training.trainer",
+    "TaskScore": "vocab.model.pretrained.evaluate_model",
     "Teacher": "vocab.model.training.distillation",
     "Timing": "vocab.model.timing.bench",
     "bench_sizes": "vocab.model.timing.bench",
+    "evaluate_model": "vocab.model.pretrained.evaluate_model",
     "generate": "vocab.model.export.generate",
     "heal": "vocab.model.healing.heal",
     "load_causal_model": "vocab.model.pretrained.causal_model",
