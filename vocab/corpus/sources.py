@@ -20,7 +20,7 @@ from vocab.corpus.listing import UnreadableFile, list_files
 from vocab.corpus.read_options import ReadOptions
 from vocab.corpus.row_units import Unit, line_units, row_units
 from vocab.corpus.text_documents import text_documents
-from vocab.corpus.unpacking import TextStream, UnpackedFile
+from vocab.corpus.unpacking import PipedText, TextStream, UnpackedFile
 from vocab.errors import CorpusError, MissingExtraError
 from vocab.writing import first_line
 
@@ -213,7 +213,7 @@ class _StandardInput:
             raise CorpusError("standard input cannot be read again from its beginning: start over with `force`")
         if sys.stdin is None:
             raise CorpusError("standard input is closed: give it text, or name files")
-        stream = TextStream(sys.stdin.buffer, self.name)
+        stream = PipedText(sys.stdin.buffer, self.name)
         if problem := not_text_by_content(stream.head):
             raise CorpusError(f"{self.name} {problem}")
         _note_rows(stream, self.name, options)

@@ -56,6 +56,22 @@ class TextStream:
             return self._stream.read(n_bytes)
 
 
+class PipedText(TextStream):
+    """A stream that may keep its reader waiting: `TextStream` over standard input.
+
+    One read at a time goes to the system. A buffered read makes several, and between those Python looks for no signal:
+    Ctrl-C there would wait for more text.
+    """
+
+    def _read(self, n_bytes: int) -> bytes:
+        parts, n_read = [], 0
+        with read_errors_named(self.name, f" after {self.n_bytes_read:,} bytes of text"):
+            while n_read < n_bytes and (part := self._stream.read1(n_bytes - n_read)):  # type: ignore[attr-defined]
+                parts.append(part)
+                n_read += len(part)
+        return b"".join(parts)
+
+
 class UnpackedFile(TextStream):
     """A file as `TextStream`, unpacked when its name says .gz, .zst, .bz2 or .xz."""
 
