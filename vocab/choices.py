@@ -30,6 +30,8 @@ EncodingErrors = Literal["replace", "skip", "refuse"]
 OnError = Literal["stop", "skip"]
 
 VocabularyFormat = Literal["tiktoken", "tokenizer.json", "sentencepiece", "tekken", "tokenmonster"]
+# What the row of a token new to a model begins as: the mean of the rows that spell it, or the first of them.
+RowInit = Literal["mean", "first"]
 DraftFormat = Literal["eagle3", "sglang", "gguf"]
 FigureFormat = Literal["png", "svg"]
 # Whose tokenizer one trained from scratch is like.

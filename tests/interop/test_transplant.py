@@ -153,6 +153,16 @@ def test_a_model_generates_with_its_tokenizer_and_ids(shard, source, pruned, voc
         assert index["metadata"]["total_parameters"] == sum(p.numel() for p in model.parameters())
 
 
+def test_new_rows_may_begin_as_the_first_row_that_spells_them(source, vocabulary, tmp_path):
+    built("llama", source, tmp_path / "model", "bfloat16")
+    done = transplant(tmp_path / "model", vocabulary, tmp_path / "out", init="first")
+    assert done.record["init"] == "first"
+    added = json.loads((vocabulary / "id_map.json").read_text())["added"]
+    for ending in ("embed_tokens.weight", "lm_head.weight"):
+        (old, _), (new, _) = rows_of(tmp_path / "model", ending), rows_of(tmp_path / "out", ending)
+        assert all(np.array_equal(new[int(one)], old[spelling[0]]) for one, spelling in added.items())
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
 def test_new_rows_are_means_of_what_spells_them(dtype, source, pruned, vocabulary, tmp_path):
     built("llama", source, tmp_path / "model", dtype)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vocab.choices import RowInit
 from vocab.cli.screen import console, progress, table
 from vocab.cli.shared_options import Result
 
@@ -40,11 +41,17 @@ def transplant(
         list[str] | None,
         typer.Option("--leave", metavar="TENSOR", help="A tensor with as many rows by chance; may be repeated."),
     ] = None,
+    init: Annotated[
+        RowInit,
+        typer.Option(
+            "--init", help="What the row of a new token starts from: the mean of the rows that spell it, or the first."
+        ),
+    ] = "mean",
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in the folder.")] = False,
 ) -> Result:
     """Write a model for its pruned vocabulary: embedding and head rows, every token id, tokenizer files.
 
-    Rows of kept tokens are copied bit by bit; tokens new to the source start from the mean of the rows that spell them.
+    Rows of kept tokens are copied bit by bit; tokens new to the source start from the rows that spell them.
     The model is streamed, never loaded, and only read.
     """
     from vocab import interop
@@ -57,6 +64,7 @@ def transplant(
             pad_to_multiple_of=pad_to_multiple_of,
             also_follow=also_follow or (),
             leave=leave or (),
+            init=init,
             force=force,
             on_progress=_rates(bar),
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vocab.choices import RowInit
 from vocab.errors import SourceError
 from vocab.reading import read_json
 from vocab.writing import DIGEST, check_digest
@@ -32,6 +33,12 @@ class IdMap:
     kept: Mapping[int, int]
     dropped: Mapping[int, tuple[int, ...]]
     added: Mapping[int, tuple[int, ...]]
+
+    def begun_as(self, init: RowInit) -> IdMap:
+        """The same, whose new rows begin as the mean of all that spell them, or as the first of these."""
+        if init == "mean":
+            return self
+        return replace(self, added={new: spelling[:1] for new, spelling in self.added.items()})
 
     def rows(self) -> list[tuple[int, ...]]:
         """Old ids behind each new one: one where it was kept, those that spell it, none for a new special token."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vocab.choices import RowInit
 from vocab.errors import SourceError
 from vocab.formats.id_map import IdMap, read_id_map
 from vocab.interop.transplants.hf_checkpoint import ADAPTER
@@ -43,9 +44,9 @@ class AdapterJob:
         n_bytes: bytes of all new tensors.
     """
 
-    def __init__(self, adapter: Path, vocabulary: Path, multiple_of: int) -> None:
+    def __init__(self, adapter: Path, vocabulary: Path, multiple_of: int, init: RowInit) -> None:
         self.adapter, self.vocabulary = adapter, vocabulary
-        self.config, self.ids = read_json(adapter / ADAPTER), read_id_map(vocabulary)
+        self.config, self.ids = read_json(adapter / ADAPTER), read_id_map(vocabulary).begun_as(init)
         self.file = _weights(adapter)
         self.by_id = _by_id(self.file, self.ids)
         if not self.by_id and _TRAINABLE not in self.config:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from vocab.choices import RowInit
 from vocab.errors import SourceError
 from vocab.formats import gguf_tokenizer, load_lossless
 from vocab.formats.gguf_header import MAGIC
@@ -64,10 +65,10 @@ class GgufJob:
     notes: tuple[str, ...]
 
     @classmethod
-    def read(cls, model: Path, vocabulary_dir: Path, multiple_of: int) -> GgufJob:
+    def read(cls, model: Path, vocabulary_dir: Path, multiple_of: int, init: RowInit) -> GgufJob:
         """Read model and vocabulary; raises SourceError where they cannot be used or do not belong together."""
         layout, tokenizer = read_layout(model), GgufTokenizer.read(model)
-        ids, vocabulary = read_id_map(vocabulary_dir), load_lossless(vocabulary_dir)
+        ids, vocabulary = read_id_map(vocabulary_dir).begun_as(init), load_lossless(vocabulary_dir)
         _check_whole(layout)
         job = cls(layout, ids, padded(ids.n_new, multiple_of), {}, [], _notes(tokenizer, vocabulary))
         texts, kinds, scores = rows_of(vocabulary, gguf_tokenizer, job.n_rows, vocabulary_dir)

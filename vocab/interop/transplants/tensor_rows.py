@@ -122,7 +122,7 @@ class RowWriter:
 
     def _mean(self, read: Callable[[Ids], RawRows]) -> RawRows:
         """The mean of the kept rows, as one row."""
-        kept = np.sort(self.plan.old[self.plan.old >= 0])
+        kept = np.unique(self.plan.old[self.plan.old >= 0])
         total: Floats | float = 0.0
         for first, last in _blocks(kept.size, self.row_bytes):
             total = total + decode(read(kept[first:last]), self.dtype).sum(axis=0)

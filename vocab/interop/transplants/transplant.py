@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vocab.choices import RowInit
 from vocab.environment import versions
 from vocab.errors import OutputError, SourceError, TargetError
 from vocab.formats.by_content import kind_of
@@ -70,17 +71,18 @@ def transplant(
     pad_to_multiple_of: int = 1,
     also_follow: Collection[str] = (),
     leave: Collection[str] = (),
+    init: RowInit = "mean",
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Transplanted:
     """Write a checkpoint, or a GGUF model, for a pruned vocabulary, all or nothing.
 
-    Rows of kept tokens are copied bit by bit. A token new to the source starts from the mean of the source rows that
-    spell it. Padding rows and new special tokens start from the mean of all kept rows. Every token id in config.json,
-    generation_config.json and settings of processors becomes the new one. Tokenizer files are those of the new
-    vocabulary, with roles, chat template and post-processor of the model's. A tensor that may be bound to ids in a way
-    that is not known is refused by its name; numbers that may be ids and did not follow are in the record. Of a GGUF
-    model, a new GGUF file is written; its rows are copied whatever their type.
+    Rows of kept tokens are copied bit by bit. A token new to the source starts from the source rows that spell it, from
+    their mean or the first of them. Padding rows and new special tokens start from the mean of all kept rows. Every
+    token id in config.json, generation_config.json and settings of processors becomes the new one. Tokenizer files are
+    those of the new vocabulary, with roles, chat template and post-processor of the model's. A tensor that may be bound
+    to ids in a way that is not known is refused by its name; numbers that may be ids and did not follow are in the
+    record. Of a GGUF model, a new GGUF file is written; its rows are copied whatever their type.
 
     Args:
         model: folder of a Hugging Face checkpoint with safetensors, or a GGUF file; it is only read.
@@ -89,6 +91,7 @@ def transplant(
         pad_to_multiple_of: multiple to which the rows of embedding and head are padded.
         also_follow: names of tensors with a row for each id, where their names do not tell.
         leave: names of tensors that have as many rows by chance.
+        init: what the row of a token new to the source starts from: "mean" of the rows that spell it, or the "first".
         force: whether to replace an earlier result in `out`.
         on_progress: called with the stage, the bytes written so far, and the bytes to write.
 
@@ -107,12 +110,12 @@ def transplant(
             "`also_follow` and `leave` are for whole models in safetensors: other tensors have known names"
         )
     if model.is_file():
-        written = _write_gguf(model, vocabulary_dir, out, pad_to_multiple_of, force, on_progress or silent)
+        written = _write_gguf(model, vocabulary_dir, out, pad_to_multiple_of, init, force, on_progress or silent)
         return Transplanted(out, written | {"seconds": time.perf_counter() - started, "versions": versions()})
     if is_adapter:
-        written = _write_adapter(model, vocabulary_dir, out, pad_to_multiple_of, force, on_progress or silent)
+        written = _write_adapter(model, vocabulary_dir, out, pad_to_multiple_of, init, force, on_progress or silent)
         return Transplanted(out, written | {"seconds": time.perf_counter() - started, "versions": versions()})
-    job = _Job(model, vocabulary_dir, pad_to_multiple_of, also_follow, leave)
+    job = _Job(model, vocabulary_dir, pad_to_multiple_of, also_follow, leave, init)
     check_apart(out, [model, vocabulary_dir])
     with staged_folder(out, force=force, n_bytes=job.n_bytes + _SPARE_BYTES, kind="model") as staging:
         job.write(staging, on_progress or silent)
@@ -123,7 +126,7 @@ def transplant(
 
 
 def _write_gguf(
-    model: Path, vocabulary: Path, out: Path, multiple_of: int, force: bool, on_progress: OnProgress
+    model: Path, vocabulary: Path, out: Path, multiple_of: int, init: RowInit, force: bool, on_progress: OnProgress
 ) -> dict[str, Any]:
     """Write a GGUF model, and what was done as JSON types."""
     if kind_of(model) != "gguf":
@@ -131,7 +134,7 @@ def _write_gguf(
     check_file(out, force=force, make_folders=True)
     if out.exists() and out.samefile(model):
         raise OutputError(f"{out} is the model itself: name another file with `out`")
-    job = GgufJob.read(model, vocabulary, multiple_of)
+    job = GgufJob.read(model, vocabulary, multiple_of, init)
     done, total = 0, job.n_bytes
 
     def on_written(n_bytes: int) -> None:
@@ -150,6 +153,7 @@ def _write_gguf(
         "vocab_size": {"old": old_size, "new": job.n_rows},
         "rows": _row_counts(job.ids, job.n_rows),
         "multiple_of": multiple_of,
+        "init": init,
         "tensors": job.tensors,
         "left_alone": [],
         "ids": job.changed,
@@ -161,12 +165,12 @@ def _write_gguf(
 
 
 def _write_adapter(
-    adapter: Path, vocabulary: Path, out: Path, multiple_of: int, force: bool, on_progress: OnProgress
+    adapter: Path, vocabulary: Path, out: Path, multiple_of: int, init: RowInit, force: bool, on_progress: OnProgress
 ) -> dict[str, Any]:
     """Write an adapter, and what was done as JSON types."""
-    job = AdapterJob(adapter, vocabulary, multiple_of)
+    job = AdapterJob(adapter, vocabulary, multiple_of, init)
     check_apart(out, [adapter, vocabulary])
-    record = job.record | {"rows": _row_counts(job.ids, job.n_rows), "multiple_of": multiple_of}
+    record = job.record | {"rows": _row_counts(job.ids, job.n_rows), "multiple_of": multiple_of, "init": init}
     done = 0
 
     def on_written(n_bytes: int) -> None:
@@ -194,11 +198,18 @@ class _Job:
     """One transplant. Its constructor reads and checks everything, so that nothing is written in vain."""
 
     def __init__(
-        self, model: Path, vocabulary: Path, multiple_of: int, also_follow: Collection[str], leave: Collection[str]
+        self,
+        model: Path,
+        vocabulary: Path,
+        multiple_of: int,
+        also_follow: Collection[str],
+        leave: Collection[str],
+        init: RowInit,
     ) -> None:
+        self.init: RowInit = init
         self.model, self.vocabulary, self.multiple_of = model, vocabulary, multiple_of
         self.checkpoint: Checkpoint = open_checkpoint(model)
-        self.ids: IdMap = read_id_map(vocabulary)
+        self.ids: IdMap = read_id_map(vocabulary).begun_as(init)
         config = self.checkpoint.config
         tensors = [tensor for file in self.checkpoint.files for tensor in file.tensors]
         self.found = vocabulary_tensors(tensors, config, self.ids.n_old, also_follow=also_follow, leave=leave)
@@ -272,6 +283,7 @@ class _Job:
             "vocab_size": {"old": self.found.size, "new": self.plans.new_size},
             "rows": _row_counts(ids, self.plans.new_size),
             "multiple_of": self.multiple_of,
+            "init": self.init,
             "tensors": [self._touched(t) for _, layout in self.layouts for t in layout if t.name in self.by_id],
             "left_alone": sorted(self.found.left_alone),
             "ids": self.changes.changed,
