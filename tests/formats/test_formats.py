@@ -163,7 +163,7 @@ def test_real_text_has_the_same_ids(written, documents):
 
 @pytest.mark.slow
 def test_texts_drawn_from_the_vocabulary_have_the_same_ids(written):
-    texts = drawn_texts(written.vocabulary, 10_000)
+    texts = drawn_texts(written.vocabulary, 3000)
     ours = [written.vocabulary.encode(text) for text in texts]
     assert [e.ids for e in written.peer.encode_batch_fast(texts, add_special_tokens=False)] == ours
     if written.vocabulary.inference == "merges":
@@ -213,6 +213,8 @@ def test_every_code_point_has_the_same_ids(written, separator):
     every = [chr(k) for k in range(0x110000) if not 0xD800 <= k < 0xE000]
     if separator:  # again, each by itself, as far as characters have been assigned
         every = [c for c in every if c < "\U00034000" or "\U000e0000" <= c < "\U000e0200"]
+    if written.vocabulary.inference != "merges":  # splitting is the same: these are to spell characters
+        every = [c for c in every if c < "\U00011000"] + every[0x11000::16]
     texts = [separator.join(every[k : k + 1024]) for k in range(0, len(every), 1024)]
     ours = [written.vocabulary.encode(text) for text in texts]
     assert [e.ids for e in written.peer.encode_batch_fast(texts, add_special_tokens=False)] == ours

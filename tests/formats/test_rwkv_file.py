@@ -113,7 +113,8 @@ def test_the_released_file_is_pruned(real_text, nasty, tmp_path):
     assert not says_how_frequent(source)
     result = prune(source, 8192, corpus=count_documents_of(real_text[:200_000].split("\n\n"), source.pattern))
     result.save(tmp_path / "out")
-    assert verify(tmp_path / "out", [*nasty, *real_text[-20_000:].split("\n")]).agrees
+    short = [text for text in nasty if len(text) <= 2000]  # tokenizers is cubic in the length of a text without cuts
+    assert verify(tmp_path / "out", [*short, *real_text[-20_000:].split("\n")]).agrees
 
 
 def test_only_what_the_file_can_say_is_written(small, cl100k):

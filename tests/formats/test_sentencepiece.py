@@ -50,7 +50,7 @@ def v1() -> Vocabulary:
 
 
 def some_texts(vocabulary: Vocabulary, real_text: str, nasty: list[str]) -> list[str]:
-    return [*nasty, *ODD, *drawn_texts(vocabulary, 3000), real_text[-100_000:]]
+    return [*nasty, *ODD, *drawn_texts(vocabulary, 1500), real_text[-50_000:]]
 
 
 # Files that models were released with

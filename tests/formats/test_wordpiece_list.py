@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from helpers.counts import count_documents_of
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, BertTokenizer
 
@@ -79,9 +80,10 @@ def test_a_line_twice_has_the_last_id_and_line_ends_of_windows_are_none(lines, t
 
 
 @pytest.mark.slow
-def test_the_list_that_is_written_gives_bert_tokenizer_the_ids_of_the_result(lines, tmp_path):
+def test_the_list_that_is_written_gives_bert_tokenizer_the_ids_of_the_result(lines, real_text, tmp_path):
     folder = folder_of(tmp_path / "bert", lines, {"tokenizer_class": "BertTokenizer", "do_lower_case": False})
-    result = prune(vocab.load(folder), 1200)
+    source = vocab.load(folder)
+    result = prune(source, 1200, corpus=count_documents_of(real_text[:200_000].split("\n\n"), source.pattern))
     result.save(tmp_path / "out")
     assert verify(tmp_path / "out", TEXTS).agrees
     pairs = [AutoTokenizer.from_pretrained(place)("a b", "x") for place in (folder, tmp_path / "out")]
