@@ -53,6 +53,7 @@ FUNCTION_OF_COMMAND = {
     "score": "vocab.model.score_model",
     "show": "vocab.analysis.html_page",
     "shards": "vocab.model.make_shards",
+    "size": "vocab.experiments.choose_size",
     "sizes": "vocab.analysis.sizes_near",
     "study list": "vocab.experiments.builtin_studies",
     "study new": "vocab.experiments.new_study",

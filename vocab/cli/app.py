@@ -35,6 +35,7 @@ from vocab.cli.screen import INTERRUPTED, be_loud, say
 from vocab.cli.shards import shards
 from vocab.cli.shared_options import with_shared_options
 from vocab.cli.show import show
+from vocab.cli.size import size
 from vocab.cli.sizes import sizes
 from vocab.cli.study import app as study_app
 from vocab.cli.train import train
@@ -68,6 +69,7 @@ _command()(compare)
 _command()(inspect)
 _command()(diff)
 _command()(show)
+_command()(size)
 _command()(sizes)
 _command()(frontier)
 _command()(bound)

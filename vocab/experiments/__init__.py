@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vocab.experiments.ngram.ngram_spec import NgramStudy
     from vocab.experiments.report.study_report import StudyReport, write_report
     from vocab.experiments.rows import StudyRow, read_rows
+    from vocab.experiments.size_choice import SizeChoice, SizeReason, choose_size
     from vocab.experiments.spec import builtin_studies, load_spec
     from vocab.experiments.speed.interval import Interval
     from vocab.experiments.speed.speed_analysis import SizeTime, SpeedFinding, analyse_speed
@@ -42,6 +43,8 @@ __all__ = [
     "NgramFinding",
     "NgramStudy",
     "Run",
+    "SizeChoice",
+    "SizeReason",
     "SizeTime",
     "SpeedFinding",
     "SpeedStudy",
@@ -54,6 +57,7 @@ __all__ = [
     "analyse_ngrams",
     "analyse_speed",
     "builtin_studies",
+    "choose_size",
     "compare_vocabularies",
     "load_spec",
     "new_study",
@@ -73,6 +77,8 @@ _HOMES = {
     "NgramFinding": "vocab.experiments.ngram.ngram_analysis",
     "NgramStudy": "vocab.experiments.ngram.ngram_spec",
     "Run": "vocab.experiments.loss.loss_analysis",
+    "SizeChoice": "vocab.experiments.size_choice",
+    "SizeReason": "vocab.experiments.size_choice",
     "SizeTime": "vocab.experiments.speed.speed_analysis",
     "SpeedFinding": "vocab.experiments.speed.speed_analysis",
     "SpeedStudy": "vocab.experiments.speed.speed_spec",
@@ -85,6 +91,7 @@ _HOMES = {
     "analyse_ngrams": "vocab.experiments.ngram.ngram_analysis",
     "analyse_speed": "vocab.experiments.speed.speed_analysis",
     "builtin_studies": "vocab.experiments.spec",
+    "choose_size": "vocab.experiments.size_choice",
     "compare_vocabularies": "vocab.experiments.vocabulary_comparison",
     "load_spec": "vocab.experiments.spec",
     "new_study": "vocab.experiments.example_study",
