@@ -234,3 +234,29 @@ def _bpe_model() -> Vocabulary:
 
 def _flat(tokens: list[bytes]):
     return np.frombuffer(b"".join(tokens), dtype=np.uint8), np.cumsum([0, *map(len, tokens)])
+
+
+# Fields as protobuf has them: number and kind in a byte, then their content.
+ODD_PIECES = {
+    "not UTF-8": (b"\x0a\x02\xff\xfe\x15\x00\x00\x80\xbf", "a piece that is not UTF-8"),
+    "a score of NaN": (b"\x0a\x03akk\x15\x00\x00\xc0\x7f", "score is NaN"),
+    "no text": (b"\x15\x00\x00\x80\xbf", "piece must not be empty"),
+    "a number of eleven bytes": (b"\x0a\x02zq\x18" + b"\xff" * 10 + b"\x01", "not a SentencePiece model"),
+    "twice": (b"\x0a\x01a", "already defined"),
+}
+
+
+@pytest.fixture(scope="module")
+def sound() -> bytes:
+    return trained(corpus(), 400)
+
+
+@pytest.mark.parametrize("odd", ODD_PIECES)
+def test_odd_pieces_are_refused_or_measured_for_the_true_reason(odd, sound, tmp_path):
+    body, reason = ODD_PIECES[odd]
+    (tmp_path / "odd.model").write_bytes(sound + b"\x0a" + bytes([len(body)]) + body)
+    try:
+        found = vocab.load(tmp_path / "odd.model").obstacle
+    except SourceError as error:
+        found = str(error)
+    assert reason in found

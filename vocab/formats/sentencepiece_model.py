@@ -139,6 +139,8 @@ def _parsed(raw: bytes, path: Path) -> Any:
         raise SourceError(f"{path} is not a SentencePiece model, or a damaged one") from None
     if not model.pieces or not model.HasField("trainer_spec") or not model.HasField("normalizer_spec"):
         raise SourceError(f"{path} is not a SentencePiece model, or one cut short: it has no pieces or no settings")
+    if not all(isinstance(piece.piece, str) for piece in model.pieces):  # the parser leaves other text as bytes
+        raise SourceError(f"{path} has a piece that is not UTF-8: it is damaged")
     try:
         _processor(raw)
     except (RuntimeError, ValueError) as error:

@@ -218,7 +218,10 @@ def check_frontier(
 ) -> None:
     """Raise TargetError unless the source can have a bound and such sizes, by known methods; cheap, before counting."""
     if source.inference in CHARACTER_METHODS:
-        raise TargetError(f"{source.name} goes from characters, and the frontier is of tokens that go from bytes")
+        raise TargetError(
+            f"{source.name} goes from characters, and the frontier is of tokens that go from bytes: prune it to a few "
+            "sizes and compare their reports"
+        )
     n_bytes, n_special = int(np.count_nonzero(source.lengths == 1)), len(source.special_tokens)
     if first < n_bytes + n_special:
         raise TargetError(
