@@ -25,6 +25,7 @@ from tables import machine, show
 import vocab
 from vocab import CorpusCounts, Vocabulary
 from vocab.corpus.counting import count_documents
+from vocab.interop.scratch.bpe_trainer import train_bpe
 from vocab.prune import Candidates, Limits, Method, prune
 
 
@@ -100,6 +101,18 @@ def train_tokenizers(job: Job) -> Outcome:
     return Outcome(seconds, n_tokens, n_bytes_of(held_out), n_bytes_of(texts))
 
 
+def train_ours(job: Job) -> Outcome:
+    """Ours from counts, whose tokens are those of tokenizers."""
+    texts = job.texts(held_out=False)
+    started = time.perf_counter()
+    part = count_documents(texts, job.corpus, source().pattern, job.n_threads)
+    tokens = train_bpe(part.train, job.target).tokens
+    seconds = time.perf_counter() - started
+    vocabulary, held_out = Vocabulary.from_tokens(tokens, source().pattern, {}), job.texts(held_out=True)
+    n_tokens = sum(map(len, vocabulary.encode_batch(held_out)))
+    return Outcome(seconds, n_tokens, n_bytes_of(held_out), n_bytes_of(texts))
+
+
 def train_rustbpe(job: Job) -> Outcome:
     """rustbpe, whose vocabularies are run with tiktoken."""
     import rustbpe
@@ -135,6 +148,7 @@ PARTS = {
     "own": Part("optimal, cl100k's tokens", own_tokens),
     "candidates": Part("optimal, and candidates of the corpus", with_candidates),
     BASE: Part("BPE from scratch, tokenizers", train_tokenizers, "tokenizers"),
+    "scratch": Part("BPE from scratch, vocab", train_ours),
     "rustbpe": Part("BPE from scratch, rustbpe", train_rustbpe, "rustbpe"),
 }
 

@@ -4,7 +4,7 @@
     python benchmarks/write_docs.py --results DIR --out docs/benchmarks.md
 
 DIR holds corpus.json (the manifest of the corpus), count.json, memory.json, encode.json, prune.json, superwords.json,
-scratch.json and overfit.json, as --json wrote them.
+scratch.json, bpe_trainers.json and overfit.json, as --json wrote them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import bench_bpe_trainers
 import bench_count
 import bench_encode
 import bench_memory
@@ -68,6 +69,12 @@ TEXT is the output of `scripts/fetch_text.py`. Every vocabulary has as many toke
 the same training documents, whole, and are scored on the same held-out ones, `optimal` under least-tokens. Pre-tokens
 are long where no spaces are written, as in Chinese or Japanese, so among languages there is more to search, and it ends
 above the gap asked for.
+"""
+BPE_TRAINERS = """
+All train on the same documents in memory, and splitting and counting are part of the time but where it says "from
+counts". The ratio is to rustbpe in the same round, above 1 for what is faster. Tokens and merges are compared with
+those of tokenizers before anything is timed, id by id; rustbpe breaks ties in another way, so its tokens are compared
+as a set.
 """
 OVERFIT = """
 Held-out tokens against whole cl100k_base; the first so many MB of each corpus are chosen by, and the held-out
@@ -167,6 +174,16 @@ def scratch_section(content: dict[str, Any]) -> str:
     )
 
 
+def bpe_trainers_section(content: dict[str, Any]) -> str:
+    """Training from scratch."""
+    settings = content["settings"]
+    options = f"--mb {settings['mb']:g} --tokens {settings['tokens']} --repeats {settings['repeats']}"
+    command = f"python benchmarks/bench_bpe_trainers.py --corpus CORPUS {options}"
+    tables = [markdown(bench_bpe_trainers.COLUMNS, bench_bpe_trainers.rows(content["results"]))]
+    title = f"Training {settings['tokens']:,} tokens from {settings['text_bytes'] / MB:.1f} MB"
+    return section(title, command, BPE_TRAINERS, tables, content["machine"])
+
+
 def overfit_section(content: dict[str, Any]) -> str:
     """Little text."""
     settings = content["settings"]
@@ -181,12 +198,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="folder of the JSON files")
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
     arguments = parser.parse_args()
-    names = ("corpus", "prune", "superwords", "scratch", "overfit", "encode", "count", "memory")
+    names = ("corpus", "prune", "superwords", "scratch", "bpe_trainers", "overfit", "encode", "count", "memory")
     read = {name: json.loads((arguments.results / f"{name}.json").read_text("utf-8")) for name in names}
     loads = [read[name]["machine"]["load_1_minute"] for name in names[1:] if name != "overfit"]  # which has no times
     text = HEAD.format(busy=BUSY if max(loads) > 1 else "").rstrip() + "\n"
     text += corpus_section(read["corpus"]) + prune_section(read["prune"]) + superwords_section(read["superwords"])
-    text += scratch_section(read["scratch"]) + overfit_section(read["overfit"])
+    text += scratch_section(read["scratch"]) + bpe_trainers_section(read["bpe_trainers"])
+    text += overfit_section(read["overfit"])
     text += encode_section(read["encode"]) + count_section(read["count"]) + memory_section(read["memory"])
     arguments.out.write_text(text, "utf-8")
 
