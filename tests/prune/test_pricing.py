@@ -13,12 +13,14 @@ from helpers.texts import random_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocab.analysis.evaluation import Evaluator
+from vocab.corpus.counting import CorpusCounts, CorpusPart
 from vocab.encoding.encoder import Encoder
 from vocab.encoding.lattice import Segments, shard_bounds
 from vocab.pretokens.counts import PretokenCounts
 from vocab.prune.methods import pricing
 from vocab.prune.methods.distill import distill
-from vocab.prune.methods.pricing import PriceBook
+from vocab.prune.methods.pricing import MAX_PRICED_BYTES, PriceBook
 from vocab.splitting import SplitPattern
 
 
@@ -51,6 +53,38 @@ def test_prices_are_exact_after_any_changes(method, tokens, counts, seed):
     for _ in range(4):
         book.change(**random_change(rng, book, tokens))
         check_prices(book, tokens, counts, method)
+
+
+@given(st.integers(60, 68), st.integers(0, 2**32))
+def test_merges_are_priced_alike_with_a_table_and_without(n_bytes, seed):
+    """Up to 64 bytes a pre-token has a table of its tokens; longer ones are scanned."""
+    rng = random.Random(seed)
+    counts = {bytes(rng.choices(b"ab", [3, 1], k=n_bytes)): rng.randint(1, 9) for _ in range(2)}
+    texts = [word[k : k + n] for word in counts for k in range(n_bytes) for n in (2, 3, 5, 31, n_bytes)]
+    tokens = list(dict.fromkeys([*oracles.SINGLE_BYTES, *rng.sample(texts, 12), b"a" * 2]))
+    book = book_of(tokens, counts, "merges")
+    for _ in range(2):
+        check_prices(book, tokens, counts, "merges")
+        check_gains(book, tokens, counts, "merges")
+        book.change(**random_change(rng, book, tokens))
+
+
+@given(tokens=vocabularies(), train=corpora(), held_out=corpora(), seed=st.integers(0, 2**32))
+def test_segments_of_the_evaluator_give_the_same_prices(tokens, train, held_out, seed):
+    """Those that only held-out text has count for nothing, and long ones are cut."""
+    train[b"ab" * 150 + b"a"] = 3
+    counted = [PretokenCounts.from_mapping(counts, PATTERN) for counts in (train, held_out)]
+    corpus = CorpusCounts((CorpusPart("text", *counted, weight=2),))
+    trie = trie_of(tokens)
+    shared = PriceBook(trie, Evaluator(trie, corpus).training(MAX_PRICED_BYTES), "merges", 2)
+    own = PriceBook(trie, corpus.train, "merges")
+    rng = random.Random(seed)
+    for _ in range(2):
+        change = random_change(rng, own, tokens)
+        for book in (shared, own):
+            book.change(**change)
+        assert (shared.total_tokens, shared.prices.tolist()) == (own.total_tokens, own.prices.tolist())
+        assert shared.gains(~shared.kept).tolist() == own.gains(~own.kept).tolist()
 
 
 @pytest.mark.parametrize("method", METHODS)

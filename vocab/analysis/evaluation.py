@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from vocab.choices import InferenceMethod
 from vocab.corpus.counting import CorpusCounts
 from vocab.encoding.encoder import LOOKS_AHEAD, sums_within
 from vocab.encoding.inference import LatticeEncoder
-from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.encoding.lattice import CountedLattice, Lattice, Segments, TokenTrie
 from vocab.encoding.loop_kernels import count_uses
 from vocab.pretokens.counts import PretokenCounts
 from vocab.threads import run_shards, shard_bounds
@@ -98,8 +99,11 @@ class Evaluator:
         # What the segments count is not used: each part counts its own.
         nothing = np.zeros(merged.starts.size - 1, dtype=np.uint64)
         cut = Segments.build(trie, merged.blob, merged.starts, nothing, n_threads=n_threads, keep_whole=keep_whole)
-        self._keeps_whole = keep_whole
-        rows = [_segment_rows(cut, *side) for side in zip(merged.entries, merged.tables, strict=True)]
+        self._keeps_whole, self._n_threads = keep_whole, n_threads
+        with ThreadPoolExecutor(n_threads) as pool:
+            rows = list(
+                pool.map(lambda side: _segment_rows(cut, *side), zip(merged.entries, merged.tables, strict=True))
+            )
         names = [part.name for part in corpus.parts]
         self._parts = dict(zip(names, zip(rows[: len(names)], rows[len(names) :], strict=True), strict=True))
         self._weights = [part.weight for part in corpus.parts]
@@ -160,12 +164,21 @@ class Evaluator:
         trained, held_out = zip(*parts.values(), strict=True)
         return total(trained, self._weights), total(held_out, self._weights)
 
+    def training(self, max_bytes: int) -> CountedLattice:
+        """The segments with their weighted training counts, where they are longer than `max_bytes` cut there."""
+        text = CountedLattice(self._lattice, self._blob, self._training_counts())
+        return text.with_short_segments(self._trie, max_bytes, self._n_threads, self._keeps_whole)
+
+    def _training_counts(self) -> Ints:
+        counts = np.zeros(self._lattice.n_pretokens, dtype=np.int64)
+        for (train, _), weight in zip(self._parts.values(), self._weights, strict=True):
+            counts[train.entries] += train.counts * weight
+        return counts
+
     def _uses(
         self, ids: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], n_tokens: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        counts = np.zeros(sizes.size, dtype=np.int64)
-        for (train, _), weight in zip(self._parts.values(), self._weights, strict=True):
-            counts[train.entries] += train.counts * weight
+        counts = self._training_counts()
         uses = np.zeros(n_tokens, dtype=np.int64)
         count_uses(self._lattice.starts, ids, sizes, counts, uses)
         occurrences = np.zeros(n_tokens, dtype=np.int64)
@@ -175,13 +188,9 @@ class Evaluator:
 
 def _segment_rows(cut: Segments, rows: npt.NDArray[np.int64], counts: PretokenCounts) -> _PartRows:
     """Counts of segments from those of pre-tokens, whose numbers in the table that was cut are `rows`."""
-    first = cut.firsts[rows]
-    n = cut.firsts[rows + 1] - first
-    indices = np.repeat(first - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
-    # Sums of whole numbers below 2⁵³ are exact in float64.
-    sums = np.bincount(cut.entries[indices], weights=np.repeat(counts.counts, n), minlength=cut.counts.size)
+    sums = cut.sums(rows, counts.counts)
     present = np.flatnonzero(sums)
-    return _PartRows(present, sums[present].astype(np.int64), counts.n_bytes, counts.n_added)
+    return _PartRows(present, sums[present], counts.n_bytes, counts.n_added)
 
 
 def _compression(rows: _PartRows, sizes: npt.NDArray[np.int32], unknown: tuple[Ints, Ints] | None) -> Compression:

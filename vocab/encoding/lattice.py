@@ -311,3 +311,44 @@ class Segments:
             entries,
             firsts,
         )
+
+    def sums(self, rows: npt.NDArray[np.int64], counts: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Occurrences of each segment in pre-tokens (their numbers, int64[n]) of such counts (uint64[n]), int64."""
+        sums = np.zeros(self.counts.size, dtype=np.int64)
+        kernels.sum_segments(frozen(rows), frozen(counts), frozen(self.entries), frozen(self.firsts), sums)
+        return sums
+
+
+class CountedLattice(NamedTuple):
+    """Segments of a corpus as a lattice, for what is counted over them; those whose count is 0 count for nothing."""
+
+    lattice: Lattice
+    blob: npt.NDArray[np.uint8]  # bytes of the segments
+    counts: npt.NDArray[np.int64]  # occurrences of each
+
+    @classmethod
+    def of(cls, trie: TokenTrie, cut: Segments, n_threads: int = 1) -> CountedLattice:
+        """The lattice of segments that were cut for `trie`."""
+        return cls(Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole), cut.blob, cut.counts)
+
+    def with_short_segments(self, trie: TokenTrie, max_bytes: int, n_threads: int, keep_whole: bool) -> CountedLattice:
+        """The same with every segment above `max_bytes` cut there, as `Segments.build` cuts; itself where none is."""
+        lattice = self.lattice
+        lengths = np.diff(lattice.starts)
+        is_long = (lengths > max_bytes) & (self.counts > 0)
+        if not is_long.any():
+            return self
+        blob = self.blob[np.repeat(is_long, lengths)]
+        starts = np.concatenate([[0], np.cumsum(lengths[is_long])])
+        table = (blob, starts, self.counts[is_long].astype(np.uint64))
+        more = CountedLattice.of(trie, Segments.build(trie, *table, max_bytes, n_threads, keep_whole), n_threads)
+        joined = Lattice(
+            frozen(np.concatenate([lattice.starts, more.lattice.starts[1:] + lattice.starts[-1]])),
+            frozen(np.concatenate([lattice.edge_starts, more.lattice.edge_starts[1:] + lattice.n_edges])),
+            frozen(np.concatenate([lattice.edge_tokens, more.lattice.edge_tokens])),
+            frozen(np.concatenate([lattice.edge_lengths, more.lattice.edge_lengths])),
+            lattice.lengths,
+            lattice.n_whole,
+        )
+        counts = np.concatenate([np.where(is_long, 0, self.counts), more.counts])
+        return CountedLattice(joined, np.concatenate([self.blob, more.blob]), counts)

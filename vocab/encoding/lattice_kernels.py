@@ -159,6 +159,14 @@ def count_ends(is_end, starts, n_ends):
 
 
 @kernel
+def sum_segments(rows, counts, entries, firsts, sums):
+    """Add to sums[s] (int64) how often segment s occurs in pre-tokens rows[k] that occur counts[k] times."""
+    for k in range(rows.size):
+        for at in range(firsts[rows[k]], firsts[rows[k] + 1]):
+            sums[entries[at]] += np.int64(counts[k])
+
+
+@kernel
 def count_occurrences(blob, starts, first, last, table, root, counts, documents, n_found, n_documents, seen):
     """Add to n_found and n_documents what pre-tokens first … last hold of each token; seen[t] is the last that did."""
     for w in range(first, last):

@@ -7,10 +7,32 @@ A token's id is its merge rank. Only the arrays of a `Lattice` are read.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from vocab.compilation.kernels import helper, kernel
+from vocab.encoding import merging_kernels
 from vocab.encoding.loop_kernels import encode_each, tally_each
+from vocab.encoding.merge_table_kernels import (
+    MOST_TOKENS,
+    NO_KEY,
+    NO_RANK,
+    TABLE_BYTES,
+    MergeTable,
+    copy_without,
+    enter_places,
+    fill_table,
+    has_come_up,
+    least_key,
+    list_tokens,
+    merge_parts,
+    merge_to_end,
+    new_merge_table,
+    note_pairs,
+    single_bytes,
+)
 from vocab.encoding.merging_kernels import (
     HEAP_BYTES,
     NONE,
@@ -20,7 +42,6 @@ from vocab.encoding.merging_kernels import (
     find,
     merge_linked,
     merge_pair,
-    new_scratch,
     pop,
     push,
 )
@@ -28,7 +49,53 @@ from vocab.encoding.pricing_kernels import bit, enter, gain_each, price_by_trial
 
 __all__ = ["encode_all", "new_scratch", "price_pretokens", "restore_gains", "tally"]
 
+
+class Scratch(NamedTuple):
+    """What merging one pre-token writes; `path` and `tree` are as in `merging_kernels.Scratch`."""
+
+    path: npt.NDArray[np.int32]
+    tree: npt.NDArray[np.int32]
+    by_scan: merging_kernels.Scratch
+    by_table: MergeTable
+
+
+def new_scratch(room: int) -> Scratch:
+    """Scratch for pre-tokens of at most `room` - 2 bytes."""
+    by_scan = merging_kernels.new_scratch(room)
+    return Scratch(by_scan.path, by_scan.tree, by_scan, new_merge_table())
+
+
 # Encoding one pre-token
+
+
+@helper
+def _has_table(lattice, n_bytes):
+    return n_bytes <= TABLE_BYTES and lattice.lengths.size < MOST_TOKENS
+
+
+@helper
+def _fill(lattice, kept, first, n_bytes, scratch):
+    """The table of a pre-token, and its single bytes as parts."""
+    table, parts = scratch.by_table.table, scratch.by_table.parts
+    fill_table(lattice.edge_starts, lattice.edge_tokens, lattice.edge_lengths, kept, first, n_bytes, table)
+    single_bytes(table, n_bytes, parts.keys, parts.after, parts.before)
+
+
+@helper
+def _encode_table(lattice, kept, first, n_bytes, scratch):
+    """Merge a short pre-token; returns (tokens, tokens in scratch.tree)."""
+    _fill(lattice, kept, first, n_bytes, scratch)
+    table, parts, path = scratch.by_table.table, scratch.by_table.parts, scratch.path
+    n, n_tree = merge_to_end(table, n_bytes, n_bytes, NO_RANK, parts.keys, parts.after, parts.before, scratch.tree)
+    i = np.int64(0)
+    for k in range(n):
+        end = np.int64(parts.after[i])
+        if end - i == 1:
+            path[k] = lattice.edge_tokens[lattice.edge_starts[first + i]]
+        else:
+            path[k] = table[i * TABLE_BYTES + end] >> np.uint32(6)
+        i = end
+    return n, n_tree
 
 
 @helper
@@ -122,7 +189,7 @@ def _encode(lattice, kept, w, scratch):
     if whole != NONE:
         scratch.path[0] = scratch.tree[0] = whole
         return 1, 1
-    return _merge_long(edges_of(lattice), kept, first, n_bytes, scratch)
+    return _merge_long(edges_of(lattice), kept, first, n_bytes, scratch.by_scan)
 
 
 @helper
@@ -135,8 +202,10 @@ def _encode_short(lattice, kept, w, scratch):
     if whole != NONE:
         scratch.path[0] = scratch.tree[0] = whole
         return 1, 1 if n_bytes > 1 else 0
-    _start(edges, kept, first, n_bytes, scratch)
-    return _merge_on(edges, kept, first, n_bytes, scratch)
+    if _has_table(lattice, n_bytes):
+        return _encode_table(lattice, kept, first, n_bytes, scratch)
+    _start(edges, kept, first, n_bytes, scratch.by_scan)
+    return _merge_on(edges, kept, first, n_bytes, scratch.by_scan)
 
 
 # Pricing one pre-token
@@ -147,6 +216,45 @@ def _price(lattice, kept, w, scratch, other, ledger):
     """As `price_by_trial`, quicker: without a token, all goes as before until the token would first be merged."""
     if _whole(lattice, kept, w) != NONE:
         return price_by_trial(_encode_short, lattice, kept, w, scratch, other, ledger)
+    n_bytes = lattice.starts[w + 1] - lattice.starts[w]
+    if _has_table(lattice, n_bytes):
+        _fill(lattice, kept, lattice.starts[w], n_bytes, scratch)
+        return _price_by_table(w, n_bytes, scratch.by_table, other.tree, ledger)
+    return _price_by_scan(lattice, kept, w, scratch.by_scan, other.by_scan, ledger)
+
+
+@helper
+def _price_by_table(w, n_bytes, by_table, tree, ledger):
+    """The same for a pre-token whose table is filled."""
+    table, (keys, after, before), other, _, _ = by_table
+    begin = ledger.starts[w]
+    signature = np.uint64(0)
+    n, n_priced = n_bytes, 0
+    key = least_key(keys, n_bytes)
+    while key != NO_KEY:
+        rank = key >> np.uint32(6)
+        signature |= bit(rank)
+        n_before = n_priced
+        n_priced = enter(ledger, begin, n_priced, rank, 0)
+        if n_priced > n_before:
+            copy_without(keys, after, before, n_bytes, rank, other.keys, other.after, other.before)
+            without, n_other = merge_to_end(table, n_bytes, n, rank, other.keys, other.after, other.before, tree)
+            for j in range(n_other):
+                signature |= bit(tree[j])
+            ledger.tree_prices[begin + n_before] = without
+        merge_parts(table, n_bytes, key, NO_RANK, keys, after, before)
+        n -= 1
+        key = least_key(keys, n_bytes)
+    for k in range(begin, begin + n_priced):
+        ledger.tree_prices[k] -= n
+    ledger.tree_sizes[w] = n_priced
+    ledger.signatures[w] = signature
+    return n
+
+
+@helper
+def _price_by_scan(lattice, kept, w, scratch, other, ledger):
+    """The same without a table."""
     edges = edges_of(lattice)
     first = lattice.starts[w]
     n_bytes = lattice.starts[w + 1] - first
@@ -179,6 +287,40 @@ def _price(lattice, kept, w, scratch, other, ledger):
     return n
 
 
+@helper
+def _gain(lattice, kept, count, size, candidates, w, gains, scratch, seen):
+    """As `gain_each` for one short pre-token, quicker: a token changes nothing unless two parts come up that make it.
+
+    Until it is merged all goes as without it, so that merging once without any candidate shows what comes up.
+    """
+    first = lattice.starts[w]
+    n_bytes = lattice.starts[w + 1] - first
+    table, (keys, after, before), _, dropped, pairs = scratch.by_table
+    edges = edges_of(lattice)
+    n_dropped = list_tokens(
+        edges.edge_starts, edges.edge_tokens, edges.edge_lengths, candidates, first, n_bytes, dropped
+    )
+    is_filled = False
+    for k in range(n_dropped):
+        token, place = dropped[k, 0], np.int64(dropped[k, 1])
+        if seen[token] == w:
+            continue
+        seen[token] = w
+        n = 1
+        if place != n_bytes or w >= lattice.n_whole:
+            if not is_filled:
+                is_filled = True
+                _fill(lattice, kept, first, n_bytes, scratch)
+                note_pairs(table, n_bytes, keys, after, before, pairs)
+            if not has_come_up(pairs, dropped, k, n_dropped):
+                continue
+            enter_places(dropped, k, n_dropped, table, False)
+            single_bytes(table, n_bytes, keys, after, before)
+            n, _ = merge_to_end(table, n_bytes, n_bytes, NO_RANK, keys, after, before, scratch.tree)
+            enter_places(dropped, k, n_dropped, table, True)
+        gains[token] += count * (size - n)
+
+
 # What Python calls, the same for each method
 
 
@@ -201,4 +343,10 @@ def price_pretokens(lattice, kept, counts, pending, a, b, ledger, prices, scratc
 def restore_gains(lattice, kept, counts, sizes, candidates, a, b, gains, scratch, other, seen, saved):
     # A restored token can break up a segment that is one token, because segments are never looked up whole.
     n_stable = lattice.n_whole
-    gain_each(_encode_short, lattice, kept, counts, sizes, candidates, n_stable, a, b, gains, scratch, seen)
+    for w in range(a, b):
+        if counts[w] == 0 or (sizes[w] == 1 and w < n_stable):
+            continue
+        if _has_table(lattice, lattice.starts[w + 1] - lattice.starts[w]):
+            _gain(lattice, kept, counts[w], sizes[w], candidates, w, gains, scratch, seen)
+        else:
+            gain_each(_encode_short, lattice, kept, counts, sizes, candidates, n_stable, w, w + 1, gains, scratch, seen)

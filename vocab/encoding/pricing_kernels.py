@@ -67,6 +67,7 @@ def price_by_trial(encode, lattice, kept, w, scratch, other, ledger):
 def price_each(price, lattice, kept, counts, pending, a, b, ledger, prices, scratch, other):
     """Price again every pre-token a … b marked in `pending`, and clear its mark; returns the change in tokens.
 
+    One that occurs 0 times is left out.
     `price` is the method's `price_by_trial` or a quicker kernel that writes the same. The price of a token in a
     pre-token is how many more tokens the pre-token needs without it (`kept` is put back as it was). What the pre-token
     gave to `prices` (int64 a token) last time is taken back first. Its signature gathers every token that the encodings
@@ -77,6 +78,8 @@ def price_each(price, lattice, kept, counts, pending, a, b, ledger, prices, scra
         if not pending[w]:
             continue
         pending[w] = False
+        if counts[w] == 0:
+            continue
         first = ledger.starts[w]
         for k in range(first, first + ledger.tree_sizes[w]):
             prices[ledger.tree_tokens[k]] -= counts[w] * ledger.tree_prices[k]

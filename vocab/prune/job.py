@@ -17,7 +17,7 @@ from vocab.corpus.counting import CorpusCounts
 from vocab.corpus.profile import builtin_profile
 from vocab.corpus.spelt_counts import spelt_without
 from vocab.encoding.encoder import LOOKS_AHEAD
-from vocab.encoding.lattice import TokenTrie
+from vocab.encoding.lattice import CountedLattice, TokenTrie
 from vocab.encoding.unit_cuts import UnitCuts
 from vocab.errors import TargetError
 from vocab.pretokens.counts import PretokenCounts
@@ -27,7 +27,7 @@ from vocab.prune.candidates.coverage import covered
 from vocab.prune.candidates.pool import Pool
 from vocab.prune.candidates.prior import WeightedCounts, default_prior, says_how_frequent, with_prior
 from vocab.prune.methods.distill import distill
-from vocab.prune.methods.pricing import PriceBook
+from vocab.prune.methods.pricing import MAX_PRICED_BYTES, PriceBook
 from vocab.prune.request import PruneRequest, check_corpus
 from vocab.threads import n_cores
 from vocab.vocabulary import Vocabulary
@@ -144,8 +144,12 @@ class Job:
 
     def new_evaluator(self, trie: TokenTrie, corpus: CorpusCounts | None = None) -> Evaluator:
         """An evaluator for other tokens than the candidates in their order, or another corpus than `corpus`."""
-        looks_ahead = not LOOKS_AHEAD.isdisjoint((self.inference, self.source.inference))
-        return Evaluator(trie, corpus or self.corpus, self.n_threads, keep_whole=looks_ahead)
+        return Evaluator(trie, corpus or self.corpus, self.n_threads, keep_whole=self._looks_ahead)
+
+    @property
+    def _looks_ahead(self) -> bool:
+        """Whether pre-tokens have to be whole for the inference method of the source or of the result."""
+        return not LOOKS_AHEAD.isdisjoint((self.inference, self.source.inference))
 
     @cached_property
     def weighted_counts(self) -> WeightedCounts:
@@ -162,15 +166,28 @@ class Job:
     def distilled(self, inference: InferenceMethod) -> PriceBook:
         """Distil the candidates to the target under an inference method; returns the prices of what is left."""
         with self.stage("put counts together"):
-            counts = self.weighted_counts.counts
-        return self._distilled(self.trie, counts, self.protected, self.request.n_keep, inference)
+            text = self._priced_text(inference)
+        return self._distilled(self.trie, text, self.protected, self.request.n_keep, inference)
+
+    def _priced_text(self, inference: InferenceMethod) -> PretokenCounts | CountedLattice:
+        """The counts that tokens are chosen by, as the evaluator has cut them where it cuts for the same tokens."""
+        corpus = self.corpus
+        is_cut_alike = (inference in LOOKS_AHEAD) == self._looks_ahead
+        if self.crosses_words or corpus.prior > 0 or not is_cut_alike or corpus.without_added() is not corpus:
+            return self.weighted_counts.counts
+        return self.evaluator.training(MAX_PRICED_BYTES)
 
     def _distilled(
-        self, trie: TokenTrie, counts: PretokenCounts, protected: Mask, n_keep: int, inference: InferenceMethod
+        self,
+        trie: TokenTrie,
+        text: PretokenCounts | CountedLattice,
+        protected: Mask,
+        n_keep: int,
+        inference: InferenceMethod,
     ) -> PriceBook:
         """The same for the tokens of a trie, of which `n_keep` are kept and the protected ones never dropped."""
         with self.stage("price tokens"):
-            book = PriceBook(trie, counts, inference, self.n_threads, looks_up=not self.request.closed)
+            book = PriceBook(trie, text, inference, self.n_threads, looks_up=not self.request.closed)
         with self.stage("drop tokens"):
             self._reducer(inference)(
                 book, n_keep, protected, lambda done, total: self.report_progress("drop tokens", done, total)

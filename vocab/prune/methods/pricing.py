@@ -13,7 +13,7 @@ from vocab.arrays import Ints, Mask, frozen
 from vocab.choices import CHARACTER_METHODS, InferenceMethod
 from vocab.encoding.encoder import LOOKS_AHEAD
 from vocab.encoding.inference import LatticeEncoder, Ledger
-from vocab.encoding.lattice import Lattice, Segments, TokenTrie
+from vocab.encoding.lattice import CountedLattice, Lattice, Segments, TokenTrie
 from vocab.encoding.pricing_kernels import list_holders, mark_affected
 from vocab.pretokens.counts import PretokenCounts
 from vocab.threads import run_shards, shard_bounds
@@ -57,28 +57,35 @@ class PriceBook:
     def __init__(
         self,
         trie: TokenTrie,
-        counts: PretokenCounts,
+        text: PretokenCounts | CountedLattice,
         method: InferenceMethod,
         n_threads: int = 1,
         *,
         looks_up: bool = True,
     ) -> None:
-        table = (counts.blob, counts.starts, counts.counts)
-        cut = Segments.build(trie, *table, MAX_PRICED_BYTES, n_threads, keep_whole=method in LOOKS_AHEAD)
+        """Price all tokens of `trie` on a corpus, given as counts or as segments of at most MAX_PRICED_BYTES.
+
+        Merges look up whole pre-tokens first if `looks_up` says so.
+        """
+        if isinstance(text, PretokenCounts):
+            table = (text.blob, text.starts, text.counts)
+            cut = Segments.build(trie, *table, MAX_PRICED_BYTES, n_threads, keep_whole=method in LOOKS_AHEAD)
+            text = CountedLattice.of(trie, cut, n_threads)
         n_tokens = trie.lengths.size
-        self.lattice = Lattice.build(trie, cut.blob, cut.starts, n_threads, cut.n_whole if looks_up else 0)
-        self.counts = cut.counts
+        self.lattice, self._blob, self.counts = text
+        if not looks_up:
+            self.lattice = self.lattice._replace(n_whole=0)
         self.tokens = np.arange(n_tokens, dtype=np.int64)
         self.kept = np.ones(n_tokens, dtype=np.bool_)
         self.prices = np.zeros(n_tokens, dtype=np.int64)
         self.total_tokens = 0
         self._method = method
-        self._trie, self._blob = trie, cut.blob
-        self._encoder = LatticeEncoder(method, trie, self.lattice, cut.blob)
-        self._shards = shard_bounds(cut.starts, n_threads)
+        self._trie = trie
+        self._encoder = LatticeEncoder(method, trie, self.lattice, self._blob)
+        self._shards = shard_bounds(self.lattice.starts, n_threads)
         self._last_gains: _Gains | None = None
-        self._pending = np.ones(cut.counts.size, dtype=np.bool_)
-        self._ledger = Ledger.empty(self._method, cut.starts)
+        self._pending = np.ones(self.counts.size, dtype=np.bool_)
+        self._ledger = Ledger.empty(self._method, self.lattice.starts)
         self._holders = _holders(self.lattice, n_tokens, 1 if method in CHARACTER_METHODS else 2)
         self._price_pending()
 
