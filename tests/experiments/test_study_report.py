@@ -41,7 +41,7 @@ B = [(100.0, 25.0, 3.9), (200.0, 50.0, 2.9), (400.0, 100.0, 1.9)]
 
 
 def test_protocols_compare_where_all_have_spent_the_same():
-    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B, flops=40.0)], ("a", 300), {300: 1.0, 400: 4.0})
+    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B, flops=40.0)], ("a", 300), {300: 1.0, 400: 4.0}, 10)
     assert found.amounts == {"bytes": 400.0, "tokens": 100.0, "flops": 2000.0, "seconds": 20.0}
     a, b = found.arms
     assert a.loss["bytes"].mean == 2.0
@@ -55,15 +55,21 @@ def test_protocols_compare_where_all_have_spent_the_same():
     assert a.bytes_per_second == pytest.approx(10 * 2.0 / 1.0)
 
 
+def test_a_step_of_other_tokens_than_the_timed_one_takes_as_long_for_each():
+    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B)], ("a", 300), {300: 1.0, 400: 1.0}, 5)
+    assert found.amounts["seconds"] == 20.0  # b's 100 tokens, 5 a second
+    assert found.arms[1].bytes_per_second == 5 * 4.0
+
+
 def test_losses_of_two_texts_are_not_compared():
     other = run("b", 400, 0, B)
     other = StudyRow(other.study, other.key, other.result, {**ORIGIN, "text_sha256": "f" * 64, "corpus": ["code"]})
     with pytest.raises(StudyError, match=r"different texts .* books\.jsonl \(00000000\) and code \(ffffffff\)"):
-        analyse_runs([run("a", 300, 0, A), other], ("a", 300), {})
+        analyse_runs([run("a", 300, 0, A), other], ("a", 300), {}, 10)
 
 
 def test_between_marks_loss_is_linear_in_the_logarithm():
-    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B, flops=20.0)], ("a", 300), {})
+    found = analyse_runs([run("a", 300, 0, A), run("b", 400, 0, B, flops=20.0)], ("a", 300), {}, 10)
     assert "seconds" not in found.amounts
     amount = found.amounts["flops"]
     assert amount == 2000.0
@@ -72,7 +78,7 @@ def test_between_marks_loss_is_linear_in_the_logarithm():
 
 
 def test_what_lies_before_the_first_mark_is_not_guessed():
-    found = analyse_runs([run("a", 300, 0, A, flops=1.0), run("b", 400, 0, B, flops=1000.0)], ("a", 300), {})
+    found = analyse_runs([run("a", 300, 0, A, flops=1.0), run("b", 400, 0, B, flops=1000.0)], ("a", 300), {}, 10)
     assert math.isnan(found.arms[1].loss["flops"].mean)
 
 
@@ -81,7 +87,7 @@ def test_changes_are_paired_by_seed():
     for seed, shift in enumerate([0.0, 0.5, 1.0]):
         rows.append(run("a", 300, seed, [(b, t, v + shift) for b, t, v in A]))
         rows.append(run("b", 400, seed, [(b, t, (v + shift) * 0.99) for b, t, v in A]))
-    found = analyse_runs(rows, ("a", 300), {}).arms[1].change["bytes"]
+    found = analyse_runs(rows, ("a", 300), {}, 10).arms[1].change["bytes"]
     assert found.mean == pytest.approx(-0.01)
     assert found.half_width < 1e-9
     assert found.leaves_out_zero
@@ -96,11 +102,11 @@ def test_an_interval_is_students():
 
 def test_runs_that_cannot_be_compared_are_refused():
     with pytest.raises(StudyError, match="no runs yet"):
-        analyse_runs([], ("a", 300), {})
+        analyse_runs([], ("a", 300), {}, 10)
     with pytest.raises(StudyError, match="no run yet of the baseline"):
-        analyse_runs([run("b", 400, 0, B)], ("a", 300), {})
+        analyse_runs([run("b", 400, 0, B)], ("a", 300), {}, 10)
     with pytest.raises(StudyError, match="seed 1, and the baseline was not"):
-        analyse_runs([run("a", 300, 0, A), run("b", 400, 1, B)], ("a", 300), {})
+        analyse_runs([run("a", 300, 0, A), run("b", 400, 1, B)], ("a", 300), {}, 10)
 
 
 @pytest.fixture(scope="module")

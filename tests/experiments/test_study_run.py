@@ -201,6 +201,17 @@ def test_a_killed_study_gives_the_same_losses(loss_rows, corpus, tmp_path):
     assert len(losses(rows)) == 4
 
 
+def test_contexts_and_batches_hold_the_same_bytes_in_all_arms(corpus, tmp_path):
+    text = LOSS.replace("seq_len = 32", "seq_len = 32\ncontext_bytes = 64").replace("seeds = [0, 1]", "seeds = [0]")
+    text = text[: text.index('[[loss.arms]]\nname = "Mistral"')].replace("sizes = [300, 400]", "sizes = [300, 4000]")
+    spec = load_spec(write(tmp_path, text.replace('["distill", 400]', '["distill", 4000]')))
+    run_study(spec, tmp_path / "rows.jsonl", tmp_path / "work", corpus=[corpus], device="cpu")
+    few, many = [row.result for row in read_rows([tmp_path / "rows.jsonl"]) if row.key["kind"] == "run"]
+    assert few["tokens_per_step"] > 1.5 * many["tokens_per_step"]
+    for result in (few, many):
+        assert result["tokens_per_step"] * result["bytes_per_token"] / 8 == pytest.approx(64, rel=0.03)
+
+
 INTERRUPTED = """
 import vocab.experiments
 from vocab.cli.app import main

@@ -91,6 +91,9 @@ def test_digest_follows_the_settings_and_not_the_words():
     assert parse(SPEED).sha256 == parse(SPEED.replace('question = "q"', 'question = "r"')).sha256
     assert parse(SPEED).sha256 != parse(SPEED.replace("0.0025", "0.003")).sha256
     assert parse(LOSS).sha256 != parse(LOSS.replace("seq_len = 8", "seq_len = 16")).sha256
+    # A setting that came later: rows measured before it still count.
+    assert parse(LOSS).sha256 == parse(LOSS.replace("seq_len = 8", "seq_len = 8\ncontext_bytes = 0")).sha256
+    assert parse(LOSS).sha256 != parse(LOSS.replace("seq_len = 8", "seq_len = 8\ncontext_bytes = 90")).sha256
 
 
 @pytest.mark.parametrize(

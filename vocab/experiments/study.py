@@ -12,6 +12,8 @@ from vocab.errors import StudyError
 
 # Digests keep the names under which settings were first recorded, so that rows measured before still count.
 _RECORDED_AS = {"seq_len": "n_seq"}
+# Settings that came later, and the values that say what studies did before.
+_ADDED = {"context_bytes": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,8 @@ class Study:
     def sha256(self) -> str:
         """Digest of the settings. Rows carry it, and rows of another digest are refused."""
         values: Mapping[str, Any] = self.settings[self.kind]
-        recorded = {self.kind: {_RECORDED_AS.get(name, name): value for name, value in values.items()}}
+        kept = {name: value for name, value in values.items() if name not in _ADDED or value != _ADDED[name]}
+        recorded = {self.kind: {_RECORDED_AS.get(name, name): value for name, value in kept.items()}}
         return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 
 

@@ -170,7 +170,7 @@ def analyse_loss(rows: Sequence[StudyRow], study: LossStudy) -> LossFinding:
             different texts.
     """
     runs = [row for row in rows if row.key["kind"] == RUN]
-    return analyse_runs(runs, study.baseline, step_seconds(rows, study))
+    return analyse_runs(runs, study.baseline, step_seconds(rows, study), study.batch * study.seq_len)
 
 
 def step_seconds(rows: Sequence[StudyRow], study: LossStudy) -> Mapping[int, float]:
@@ -185,12 +185,17 @@ def step_seconds(rows: Sequence[StudyRow], study: LossStudy) -> Mapping[int, flo
     return {int(name): float(np.median([c[name] for c in most])) for name in most[0] if name.isdecimal()}
 
 
-def analyse_runs(rows: Sequence[StudyRow], baseline: tuple[str, int], step_seconds: Mapping[int, float]) -> LossFinding:
-    """The analysis of runs, from the median seconds of a step by number of ids; raises as `analyse_loss` does."""
+def analyse_runs(
+    rows: Sequence[StudyRow], baseline: tuple[str, int], step_seconds: Mapping[int, float], timed_tokens: int
+) -> LossFinding:
+    """The analysis of runs, from the median seconds of a step by number of ids; raises as `analyse_loss` does.
+
+    `timed_tokens` are those of the step that was timed. A run with other steps takes as long for each token.
+    """
     if not rows:
         raise StudyError("there are no runs yet: run the study first")
     check_one_text([row.origin for row in rows])
-    runs = [_run(row, step_seconds) for row in rows]
+    runs = [_run(row, step_seconds, timed_tokens) for row in rows]
     by_name: dict[tuple[str, int], dict[int, Run]] = defaultdict(dict)
     for run in runs:
         by_name[run.name][run.seed] = run
@@ -199,7 +204,7 @@ def analyse_runs(rows: Sequence[StudyRow], baseline: tuple[str, int], step_secon
     amounts = {protocol: min(run.spent[protocol][-1] for run in runs) for protocol in protocols}
     results = {(str(row.key["arm"]), int(row.key["n_ids"])): row.result for row in rows}
     arms = [
-        _arm(name, results[name], by_seed, by_name[baseline], amounts, step_seconds)
+        _arm(name, results[name], by_seed, by_name[baseline], amounts, step_seconds, timed_tokens)
         for name, by_seed in by_name.items()
     ]
     return LossFinding(baseline, tuple(arms), amounts, tuple(runs))
@@ -214,7 +219,7 @@ def _check_baseline(by_name: Mapping[tuple[str, int], Mapping[int, Run]], baseli
             raise StudyError(f"{arm} at {n_ids:,} ids was run with seed {lacking[0]}, and the baseline was not")
 
 
-def _run(row: StudyRow, step_seconds: Mapping[int, float]) -> Run:
+def _run(row: StudyRow, step_seconds: Mapping[int, float], timed_tokens: int) -> Run:
     points, n_ids = row.result["points"], int(row.key["n_ids"])
     spent: dict[Protocol, list[float]] = {
         "bytes": [float(p["bytes"]) for p in points],
@@ -222,7 +227,7 @@ def _run(row: StudyRow, step_seconds: Mapping[int, float]) -> Run:
         "flops": [float(p["tokens"] * row.result["flops_per_token"]) for p in points],
     }
     if n_ids in step_seconds:
-        per_token = step_seconds[n_ids] / row.result["tokens_per_step"]
+        per_token = step_seconds[n_ids] / timed_tokens
         spent["seconds"] = [p["tokens"] * per_token for p in points]
     return Run(str(row.key["arm"]), n_ids, int(row.key["seed"]), spent, [float(p["bits_per_byte"]) for p in points])
 
@@ -234,20 +239,21 @@ def _arm(
     baseline: Mapping[int, Run],
     amounts: Mapping[Protocol, float],
     step_seconds: Mapping[int, float],
+    timed_tokens: int,
 ) -> ArmFinding:
     loss, change = {}, {}
     for protocol, amount in amounts.items():
         values = {seed: run.at(protocol, amount) for seed, run in runs.items()}
         loss[protocol] = Estimate.of(list(values.values()))
         change[protocol] = Estimate.of([v / baseline[seed].at(protocol, amount) - 1 for seed, v in values.items()])
-    per_token, per_step = float(result["bytes_per_token"]), float(result["tokens_per_step"])
+    per_token = float(result["bytes_per_token"])
     seconds = step_seconds.get(name[1])
     return ArmFinding(
         arm=name[0],
         n_ids=name[1],
         inference=str(result["inference"]),
         bytes_per_token=per_token,
-        bytes_per_second=None if seconds is None else per_step * per_token / seconds,
+        bytes_per_second=None if seconds is None else timed_tokens * per_token / seconds,
         n_parameters=int(result["n_parameters"]),
         n_parameters_without_embeddings=int(result["n_parameters_without_embeddings"]),
         loss=loss,

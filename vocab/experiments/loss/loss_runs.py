@@ -107,7 +107,7 @@ class LossRuns:
             return
         metadata = self._shards(sharded, text)
         out = self._work / "runs" / f"{sharded.arm.name}-seed-{seed}"
-        config = preset(self._study.preset, n_ids=sharded.n_ids, max_seq_len=self._study.seq_len)
+        config = preset(self._study.preset, n_ids=sharded.n_ids, max_seq_len=self._seq_len(metadata))
         settings = self._settings(config, metadata.n_tokens("train"), seed)
         with run_folder(out, force=(out / REPORT).exists()):
             done = train(
@@ -133,6 +133,12 @@ class LossRuns:
             raise StudyError(f"none of the {text.n_documents} documents of the text is held out: raise megabytes")
         return metadata
 
+    def _seq_len(self, metadata: ShardMetadata) -> int:
+        """Tokens of a sequence: those of the study, or as many as make its bytes."""
+        if not self._study.context_bytes:
+            return self._study.seq_len
+        return max(1, round(self._study.context_bytes * metadata.n_tokens("train") / metadata.n_bytes("train")))
+
     def _cadence(self) -> Cadence:
         held_out_bytes = int(self._study.held_out_megabytes * 1e6)
         return Cadence(
@@ -144,13 +150,13 @@ class LossRuns:
 
     def _settings(self, config: ModelConfig, n_tokens: int, seed: int) -> TrainSettings:
         study = self._study
-        if n_tokens < study.batch * study.seq_len:
+        if n_tokens < study.batch * config.max_seq_len:
             raise StudyError(f"{n_tokens:,} tokens of text are fewer than one batch: raise megabytes")
         return settings_for(
             study.preset,
             config,
             n_tokens,
-            seq_len=study.seq_len,
+            seq_len=config.max_seq_len,
             batch=study.batch,
             micro_batch=min(study.batch, study.micro_batch or study.batch),
             learning_rate=study.learning_rate,

@@ -65,7 +65,9 @@ class LossStudy(Study):
         marks: number of evaluations, at equal steps of bytes.
         held_out_megabytes: MB of held-out text scored at each evaluation, or all there is.
         batch: sequences in a step.
-        seq_len: tokens in a sequence.
+        seq_len: tokens in a sequence; with `context_bytes` those of the timed step alone.
+        context_bytes: bytes of text in a sequence, about: each arm has as many tokens as make them, so that contexts
+            and batches hold as much text in all arms. 0 for `seq_len` tokens in all.
         learning_rate: constant after a warm-up, so that every point of a curve is the end of a run of that length.
         micro_batch: sequences held at a time, 0 for the whole batch.
         mode: "eager", or "compiled" for blocks under torch.compile.
@@ -85,6 +87,7 @@ class LossStudy(Study):
     batch: int
     seq_len: int
     learning_rate: float
+    context_bytes: int = 0
     micro_batch: int = 0
     mode: RunMode = "eager"
     cycles: int = 10
@@ -111,6 +114,8 @@ class LossStudy(Study):
                 raise StudyError(f"{key} must be above 0")
         if self.megabytes > self.choosing_megabytes:
             raise StudyError("megabytes is a part of choosing_megabytes, so it cannot be more")
+        if self.context_bytes < 0:
+            raise StudyError("context_bytes must be at least 1, or 0 for seq_len tokens")
         for key in ("marks", "batch", "seq_len"):
             if getattr(self, key) < 1:
                 raise StudyError(f"{key} must be at least 1")
