@@ -21,6 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imp
 
 import base64
 import functools
+import gc
 import importlib.metadata
 import importlib.util
 import random
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if needs_gpu and not has_gpu():
         for item in needs_gpu:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no garbage collection during a test looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def has_gpu() -> bool:
