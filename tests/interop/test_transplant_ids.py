@@ -67,7 +67,7 @@ def test_names_that_are_ids_follow_with_the_texts_of_their_tokens():
 def test_a_vocabulary_map_loses_what_is_gone_but_for_images():
     new, changes = changed({"vocabulary_map": {"t5": 5, "t7": 7, "t9": 9, "<image>": 103}})
     assert new == {"vocabulary_map": {"t5": 5, "t9": 7, "<image>": 101}}
-    assert changes.notes == ["config.json: vocabulary_map names 1 tokens that are gone, which were left out"]
+    assert changes.notes == ["config.json: vocabulary_map loses 1 token that the vocabulary lost"]
     with pytest.raises(SourceError, match=r"has 1 tokens of images that small lost, 'IMGIMGA' first"):
         changed({"model": {"vocabulary_map": {"t5": 5, "IMGIMGA": 8}}})
 
@@ -95,7 +95,7 @@ NOT_FOLLOWED = {
         [("t2u_eos_token_id", 100), ("codec_bos_token_id", 101)],
     ),
     "quantisation": ({"quantization_config": {"group_size": 104}}, [("quantization_config.group_size", 104)]),
-    "deep in a list": ({"a": [{"b": [100]}, 101.0, "102", True]}, [("a[0].b[0]", 100)]),
+    "deep in a list": ({"a": [{"b": [100]}, 101.0, "102", True]}, [("a[0].b[0]", 100), ("a[1]", 101), ("a[2]", 102)]),
 }
 
 
@@ -140,8 +140,8 @@ def leaves(value, path=""):
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from leaves(inner, f"{path}/{key}")
-    elif type(value) is int:
-        yield path, value
+    elif type(value) is int or value in (100.0, "101"):
+        yield path, int(value)
 
 
 @given(st.dictionaries(KEYS, JSON, max_size=5))
@@ -154,6 +154,14 @@ def test_every_old_id_of_an_added_token_has_followed_or_is_listed(content):
     assert json.dumps(content) == before
     stayed = [(path, number) for path, number in leaves(new) if 100 <= number < 106]
     assert [one["value"] for one in changes.not_followed] == [number for _, number in stayed]
+
+
+def test_ids_as_texts_and_as_broken_numbers_are_listed():
+    _, changes = changed({"eos_token_id": "100", "deep": [{"pad_token_id": 101.0}], "rate": 101.5, "name": "x100"})
+    assert changes.not_followed == [
+        {"setting": "config.json: eos_token_id", "value": 100},
+        {"setting": "config.json: deep[0].pad_token_id", "value": 101},
+    ]
 
 
 def test_numbers_whose_ids_stay_and_sizes_that_follow_are_not_listed():

@@ -139,6 +139,7 @@ def test_settings_and_tokenizer_files_follow(work, tmp_path):
     generation |= {"sequence_bias": [[[65, dropped[1]], -2.5]]}
     (model / "generation_config.json").write_text(json.dumps(generation))
     (model / "chat_template.jinja").write_text("{{ messages }}")
+    (model / "special_tokens_map.json").unlink()  # it would go before the settings, as in AutoTokenizer
     settings = {"chat_template": "{{ x }}", "eos_token": {"content": "<|end|>"}, "bos_token": "<gone>"}
     (model / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": 77}))
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
@@ -167,7 +168,7 @@ def test_settings_and_tokenizer_files_follow(work, tmp_path):
         "top_k": 50,
     }
     assert len(record["notes"]) == 3
-    assert "suppress_tokens names 1 tokens that are gone" in record["notes"][0]
+    assert "suppress_tokens loses 1 token that the vocabulary lost" in record["notes"][0]
     made = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
     assert made.encode("a").ids == [end, made.token_to_id("a")]
     settings = json.loads((tmp_path / "out/tokenizer_config.json").read_text())

@@ -14,6 +14,7 @@ from vocab.errors import SourceError
 from vocab.formats.id_map import IdMap
 from vocab.interop.transplants.tensor_names import is_in_tower
 from vocab.interop.transplants.vocab_sizes import PER_LAYER, SIZE_KEYS, TEXT_SECTIONS
+from vocab.number_words import number_of
 
 # Settings by what their numbers are. Source: transformers 5, `PretrainedConfig` and `GenerationConfig`.
 _IDS = re.compile(r"(?:^|_)tokens?_(?:ids?|index|indexes|indices|idx|ids?_list)$")
@@ -96,6 +97,7 @@ class _Settings:
         follow = self._how(key, value, is_own)
         if follow is not None:
             new = follow(value, f"{self.file}: {path}")
+            self._list(_without_whole_numbers(value), path)
             self.changes.changed.append({"setting": f"{self.file}: {path}", "old": value, "new": new})
             return new
         if isinstance(value, dict):
@@ -105,13 +107,13 @@ class _Settings:
             return self.section(value, path, is_own=is_own and self._is_of_text(key, value))
         if isinstance(value, list):
             return [self._value("", inner, f"{path}[{k}]", is_own) for k, inner in enumerate(value)]
-        if not (is_own and key in SIZE_KEYS and self._is_size(key, value, path)):
+        if not (is_own and key in SIZE_KEYS and type(value) is int and self._is_size(key, value, path)):
             self._list(value, path)
         return value
 
-    def _is_size(self, key: str, value: Any, path: str) -> bool:
+    def _is_size(self, key: str, value: int, path: str) -> bool:
         """Whether a size follows; one that is neither that of the embedding nor of another section is noted."""
-        if not self.sizes or type(value) is not int or value in self.sizes or key == PER_LAYER:
+        if not self.sizes or value in self.sizes or key == PER_LAYER:
             return True
         self.changes.notes.append(
             f"{self.file}: {path} is {value:,}, not the rows of the embedding, and was left as it is"
@@ -200,7 +202,7 @@ class _Settings:
                 "again with them in `keep`"
             )
         if gone:
-            self.changes.notes.append(f"{where} names {len(gone):,} tokens that are gone, which were left out")
+            self.changes.notes.append(f"{where} loses {number_of(len(gone), 'token')} that the vocabulary lost")
         return {text: self.ids.kept[k] for text, k in value.items() if k in self.ids.kept}
 
     def _without_dropped(self, value: Any, where: str) -> Any:
@@ -208,7 +210,7 @@ class _Settings:
             return value
         gone = [k for k in value if type(k) is int and k >= 0 and k not in self.ids.kept]
         if gone:
-            self.changes.notes.append(f"{where} names {len(gone):,} tokens that are gone, which were left out")
+            self.changes.notes.append(f"{where} loses {number_of(len(gone), 'token')} that the vocabulary lost")
         return [self._new(k, where) for k in value if k not in gone]
 
     def _spelt(self, value: Any, where: str) -> Any:
@@ -225,7 +227,9 @@ class _Settings:
 
         spelt = respelt(value)
         if gone:
-            self.changes.notes.append(f"{where} names {len(gone):,} tokens that are gone, which were spelt anew")
+            self.changes.notes.append(
+                f"{where} spells {number_of(len(gone), 'token')} that the vocabulary lost with others"
+            )
         return spelt
 
 
@@ -249,10 +253,19 @@ def _whole_numbers(value: Any) -> Iterator[int]:
             yield from _whole_numbers(inner)
 
 
+def _without_whole_numbers(value: Any) -> Any:
+    """What of a setting with ids has not followed, in its place: numbers with a point and texts."""
+    if isinstance(value, dict):
+        return {key: _without_whole_numbers(inner) for key, inner in value.items() if not _is_id(key)}
+    if isinstance(value, list):
+        return [_without_whole_numbers(inner) for inner in value]
+    return None if type(value) is int else value
+
+
 def _places(value: Any, path: str) -> Iterator[tuple[str, int]]:
-    """Every whole number in a value with its place, names of whole numbers included."""
-    if type(value) is int:
-        yield path, value
+    """Every whole number in a value with its place, names and texts of whole numbers included."""
+    if type(value) is int or (type(value) is float and value.is_integer()) or (type(value) is str and _is_id(value)):
+        yield path, int(value)
     elif isinstance(value, dict):
         for key, inner in value.items():
             where = f"{path}.{key}" if path else key
@@ -265,7 +278,7 @@ def _places(value: Any, path: str) -> Iterator[tuple[str, int]]:
 
 
 def _is_id(key: str) -> bool:
-    return key.isdecimal() and len(key) < 19
+    return key.isascii() and key.isdecimal() and len(key) < 19
 
 
 def _text_in(value: Any) -> Any:
