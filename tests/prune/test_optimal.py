@@ -209,7 +209,7 @@ def test_commands(folder, tmp_path):
     assert len(other.stderr.splitlines()) == 1
     small = run("bound", "--source", folder / "source", "--target", 200, where=tmp_path)
     assert small.returncode == 2
-    assert "always kept" in small.stderr
+    assert "always stay" in small.stderr
     assert run("check", "made/report.json", where=tmp_path).returncode == 2
 
 
