@@ -15,6 +15,7 @@ from vocab.experiments.report.study_report import write_report
 from vocab.experiments.rows import read_rows
 from vocab.experiments.spec import load_spec
 from vocab.experiments.study_run import run_study
+from vocab.vocabulary import Vocabulary
 
 pytest.importorskip("torch")
 
@@ -277,8 +278,11 @@ def test_only_the_timings_that_are_named_run(tmp_path):
         run_study(study, tmp_path / "rows.jsonl", tmp_path, device="cpu", timings=["head-slow"])
 
 
-def test_a_study_of_counts_has_the_same_rows_each_time_and_tells_vocabularies_apart(corpus, tmp_path):
-    study = load_spec(write(tmp_path, NGRAM))
+def test_a_study_of_counts_has_the_same_rows_each_time_and_tells_vocabularies_apart(corpus, cl100k, tmp_path):
+    first_ranks = Vocabulary.from_tokens(list(cl100k.tokens())[:20_000], cl100k.pattern)
+    first_ranks.save(tmp_path / "source")
+    source = f"source = {json.dumps(str(tmp_path / 'source'))}"
+    study = load_spec(write(tmp_path, NGRAM.replace("build = ", f"{source}\nbuild = ")))
     rows = [run_study(study, tmp_path / f"{k}.jsonl", tmp_path / f"work-{k}", corpus=[corpus]).rows for k in range(2)]
     assert [(row.key, row.result) for row in rows[0]] == [(row.key, row.result) for row in rows[1]]
     assert run_study(study, tmp_path / "0.jsonl", tmp_path / "work-0", corpus=[corpus]).n_new == 0
