@@ -23,7 +23,9 @@ from vocab.cli.shared_options import Result
 def compare(
     vocabularies: Annotated[
         list[str],
-        typer.Argument(help="Two or more, as for `vocab prune --source`. Others are compared with the first."),
+        typer.Argument(
+            metavar="VOCABULARY", help="Two or more, as for `vocab prune --source`. Others are compared with the first."
+        ),
     ],
     corpus: Annotated[
         list[str], typer.Option("--corpus", metavar="PATH", help="Files or folders of text. Repeat it for several.")

@@ -26,12 +26,15 @@ from vocab.cli.shared_options import Result
 def show(
     vocabularies: Annotated[
         list[str],
-        typer.Argument(help="Names, files or folders, as for `vocab inspect`; tokens of the first are listed."),
+        typer.Argument(
+            metavar="VOCABULARY",
+            help="Names, files or folders, as for `vocab inspect`; tokens of the first are listed.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("vocab.html"),
     frontier: Annotated[
         list[Path] | None,
-        typer.Option(help="File that `vocab frontier --json` wrote, to draw its curves. Repeat it for several."),
+        typer.Option(help="File that `vocab frontier --out` wrote, to draw its curves. Repeat it for several."),
     ] = None,
     corpus: CorpusOption = None,
     counts: CountsOption = None,
