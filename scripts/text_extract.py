@@ -12,6 +12,7 @@ import html
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import tarfile
 import zipfile
@@ -24,7 +25,8 @@ from typing import Any
 from text_filter import is_language
 
 STRINGS_PER_DOCUMENT = 4_000
-MAX_FILE = 40_000_000
+MAX_FILE = 100_000_000
+LONG_TEXT = 40
 SWORD_LINE = 500
 
 Parts = Iterator[tuple[str, str]]
@@ -285,6 +287,31 @@ def gzip_text(content: bytes) -> Parts:
     yield "", gzip.decompress(content).decode("utf-8", "ignore")
 
 
+def manual_text(content: bytes) -> Parts:
+    """The words of a compressed manual page from its first section on, without requests, fonts and comments."""
+    page = gzip.decompress(content).decode("utf-8", "ignore")
+    page = page[max(0, page.upper().find("\n.SH NAME")) :]
+    page = re.sub(r"^[.'](?:\\\".*|[A-Za-z]{2}|(?:de|ie|if|el|ds|nr|ta|so|br|sp|in|ft)\b.*|\.)\n", "", page, flags=re.M)
+    page = re.sub(
+        r"^[.'].*$", lambda line: re.sub(r"[.']?\b[A-Z]{1,2}[a-z]?\b ?(?=\W?\S)", "", line[0]), page, flags=re.M
+    )
+    page = re.sub(r"\\f(?:\(..|\[[^]]*\]|.)|\\[&|^%]|\\s[-+]?\d", "", page)
+    page = re.sub(r"\\\([ac]q", "'", re.sub(r"\\\(e[mn]", "-", page))
+    yield "", re.sub(r"\n{3,}", "\n\n", page.replace("\\-", "-").replace("\\e", "\\").replace("\\ ", " "))
+
+
+def sqlite_texts(content: bytes) -> Parts:
+    """The longer texts of an SQLite database, by table and column."""
+    with sqlite3.connect(":memory:") as database:
+        database.deserialize(content)
+        names = [name for (name,) in database.execute("select name from sqlite_master where type = 'table' order by 1")]
+        for name in names:
+            rows = database.execute(f'select * from "{name}"')
+            texts = (value for row in rows for value in row if isinstance(value, str) and len(value) >= LONG_TEXT)
+            for part, text in join_strings(texts):
+                yield f"{name}:{part}", text
+
+
 DOCUMENTS: dict[str, Callable[[str], Parts]] = {
     "text": lambda content: iter([("", content)]),
     "html": html_text,
@@ -300,6 +327,7 @@ STRINGS: dict[str, Callable[[str], Strings]] = {
     "glosses": glosses,
 }
 BINARY: dict[str, Callable[[bytes], Parts]] = {"sword": sword_text, "r-strings": r_text, "gzip": gzip_text}
+BINARY |= {"manual": manual_text, "sqlite-texts": sqlite_texts}
 EXTRACTORS = frozenset((*DOCUMENTS, *STRINGS, *BINARY, "mo"))
 
 

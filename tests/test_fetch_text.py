@@ -1,8 +1,10 @@
 """`scripts/fetch_text.py`: downloads are tried again, and all that fail are named."""
 
+import gzip
 import hashlib
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -95,3 +97,28 @@ def test_another_archive_than_the_pinned_one_is_refused(scripts, tmp_path):
     source = scripts.sources.Source("pypi", "a", "1", "0" * 64, "MIT", "", ())
     with pytest.raises(scripts.sources.SourceError, match="pinned is 0000"):
         scripts.sources.obtain(source, tmp_path)
+
+
+PAGE = rb""".\" A comment
+.TH CAT 1
+.SH NAME
+cat \- concatenate \fIfiles\fR
+.Pp
+.Op Fl n
+.Nm cat
+is short.
+"""
+
+
+def test_the_words_of_a_manual_page(scripts):
+    [(_, text)] = scripts.fetch.extract("manual", gzip.compress(PAGE), "utf-8")
+    assert text.split("\n")[1:] == ["NAME", "cat - concatenate files", "n", "cat", "is short.", ""]
+
+
+def test_the_longer_texts_of_a_database(scripts):
+    with sqlite3.connect(":memory:") as database:
+        database.execute("create table term (id integer, name text, definition text)")
+        database.execute("insert into term values (1, 'short', ?)", ["A definition that is long enough to be text."])
+        content = database.serialize()
+    parts = list(scripts.fetch.extract("sqlite-texts", content, "utf-8"))
+    assert parts == [("term:0", "A definition that is long enough to be text.")]
