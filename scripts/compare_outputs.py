@@ -90,7 +90,13 @@ class Side:
 
     def run(self, arguments: list[str]) -> str:
         """What a command prints, with its exit code."""
-        environment = {**os.environ, "PYTHONPATH": str(self.checkout), "HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.checkout),
+            "HF_HUB_OFFLINE": "1",
+            "COLUMNS": "100",
+            "VOCAB_PROGRESS_SECONDS": "0",
+        }
         command = [sys.executable, "-c", "from vocab.cli.app import main; main()", *arguments]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         return f"{done.stdout}{done.stderr}exit code {done.returncode}\n"

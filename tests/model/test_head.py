@@ -56,7 +56,10 @@ OF_TORCH = pytest.param(
 )
 
 
-@pytest.mark.parametrize("name", ["chunked", "plain", OF_TORCH])
+COMPILED = pytest.param("compiled", marks=pytest.mark.slow)  # by a C++ compiler
+
+
+@pytest.mark.parametrize("name", ["chunked", "plain", COMPILED, OF_TORCH])
 def test_heads_equal_log_softmax(name):
     loss = head_loss(name)
     hidden, weight, targets = inputs()
