@@ -187,10 +187,10 @@ def test_the_command(folder, tmp_path, texts):
     assert (
         done.stdout == f"Wrote d.safetensors: {draft_of_result(folder).target_ids.size} of the 3,006 ids of target.\n"
     )
-    arguments = ["draft", folder, "--size", 400, "--corpus", "text.txt", "--format", "sglang", "--out", "hot.pt"]
+    arguments = ["draft", folder, "--size", "0.4k", "--corpus", "text.txt", "--format", "sglang", "--out", "hot.pt"]
     assert run(*arguments, where=tmp_path).returncode == 0
     assert load_draft(tmp_path / "hot.pt", vocab.load(folder)).target_ids.size == 400
-    small = [2 if one == 400 else one for one in arguments]
+    small = [2 if one == "0.4k" else one for one in arguments]
     for tried, message in (([*small, "--force"], "has from 4 to 1,000 ids"), (arguments, "is there already")):
         refused = run(*tried, where=tmp_path)
         check_refusal(refused.returncode, refused.stdout, refused.stderr)

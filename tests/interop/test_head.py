@@ -192,7 +192,7 @@ def test_the_command_states_coverage_by_domain(source, tmp_path):
     (tmp_path / "en.txt").write_text("some words of the text\n" * 3000)
     (tmp_path / "cs.txt").write_text("Žluťoučký kůň příliš úpěl ďábelské ódy\n" * 3000, encoding="utf-8")
     corpus = ["--corpus", "en.txt", "--corpus", "cs.txt"]
-    done = run("head", "model", "--keep", 264, *corpus, "--out", "cut", "--min-coverage", 0.99, where=tmp_path)
+    done = run("head", "model", "--keep", "0.264k", *corpus, "--out", "cut", "--min-coverage", 0.99, where=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Kept 264 of 1,024 rows of lm_head; 258 of them always." in done.stdout
     assert "vocab: with 264 ids, " in done.stderr
