@@ -22,7 +22,7 @@ from text_kinds import group_of, kinds, part_of
 from vocab.choices import Method
 from vocab.corpus.counting import CorpusCounts, count_documents
 from vocab.corpus.profile import builtin_profile
-from vocab.formats import load
+from vocab.formats import load_lossless
 from vocab.pretokens.counts import PretokenCounts, merge
 from vocab.prune.job import Job
 from vocab.prune.request import PruneRequest
@@ -71,7 +71,7 @@ def turns(names: Iterable[str], n: int) -> list[list[str]]:
 
 def judged(text: Path, target: int, n_turns: int) -> Iterator[Judged]:
     """Every kind, judged by the profile without the parts that hold text of the same turn."""
-    source = load("cl100k_base")
+    source = load_lossless("cl100k_base")
     profile = builtin_profile(source.pattern)
     counts = {}
     for kind, documents in kinds(text).items():
