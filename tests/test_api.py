@@ -16,7 +16,7 @@ from vocab.errors import MissingExtraError, VocabError
 MODULES = sorted(m.name for m in pkgutil.walk_packages(vocab.__path__, "vocab."))
 # What of vocab.model runs without torch; the rest of it needs the extra "train".
 MODEL_WITHOUT_TORCH = {
-    *("config", "curve", "freed_memory", "logs", "recipe", "sampling", "settings", "sharding", "shards"),
+    *("config", "curve", "freed_memory", "logs", "recipe", "sampling", "settings", "sharding", "shards", "trackers"),
 }
 # What runs studies trains and times models; specifications, rows, analyses and reports need no torch.
 RUNS_MODELS = {"loss_runs", "provenance", "speed_runs"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 _PACKAGES = ("vocabkit", "numpy", "numba", "tiktoken", "tokenizers", "regex", "pyarrow")
@@ -29,3 +30,12 @@ def processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def missing_package(module: str, install: str) -> str | None:
+    """Return None when `module` can be imported, else a sentence that ends with the command `install`."""
+    try:
+        is_installed = find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent package is missing
+        is_installed = False
+    return None if is_installed else f"it is not installed: {install}"

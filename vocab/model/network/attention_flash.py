@@ -7,7 +7,8 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from vocab.model.network.attention_interface import AttentionRequest, missing_package
+from vocab.environment import missing_package
+from vocab.model.network.attention_interface import AttentionRequest
 
 _HALF = (torch.float16, torch.bfloat16)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Protocol, TypedDict, Unpack, runtime_checkable
 
 import torch
@@ -82,12 +81,3 @@ class AttentionBackend(Protocol):
             (B, H, T, D), of the dtype of `q`.
         """
         ...
-
-
-def missing_package(module: str, install: str) -> str | None:
-    """Return None when `module` can be imported, else a sentence that ends with the command `install`."""
-    try:
-        is_installed = find_spec(module) is not None
-    except ModuleNotFoundError:  # the parent package is missing
-        is_installed = False
-    return None if is_installed else f"it is not installed: {install}"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from vocab.choices import TrackerName
+from vocab.environment import missing_package
 from vocab.errors import TrainingError
-from vocab.model.network.attention_interface import missing_package
 
 TENSORBOARD, WANDB = "tensorboard", "wandb"  # their folders in that of a run
 _PROJECT = "vocab"

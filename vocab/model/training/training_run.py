@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
+from vocab.environment import missing_package
 from vocab.errors import MissingExtraError, OutputError, TrainingError
 from vocab.model.export.transformers_folder import export
 from vocab.model.hardware.freed_memory import keep_freed_memory
 from vocab.model.hardware.parallel import Workers, join, shard
 from vocab.model.hardware.precision import product_dtype
-from vocab.model.network.attention_interface import missing_package
 from vocab.model.network.config import ModelConfig
 from vocab.model.network.decoder import Decoder
 from vocab.model.network.language_model import LanguageModel
