@@ -148,7 +148,7 @@ def test_any_setting_is_taken_from_a_file(work, tmp_path):
     command += ["--out", tmp_path / "run", "--config", file]
     for wrong, says in [
         ("weight = 0.1", "train has no option --weight"),
-        ("seed = true", "seed takes one value"),
+        ("seed = true", "seed takes a number"),
         ("masked = 1", "masked takes true or false"),
         ("clip =", "is not TOML"),
     ]:

@@ -31,7 +31,9 @@ def test_a_range_is_printed_with_its_reasons(tmp_path, cl100k, real_text):
     Vocabulary.from_tokens(list(cl100k.tokens())[:4000], cl100k.pattern).save(tmp_path / "source")
     (tmp_path / "text.txt").write_text(real_text[:300_000], encoding="utf-8")
     done = run("size", "text.txt", "--source", "source", where=tmp_path)
-    said = re.fullmatch(r"From ([\d,]+) to ([\d,]+) ids; ([\d,]+) suits hardware\.", done.stdout.splitlines()[0])
+    said = re.fullmatch(
+        r"From ([\d,]+) to ([\d,]+) ids; a good size for hardware is ([\d,]+)\.", done.stdout.splitlines()[0]
+    )
     first, last, suggested = (int(number.replace(",", "")) for number in said.groups())
     assert first <= suggested <= last <= 4000
     assert "No losses of gpt2-124m-class on cpu come with vocab" in done.stdout

@@ -30,7 +30,7 @@ SAME = NgramFinding("d", 0, 900, "merges", 4.0, 2.001, 0.0005, -0.004, 0.005, 0.
         ([WORSE], "a is best: c has 1.00% more bits per byte, 95% interval +0.50% to +1.50%."),
         (
             [WORSE, SAME],
-            "a is not told apart from d (0.05% more bits per byte, 95% interval -0.40% to +0.50%).",
+            "No clear difference between a and d (0.05% more bits per byte, 95% interval -0.40% to +0.50%).",
         ),
     ],
 )

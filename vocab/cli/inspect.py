@@ -26,7 +26,7 @@ def inspect(
         Path | None,
         typer.Option(
             "--certificate",
-            help="A certificate.zip: show how many of the tokens it proves to be in every choice as good, or in none.",
+            help="A certificate.zip, or its folder: show how many tokens it proves in every choice as good, or in none.",
         ),
     ] = None,
 ) -> Result:
@@ -61,15 +61,18 @@ def inspect(
 
 def _show_settled(certificate: Path, tokens: set[bytes]) -> dict[str, int]:
     """Print what a certificate says of the tokens of a vocabulary; returns the same numbers."""
+    from vocab.errors import CertificateError
     from vocab.prune.bound.settled import settled_tokens
 
-    found = settled_tokens(certificate)
+    found = settled_tokens(certificate / "certificate.zip" if certificate.is_dir() else certificate)
+    if not found.kept <= tokens:
+        raise CertificateError(f"{certificate} is of another vocabulary: name that of this one, or of what came of it")
     n_in, n_always, n_out = (len(tokens & some) for some in (found.in_every, found.always, found.in_none))
     n_open = len(tokens & found.open_kept)
     console().print(
         f"By {certificate.name}, {n_always + n_in:,} of the tokens are in every choice that needs at most "
-        f"{found.tokens:,} tokens, {n_always:,} of them always kept; {n_out:,} are in none. "
-        f"Of {n_open:,} kept ones neither is proven. vocab check verifies the certificate."
+        f"{found.tokens:,} tokens, {n_always:,} of them because they are always kept. {n_out:,} are ruled out, and "
+        f"{n_open:,} undecided. vocab check verifies the certificate."
     )
     return {"n_always_kept": n_always, "n_in_every": n_in, "n_in_none": n_out, "n_open": n_open}
 

@@ -26,7 +26,7 @@ def options_of(path: Path, command: Any) -> dict[str, Any]:
     Raises:
         TargetError: the file cannot be read, or names an option that the command does not have.
     """
-    named = _options_of_report(path) if path.suffix == ".json" else _read_toml(path)
+    named = _options_of_report(path, command.name) if path.suffix == ".json" else _read_toml(path)
     parameters = _parameters_by_option(command)
     parameters |= {parameter.name.replace("_", "-"): parameter for parameter in parameters.values()}
     values = {}
@@ -46,7 +46,8 @@ def _as_typed(value: Any, parameter: Any, where: str) -> Any:
         return value
     values = value if isinstance(value, list) else [value]
     if isinstance(value, list) != parameter.multiple or any(isinstance(one, dict | list | bool) for one in values):
-        raise TargetError(f"{where} takes {'a list' if parameter.multiple else 'one value'}")
+        wanted = "a list, in [ ]" if parameter.multiple else "a number or a text in quotes"
+        raise TargetError(f"{where} takes {wanted}")
     texts = [str(one) for one in values]
     return texts if parameter.multiple else texts[0]
 
@@ -87,7 +88,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise TargetError(f"{path} is not TOML: {error}") from None
 
 
-def _options_of_report(path: Path) -> dict[str, Any]:
+def _options_of_report(path: Path, command: str) -> dict[str, Any]:
+    if command != "prune":
+        raise TargetError(f"{path}: reports are of vocab prune, so write the options of {command} in a .toml file")
     options = read_json(path).get("options")
     if not isinstance(options, dict):
         raise TargetError(f"{path} does not say which options it was made with: it has no object named options")

@@ -122,7 +122,7 @@ ConfigOption = Annotated[
         is_eager=True,
         callback=_read_config,
         rich_help_panel=_LAST,
-        help="Take options from this file: TOML with their names, or a report.json. The command line wins.",
+        help="Take options from this file: TOML with their names, or for prune a report.json. The command line wins.",
     ),
 ]
 QuietOption = Annotated[

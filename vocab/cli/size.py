@@ -62,9 +62,10 @@ def size(
             on_progress=stages(bar),
         )
     screen = console()
-    end = f"; {found.suggested:,} suits hardware." if found.suggested else ": what to trust depends on what it is for."
+    suggested = f"; a good size for hardware is {found.suggested:,}." if found.suggested else None
+    end = suggested or ": what to trust depends on what it is for."
     screen.print(f"From {found.first:,} to {found.last:,} ids{end}")
-    shown = table("Why", ["least", "from", "best", "to"])
+    shown = table("Reasons", ["what is least", "from", "best", "to"])
     for reason in found.reasons:
         shown.add_row(reason.what, f"{reason.first:,}", f"{reason.best:,}", f"{reason.last:,}")
     screen.print(shown)

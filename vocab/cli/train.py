@@ -123,7 +123,8 @@ def train(
         _optimiser_option("--batch-warmup", "Share of the tokens over which the batch grows. [default: 0]"),
     ] = None,
     embedding_rate: Annotated[
-        float | None, _optimiser_option("--embedding-rate", "The embedding's rate, in those of the rest. [default: 1]")
+        float | None,
+        _optimiser_option("--embedding-rate", "Learning rate of the embedding, relative to the rest. [default: 1]"),
     ] = None,
     weight_decay: Annotated[
         float | None, _optimiser_option("--weight-decay", "What a step at rate 1 takes off matrices. [default: 0.1]")
@@ -136,7 +137,8 @@ def train(
         float | None, _optimiser_option("--muon-momentum", "Decay of Muon's mean. [default: 0.95]")
     ] = None,
     clip: Annotated[
-        float | None, _optimiser_option("--clip", "Longest gradient; a longer one is scaled down. [default: 1]")
+        float | None,
+        _optimiser_option("--clip", "Largest norm of the gradient; a larger one is scaled down. [default: 1]"),
     ] = None,
     spike: Annotated[
         float | None, _optimiser_option("--spike", "Nats above the median that make a loss a spike. [default: 1]")

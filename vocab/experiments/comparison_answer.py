@@ -10,7 +10,7 @@ from vocab.experiments.ngram.ngram_analysis import NgramFinding
 
 # Held-out documents from which intervals are taken as they are.
 _ENOUGH_DOCUMENTS = 30
-_OF_COUNTS = "This is the loss of models of counts, which see a few tokens. Trained models may differ."
+_OF_COUNTS = "This is the loss of n-gram models, which see a few tokens. Trained models may differ."
 
 
 def answer_of_counts(findings: Sequence[NgramFinding], n_documents: int) -> list[str]:
@@ -29,12 +29,17 @@ def answer_of_counts(findings: Sequence[NgramFinding], n_documents: int) -> list
 
 def _verdict(baseline: NgramFinding, others: Sequence[NgramFinding]) -> str:
     best = others[0]
-    if best.differs and (best.change or 0) < 0:
+    if is_told(best) and (best.change or 0) < 0:
         return f"{best.arm} is better than {baseline.arm}: {_amount(best)}."
-    if all(one.differs for one in others):
+    if all(map(is_told, others)):
         return f"{baseline.arm} is best: {best.arm} has {_amount(best)}."
-    same = " and ".join(f"{one.arm} ({_amount(one)})" for one in others if not one.differs)
-    return f"{baseline.arm} is not told apart from {same}."
+    same = " and ".join(f"{one.arm} ({_amount(one)})" for one in others if not is_told(one))
+    return f"No clear difference between {baseline.arm} and {same}."
+
+
+def is_told(one: NgramFinding) -> bool:
+    """Whether a vocabulary differs from the baseline by both the test of all together and its own interval."""
+    return one.differs and not one.low <= 0 <= one.high
 
 
 def _amount(one: NgramFinding) -> str:

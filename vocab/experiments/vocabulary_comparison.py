@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vocab.choices import Preset
 from vocab.corpus.read_options import ReadOptions
-from vocab.errors import CorpusError, StudyError
+from vocab.errors import CorpusError, OutputError, StudyError
 from vocab.experiments.comparison_answer import answer_of_counts, answer_of_training
 from vocab.experiments.comparison_spec import arms_of, counting_study, study_toml, training_study
 from vocab.experiments.loss.loss_analysis import analyse_loss
@@ -115,13 +115,17 @@ def _study(
 
 
 def _keep(study: NgramStudy | LossStudy, path: Path) -> None:
-    """Write the study's file, unless it is there; raises StudyError for another study there."""
-    text = study_toml(study)
+    """Write the study's file, unless it is there; raises StudyError and OutputError for what else is there."""
+    text, folder = study_toml(study), path.parent
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file: name a folder with `out`")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and any(folder.iterdir()):
+            raise OutputError(f"{folder} holds other files: name an empty folder, or a new one, with `out`")
+        folder.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     elif path.read_bytes() != text.encode():
-        raise StudyError(f"{path.parent} holds another comparison: name another folder with `out`")
+        raise StudyError(f"{folder} holds another comparison: name another folder with `out`")
 
 
 def _answer(study: NgramStudy | LossStudy, rows: Sequence[StudyRow]) -> list[str]:

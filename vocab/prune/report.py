@@ -185,10 +185,11 @@ def inference_sentences(report: Report) -> list[str]:
         return []
     held_out = f" ({above['held_out']:.2%} on held-out text)" if report.result.held_out.n_bytes else ""
     sentences = [
-        f"With this vocabulary {report.inference} needs {above['train']:.2%} more tokens than least-tokens{held_out}."
+        f"With this vocabulary, {report.inference} needs {above['train']:.2%} more tokens than the fewest "
+        f"possible{held_out}."
     ]
     if report.ranks == "reorder":
-        sentences.append("Ranks were put in the order that merging needs fewest tokens with, not the source's.")
+        sentences.append("Ranks were put into a new order, by which merging needs fewer tokens than by the source's.")
     if report.closed:
         sentences.append("Closed: runtimes that read only merges, and look up no whole words, give the same ids.")
     return sentences
@@ -277,6 +278,7 @@ def settled_sentence(claims: Mapping[str, Any]) -> str:
     """Say how many tokens a certificate proves to be in every choice as good as the result, and how many in none."""
     n_in = claims["n_always_kept"] + claims["n_in_every"]
     return (
-        f"{n_in:,} of the {claims['n_keep']:,} tokens are in every choice that needs no more than these, "
-        f"{claims['n_always_kept']:,} of them always kept; {claims['n_in_none']:,} candidates are in none."
+        f"{n_in:,} of the {claims['n_keep']:,} tokens are in every choice at least this good, "
+        f"{claims['n_always_kept']:,} of them because they are always kept. {claims['n_in_none']:,} candidates are "
+        "ruled out."
     )

@@ -94,7 +94,7 @@ def _texts(path: Path) -> _Texts:
             text = json.loads(line)["text"]
             (texts.held_out if is_held_out(text.encode()) else texts.train).append(text)
     if not texts.train or not texts.held_out:
-        raise StudyError("the text has too few documents to hold some out: raise megabytes")
+        raise StudyError("the text has too few documents to hold some out: give more of it")
     return texts
 
 

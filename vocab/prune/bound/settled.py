@@ -20,6 +20,7 @@ class Settled:
         in_every: others that are in every choice as good.
         in_none: candidates that are in no choice as good.
         open_kept: kept candidates of which neither is proven.
+        kept: all candidates of the kept choice.
     """
 
     tokens: int
@@ -27,6 +28,7 @@ class Settled:
     in_every: frozenset[bytes]
     in_none: frozenset[bytes]
     open_kept: frozenset[bytes]
+    kept: frozenset[bytes]
 
 
 def settled_tokens(path: Path) -> Settled:
@@ -44,5 +46,5 @@ def settled_tokens(path: Path) -> Settled:
     n_select = max(0, header["n_keep"] - len(always))
     in_every, in_none = check_certificate.settled(sums, states.keys() - always, n_select, slack)
     kept = {token for token, state in states.items() if state == "kept"}
-    sets = (always, in_every, in_none, kept - in_every)
+    sets = (always, in_every, in_none, kept - in_every, kept | always)
     return Settled(header["tokens"], *map(frozenset, sets))
