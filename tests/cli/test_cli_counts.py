@@ -8,6 +8,7 @@ import pytest
 from helpers.cli import run
 
 from vocab.cli.corpora import path_and_weight
+from vocab.errors import CorpusError
 from vocab.vocabulary import Provenance, Vocabulary
 
 
@@ -146,6 +147,10 @@ def test_a_weight_is_no_part_of_a_name(tmp_path, monkeypatch):
     assert path_and_weight("books:2") == ("books", 2.0)
     assert path_and_weight("hf://a/b:train:0.5") == ("hf://a/b:train", 0.5)
     assert path_and_weight("hf://a/b:train") == ("hf://a/b:train", None)
+    (tmp_path / "texts").mkdir()
+    for wrong in ("-3", "1e400", "+2"):
+        with pytest.raises(CorpusError, match="is no weight: give a number above 0"):
+            path_and_weight(f"{tmp_path}/texts:{wrong}")
     assert path_and_weight("odd:2") == ("odd:2", None)
     assert path_and_weight("odd:2:3") == ("odd:2", 3.0)
 

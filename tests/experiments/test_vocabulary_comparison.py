@@ -20,6 +20,7 @@ from vocab.vocabulary import Vocabulary
 BASELINE = NgramFinding("a", 0, 1000, "merges", 4.0, 2.0)
 BETTER = NgramFinding("b", 0, 900, "merges", 5.0, 1.98, -0.01, -0.015, -0.005, 0.001)
 WORSE = NgramFinding("c", 0, 900, "merges", 4.0, 2.02, 0.01, 0.005, 0.015, 0.001)
+OPEN = NgramFinding("e", 0, 900, "merges", 4.0, 2.01, 0.0046, -0.0002, 0.0083, 0.04)
 SAME = NgramFinding("d", 0, 900, "merges", 4.0, 2.001, 0.0005, -0.004, 0.005, 0.8)
 
 
@@ -27,6 +28,7 @@ SAME = NgramFinding("d", 0, 900, "merges", 4.0, 2.001, 0.0005, -0.004, 0.005, 0.
     ("others", "says"),
     [
         ([WORSE, BETTER], "b is better than a: 1.00% fewer bits per byte, 95% interval -1.50% to -0.50%."),
+        ([OPEN], "No clear difference between a and e (0.46% more bits per byte, 95% interval -0.02% to +0.83%)."),
         ([WORSE], "a is best: c has 1.00% more bits per byte, 95% interval +0.50% to +1.50%."),
         (
             [WORSE, SAME],
@@ -74,6 +76,14 @@ def work(tmp_path, cl100k):
     texts = [part for topic in pydoc_data.topics.topics.values() for part in topic.split("\n\n") if len(part) > 50]
     (tmp_path / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     return tmp_path
+
+
+def test_a_folder_with_other_files_and_a_file_are_refused(work):
+    (work / "mine").mkdir()
+    (work / "mine/notes.txt").write_text("my notes")
+    (work / "file").write_text("mine too")
+    for out, says in (("mine", "mine holds other files"), ("file", "file is a file")):
+        assert says in fails(work, "compare", "first-600", "first-3000", "--corpus", "text.jsonl", "--out", out)
 
 
 @pytest.mark.slow

@@ -196,6 +196,8 @@ def test_commands(folder, tmp_path):
     }
     assert record["n_open"] == claims["n_keep"] - claims["n_always_kept"] - claims["n_in_every"]
     assert run("inspect", folder / "source", "--certificate", "text.txt", where=tmp_path).returncode == 2
+    run("prune", "--source", folder / "source", "--target", 700, "--method", "rank", "--out", "other", where=tmp_path)
+    assert "c.zip is of another vocabulary" in run("inspect", "other", "--certificate", "c.zip", where=tmp_path).stderr
     checked = run("check", "c.zip", where=tmp_path)
     assert (checked.returncode, checked.stdout[:8]) == (0, "Proven: ")
     options = ("--corpus", folder / "other.txt", "--certify", "--gap", 1, "--out", "made")

@@ -204,9 +204,17 @@ def note_slow_split(pattern: SplitPattern) -> None:
 
 
 def path_and_weight(text: str) -> tuple[str, float | None]:
-    """Split "books/:2" into ("books/", 2.0); a path that exists is taken whole, without a weight."""
+    """Split "books/:2" into ("books/", 2.0); a path that exists is taken whole, without a weight.
+
+    Raises CorpusError for a number below 0, or one in another notation, after a path that exists.
+    """
+    from vocab.errors import CorpusError
+
     match = re.fullmatch(r"(.*):(\d+(?:\.\d+)?)", text)
     if match is None or Path(text).exists():
+        path, colon, weight = text.rpartition(":")
+        if colon and re.fullmatch(r"[-+]?\d[\d.eE+-]*", weight) and not Path(text).exists() and Path(path).exists():
+            raise CorpusError(f"corpus {text}: {weight} is no weight: give a number above 0, like 2 or 0.5")
         return text, None
     return match[1], float(match[2])
 

@@ -26,7 +26,7 @@ def inspect(
         Path | None,
         typer.Option(
             "--certificate",
-            help="A certificate.zip, or its folder: show how many tokens it proves in every choice as good, or in none.",
+            help="A certificate.zip, or its folder: show how many tokens are in every choice as good, or in none.",
         ),
     ] = None,
 ) -> Result:
