@@ -142,6 +142,16 @@ def test_of_several_processes_one_encodes_and_writes(work, tmp_path):
     assert report["held_out"]["nats"] == pytest.approx(alone["held_out"]["nats"], rel=1e-4)
 
 
+def test_a_run_that_is_stopped_after_its_last_step_says_what_is_kept(work, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vocab.model.training.training_run.train", interrupt)
+    done = vocab(*train_command(work, work / "run"))
+    assert (done.exit_code, done.stdout.count("nothing was written")) == (130, 0)
+    assert f"stopped; a checkpoint is kept in {work / 'run'}: repeat the command to go on" in done.stderr
+
+
 def test_any_setting_is_taken_from_a_file(work, tmp_path):
     file = tmp_path / "settings.toml"
     command = ["train", "--vocab", work / "small", "--shards", work / "run" / "shards", *OPTIONS, "--tokens", 1500]

@@ -360,7 +360,7 @@ def _train(
     """The report of a run under a progress bar."""
     from vocab.model.hardware.parallel import join
     from vocab.model.training.distillation import distiller_of
-    from vocab.model.training.trainer import Stopped
+    from vocab.model.training.run_folder import CHECKPOINTS
     from vocab.model.training.training_run import train as train_model
 
     try:
@@ -376,5 +376,7 @@ def _train(
                 distill=distill,
                 initial=initial,
             ).report
-    except Stopped:
+    except KeyboardInterrupt:  # in training, or while the model is evaluated and written at its end
+        if not any((out / CHECKPOINTS).glob("step-*")):
+            raise
         stopped(f"a checkpoint is kept in {out}")
