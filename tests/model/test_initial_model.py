@@ -141,7 +141,7 @@ def test_trackers_get_numbers_by_step(tmp_path, monkeypatch):
 
 
 def test_a_tracker_that_is_absent_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr("vocab.model.network.attention_interface.find_spec", lambda name: None)
+    monkeypatch.setattr("vocab.environment.find_spec", lambda name: None)
     with pytest.raises(
         TrainingError, match="tracking by wandb needs its package; it is not installed: pip install wandb"
     ):

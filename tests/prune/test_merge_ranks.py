@@ -194,7 +194,7 @@ def test_a_reordered_result_is_run_alike_by_everyone(reordered, cl100k, real_tex
     assert header["tokens"] == result.report.result.train.n_tokens
     card = (tmp_path / "out" / "README.md").read_text()
     assert "in an order of their own" in card
-    assert "fewest tokens with, not the source's" in card
+    assert "by which merging needs fewer tokens than by the source's" in card
 
 
 @pytest.mark.parametrize(
