@@ -64,7 +64,7 @@ class SlowTrainer:
                 self.n_entries += 1
 
     def train(self, n_tokens: int) -> None:
-        """Merge until there are so many tokens or no pair is left."""
+        """Merge until there are `n_tokens` tokens or no pair is left."""
         while len(self.tokens) < n_tokens and self.queue:
             entry = min(self.queue, key=lambda entry: entry[:3])
             self.queue.remove(entry)

@@ -18,6 +18,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.screen import console, progress, stages, stopped
 from vocab.cli.shared_options import Result
+from vocab.cli.torch_threads import DeviceOption
 
 
 def compare(
@@ -42,7 +43,7 @@ def compare(
     ] = False,
     preset: Annotated[Preset, typer.Option("--preset", help="Shape of the models.")] = "micro",
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Models to train for each vocabulary.")] = 3,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",

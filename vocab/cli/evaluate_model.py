@@ -16,7 +16,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.screen import console, table
 from vocab.cli.shared_options import Result
-from vocab.cli.torch_threads import use_torch_threads
+from vocab.cli.torch_threads import DeviceOption, TorchThreadsOption, use_torch_threads
 
 if TYPE_CHECKING:
     from vocab.model import ModelEvaluation
@@ -31,7 +31,7 @@ def evaluate_model(
         typer.Option(
             "--task",
             metavar="YAML",
-            help="Task file of lm-eval whose data lie beside it (dataset_path: json). May be given several times.",
+            help="Task file of lm-eval with its data in its folder (dataset_path: json). May be given several times.",
         ),
     ] = None,
     corpus: Annotated[
@@ -44,10 +44,8 @@ def evaluate_model(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Documents of each task at most.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences computed at once.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of examples.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads to use. [default: all cores]")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: TorchThreadsOption = None,
+    device: DeviceOption = "auto",
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",

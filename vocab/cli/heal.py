@@ -20,7 +20,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.screen import console, progress, say, stages, stopped, table
 from vocab.cli.shared_options import Result
-from vocab.cli.torch_threads import use_torch_threads
+from vocab.cli.torch_threads import DeviceOption, TorchThreadsOption, use_torch_threads
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -71,10 +71,8 @@ def heal(
         int, typer.Option("--held-out-bytes", min=1, help="Bytes of held-out text to score before and after.")
     ] = 50_000,
     checkpoint_steps: Annotated[int, typer.Option("--checkpoint-steps", min=1, help="Steps between checkpoints.")] = 50,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads to use. [default: all cores]")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: TorchThreadsOption = None,
+    device: DeviceOption = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier run in the folder.")] = False,
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",

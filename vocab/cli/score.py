@@ -17,7 +17,7 @@ from vocab.cli.corpora import (
 )
 from vocab.cli.screen import console, progress, stages, table
 from vocab.cli.shared_options import Result
-from vocab.cli.torch_threads import use_torch_threads
+from vocab.cli.torch_threads import DeviceOption, TorchThreadsOption, use_torch_threads
 
 if TYPE_CHECKING:
     from vocab.model import DomainScore, ModelScore
@@ -65,10 +65,8 @@ def score(
     precision: Annotated[
         ProductPrecision, typer.Option("--precision", help="float32, or bfloat16 for products.")
     ] = "float32",
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads to use. [default: all cores]")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: TorchThreadsOption = None,
+    device: DeviceOption = "auto",
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",

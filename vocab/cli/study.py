@@ -20,6 +20,7 @@ from vocab.cli.grouped_help import GroupedCommand
 from vocab.cli.named_files import ReplaceOption
 from vocab.cli.screen import console, progress, stages, stopped
 from vocab.cli.shared_options import Result, with_shared_options
+from vocab.cli.torch_threads import DeviceOption
 
 app = typer.Typer(help="Run studies from a specification, and write their report from rows.", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ def run(
             "--timing", metavar="NAME", help="Only this timing of a study of speed. May be given several times."
         ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     column: ColumnOption = "text",
     documents: DocumentsOption = "block",
     encoding_errors: EncodingErrorsOption = "replace",

@@ -48,7 +48,7 @@ def arms_of(sources: Sequence[str]) -> tuple[Arm, ...]:
 
 
 def counting_study(name: str, arms: tuple[Arm, ...], megabytes: float) -> NgramStudy:
-    """A study of counts of whole vocabularies, of which the first is the baseline."""
+    """A study of counts of whole vocabularies; the first is the baseline."""
     words = {"question": _question(arms), "notes": _notes(arms)}
     return NgramStudy(name=name, **words, arms=arms, baseline=arms[0].name, order=_ORDER, megabytes=megabytes)
 
@@ -56,7 +56,7 @@ def counting_study(name: str, arms: tuple[Arm, ...], megabytes: float) -> NgramS
 def training_study(
     name: str, arms: tuple[Arm, ...], megabytes: float, available: float, preset: str, n_seeds: int
 ) -> LossStudy:
-    """A study of losses of whole vocabularies, of which the first is the baseline; `available` are MB of text."""
+    """A study of losses of whole vocabularies; the first is the baseline. `available` is in MB of text."""
     sample = min(available, max(_LEAST_SAMPLE, 2 * megabytes))
     return LossStudy(
         name=name,

@@ -1,4 +1,4 @@
-"""Task files of lm-evaluation-harness whose data lie beside them: no network, and no code of the file's own."""
+"""Task files of lm-evaluation-harness with data in the same folder: no network, and no code of the file's own."""
 
 from __future__ import annotations
 
